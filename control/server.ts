@@ -36,6 +36,7 @@ import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
 import { ensureFlowControl, keepFlowControl } from './apiserver/flowcontrol/ensure-objects.ts';
 import { flowSchemaStatusController } from './apiserver/flowcontrol/status-controller.ts';
 import { inProcessTransport } from './apiserver/in-process-transport.ts';
+import { PolicyGuard } from './apiserver/kinds/admissionregistration/policy-guard.ts';
 import { type ComponentCheck, ComponentChecks, storeCheck } from './apiserver/kinds/core/componentstatus/component-checks.ts';
 import { createServiceAllocator, type ServiceAllocator } from './apiserver/kinds/core/service/allocator.ts';
 import { apiServerIpOf } from './apiserver/kinds/core/service/cluster-ips.ts';
@@ -319,8 +320,9 @@ function buildApiServer({
   authorization,
 }: Parts): ApiServer {
   const { issuer = `https://kubernetes.default.svc.${options.clusterDomain}`, ...tokens } = options.tokens;
+  const policies = new PolicyGuard({ authorizer: authorization.authorizer, catalog: () => catalog.resources });
   const catalog = new KindCatalog(
-    builtInKinds({ clock, services: allocator, components, roles: authorization.roles, random: Math.random }),
+    builtInKinds({ clock, services: allocator, components, roles: authorization.roles, policies, random: Math.random }),
   );
   const openApi = createOpenApi(catalog.resources, options.version, options.descriptions);
   return createApiServer(

@@ -17,6 +17,7 @@ import { type ApiServer, createApiServer } from '#control/apiserver/api-server.t
 import { componentUser, controllerUser } from '#control/apiserver/authentication/component-users.ts';
 import { createAuthorization } from '#control/apiserver/authorization/modes.ts';
 import { KindCatalog } from '#control/apiserver/catalog.ts';
+import { PolicyGuard } from '#control/apiserver/kinds/admissionregistration/policy-guard.ts';
 import { ComponentChecks } from '#control/apiserver/kinds/core/componentstatus/component-checks.ts';
 import { createServiceAllocator } from '#control/apiserver/kinds/core/service/allocator.ts';
 import { builtInKinds } from '#control/apiserver/kinds/index.ts';
@@ -94,7 +95,10 @@ export class ControlPlane {
     const services = createServiceAllocator({ store, clock, log: silentLog, random: chance }, { serviceCidr: '10.96.0.0/16' });
     const authorization = createAuthorization(['Node', 'RBAC']);
     const components = new ComponentChecks(clock);
-    const catalog = new KindCatalog(builtInKinds({ clock, services, components, roles: authorization.roles, random: chance }));
+    const policies = new PolicyGuard({ authorizer: authorization.authorizer, catalog: () => catalog.resources });
+    const catalog = new KindCatalog(
+      builtInKinds({ clock, services, components, roles: authorization.roles, policies, random: chance }),
+    );
     const server = createApiServer(
       {
         store,

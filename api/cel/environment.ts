@@ -21,7 +21,7 @@ import { urlLibrary } from './library/url.ts';
 import { parse } from './parser.ts';
 import type { Type } from './types.ts';
 import * as types from './types.ts';
-import { CelError, keyOf, NativeMap, TypeValue, type Value } from './values.ts';
+import { CelError, keyOf, NativeObject, TypeValue, type Value } from './values.ts';
 
 /** The functions of Kubernetes' environment. */
 export const kubernetesLibraries: readonly Library[] = [
@@ -68,6 +68,8 @@ export interface EnvironmentOptions {
   libraries?: readonly Library[];
   /** Types that expressions can make objects of, by name. */
   structs?: Readonly<Record<string, Type>>;
+  /** Types that expressions can make objects of and that are made as they are named; asked for names that {@link structs} does not have. */
+  structNamed?: (name: string) => Type | undefined;
   /** `[1, "a"]` is a list of dyn, as in CEL by default. Kubernetes refuses it. */
   mixedLiterals?: boolean;
 }
@@ -77,11 +79,20 @@ export class CelEnvironment implements Declarations {
   readonly #functions: ReadonlyMap<string, readonly Overload[]>;
   readonly #variables: ReadonlyMap<string, Type>;
   readonly #structs: ReadonlyMap<string, Type>;
+  readonly #structNamed: (name: string) => Type | undefined;
   readonly mixedLiterals: boolean;
 
-  constructor({ base, variables = {}, libraries = [], structs = {}, mixedLiterals = false }: EnvironmentOptions = {}) {
+  constructor({
+    base,
+    variables = {},
+    libraries = [],
+    structs = {},
+    structNamed,
+    mixedLiterals = false,
+  }: EnvironmentOptions = {}) {
     this.mixedLiterals = base?.mixedLiterals ?? mixedLiterals;
     this.#variables = new Map(Object.entries(variables));
+    this.#structNamed = structNamed ?? (base === undefined ? () => undefined : base.#structNamed);
     if (base !== undefined) {
       this.#functions = base.#functions;
       this.#structs = base.#structs;
@@ -95,6 +106,11 @@ export class CelEnvironment implements Declarations {
     }
     this.#functions = functions;
     this.#structs = new Map(Object.entries(structs));
+  }
+
+  /** This environment with more variables. */
+  with(variables: Readonly<Record<string, Type>>): CelEnvironment {
+    return new CelEnvironment({ base: this, variables: { ...Object.fromEntries(this.#variables), ...variables } });
   }
 
   variable(name: string): Type | undefined {
@@ -111,7 +127,7 @@ export class CelEnvironment implements Declarations {
   }
 
   struct(name: string): Type | undefined {
-    return this.#structs.get(name);
+    return this.#structs.get(name) ?? this.#structNamed(name);
   }
 
   /** @throws CelCompileError with cel-go's text */
@@ -122,8 +138,8 @@ export class CelEnvironment implements Declarations {
 }
 
 /** An object that an expression makes is a map of its fields; who declared the type knows what it means. */
-function makeStruct(_name: string, fields: Map<string, Value>): Value {
-  return new NativeMap(new Map([...fields].map(([name, value]) => [keyOf(name) as string, [name, value] as const])));
+function makeStruct(name: string, fields: Map<string, Value>): Value {
+  return new NativeObject(name, new Map([...fields].map(([field, value]) => [keyOf(field) as string, [field, value] as const])));
 }
 
 /** A checked expression. */

@@ -133,6 +133,15 @@ export class NativeMap extends MapValue {
   }
 }
 
+/** An object that an expression has made: `Name{field: value}`. */
+export class NativeObject extends NativeMap {
+  override readonly typeName: string;
+  constructor(typeName: string, entries: ReadonlyMap<string, readonly [Value, Value]>) {
+    super(entries);
+    this.typeName = typeName;
+  }
+}
+
 /** The name of a value's type, as `type()` gives it and messages show it. */
 export function typeNameOf(value: Value): string {
   switch (typeof value) {

@@ -22,6 +22,7 @@ import { createAuthorization } from './authorization/modes.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
 import { KindCatalog } from './catalog.ts';
 import { inProcessTransport } from './in-process-transport.ts';
+import { PolicyGuard } from './kinds/admissionregistration/policy-guard.ts';
 import { ComponentChecks, storeCheck } from './kinds/core/componentstatus/component-checks.ts';
 import {
   createServiceAllocator,
@@ -143,7 +144,10 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const authorization = createAuthorization(options.modes ?? ['AlwaysAllow']);
   const components = new ComponentChecks(clock);
   components.add('etcd-0', storeCheck(store));
-  const catalog = new KindCatalog(builtInKinds({ clock, services, components, roles: authorization.roles, random: Math.random }));
+  const policies = new PolicyGuard({ authorizer: authorization.authorizer, catalog: () => catalog.resources });
+  const catalog = new KindCatalog(
+    builtInKinds({ clock, services, components, roles: authorization.roles, policies, random: Math.random }),
+  );
   const deps = typeof options.deps === 'function' ? options.deps(catalog) : options.deps;
   const server = createApiServer(
     {

@@ -10,6 +10,7 @@ import type { Secret } from '#api/types.generated.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import { AdmissionChain } from './admission/chain.ts';
 import type { ApiServerDeps, ApiServerOptions } from './api-server-deps.ts';
+import { AuditAnnotations } from './audit/audit-annotations.ts';
 import { anonymousUser } from './authentication/anonymous.ts';
 import { AuthenticationMetrics } from './authentication/authentication-metrics.ts';
 import { componentUser } from './authentication/component-users.ts';
@@ -242,7 +243,14 @@ class Server implements ApiServer {
 
   async handle(request: TransportRequest, arrival: Arrival): Promise<TransportResponse> {
     const info = arrival.info ?? parseRequestInfo(request.method, request.path);
-    const exchange = { request, info, arrival, user: anonymousUser, warnings: new WarningRecorder() };
+    const exchange = {
+      request,
+      info,
+      arrival,
+      user: anonymousUser,
+      warnings: new WarningRecorder(),
+      annotations: new AuditAnnotations(),
+    };
     return await passThrough(this.#filters, exchange, (served) => this.#router.serve(served));
   }
 }

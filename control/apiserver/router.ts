@@ -3,7 +3,7 @@
  * OpenAPI, discovery).
  */
 import { apiVersionOf } from '#api/meta.ts';
-import type { ResourceId } from '#api/resources.ts';
+import type { Resource, ResourceId } from '#api/resources.ts';
 import { requestTooLarge } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { ApiServerDeps, ApiServerOptions } from './api-server-deps.ts';
@@ -69,7 +69,7 @@ export class Router {
 
   async #serveResource(served: ServedRequest): Promise<TransportResponse> {
     const { parts, proxy, ready, shutdown, endOf } = this.#deps;
-    const { request, info, user, warnings } = served;
+    const { request, info, user, warnings, annotations } = served;
     const resource = findResource(parts.catalog.resources, info);
     const createOnly = findCreateOnly(createOnlyKinds, info);
     if (resource === undefined && createOnly === undefined) return pageNotFound();
@@ -92,6 +92,7 @@ export class Router {
       ),
       pretty: wantsPretty(info.query, request.headers['user-agent']),
       warnings,
+      annotations,
       signal: () => {
         const ends = [shutdown, request.signal, resource === undefined ? undefined : endOf(resource.id)];
         return AbortSignal.any(ends.filter((one) => one !== undefined));
@@ -104,15 +105,17 @@ export class Router {
 
   async #serveProxied(
     proxy: StreamProxy,
-    { request, info, user, warnings, arrival }: ServedRequest,
+    { request, info, user, warnings, annotations, arrival }: ServedRequest,
     { connect, carries: { group, version, kind } }: ConnectedSubresource,
   ): Promise<TransportResponse> {
     const { registry, clock, admission } = this.#deps.parts;
     const context = {
       clock,
       warn: (message: string) => warnings.add(message),
-      read: (resource: ResourceId, namespace: string | undefined, name: string) => registry.read(resource, namespace, name),
-      list: (resource: ResourceId, namespace?: string) => registry.list(resource, namespace),
+      annotate: (key: string, value: string) => annotations.add(key, value),
+      read: (resource: ResourceId | Resource, namespace: string | undefined, name: string) =>
+        registry.read(resource, namespace, name),
+      list: (resource: ResourceId | Resource, namespace?: string) => registry.list(resource, namespace),
     };
     const connecting = async (): Promise<void> => {
       const fields = connect.to === 'log' ? {} : connect.options(info);

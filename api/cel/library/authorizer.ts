@@ -181,12 +181,13 @@ export const authorizerLibrary: Library = [
 /**
  * Evaluates with answers that are asked for as they are needed, each once.
  * @param evaluate with the answers so far
+ * @param known answers to earlier questions; new ones are added
  */
 export async function evaluateWithChecks<T>(
   evaluate: (known: KnownDecisions) => T,
   ask: (check: AccessCheck) => AccessDecision | Promise<AccessDecision>,
+  known: Map<string, AccessDecision> = new Map(),
 ): Promise<T> {
-  const known = new Map<string, AccessDecision>();
   for (;;) {
     try {
       return evaluate(known);

@@ -1,115 +1,58 @@
 /**
- * What expressions of admission see: `object`, `oldObject`, `request`, `authorizer`.
+ * What CEL expressions of admission see of a request, and how they are evaluated: match conditions of webhooks and of policies, and all
+ * expressions of policies.
  *
- * Source: apiserver `pkg/admission/plugin/cel/{compile,activation}.go`.
+ * Source: apiserver `pkg/admission/plugin/cel/activation.go`, `condition.go`, `composition.go`; `pkg/apis/cel/config.go`.
  */
-import { CelEnvironment } from '#api/cel/environment.ts';
+import { perCallLimit } from '#api/cel/environment.ts';
 import type { Activation } from '#api/cel/interpreter.ts';
 import { fromJson } from '#api/cel/json-values.ts';
 import {
   type AccessCheck,
   type AccessDecision,
   AuthorizerValue,
-  authorizerLibrary,
   evaluateWithChecks,
-  type KnownDecisions,
-  ResourceCheck,
   requestResourceCheck,
 } from '#api/cel/library/authorizer.ts';
-import type { Type } from '#api/cel/types.ts';
-import * as types from '#api/cel/types.ts';
-import type { Value } from '#api/cel/values.ts';
+import { CelError, MapValue, type Value } from '#api/cel/values.ts';
 import { errorText } from '#api/error-text.ts';
 import { parseFieldSelector, SelectorError } from '#api/selector.ts';
+import { letOthersIn } from '#client/turns.ts';
 import type { AuthorizationAttributes, Authorizer } from '../authorization/authorization.ts';
 import type { UserInfo } from '../registry/strategy.ts';
+import { type Compiled, type ComposedVariables, requestType } from './admission-environments.ts';
 import type { AdmissionRequest } from './admission-request.ts';
 
-const { stringType, boolType, dynType } = types;
+/** What all expressions of one binding of a policy may cost together, apart from its match conditions: some second of cel-go. */
+export const policyBudget = 10_000_000;
+/** What all match conditions of one webhook or policy may cost together. */
+export const matchConditionsBudget = 2_500_000;
+/** After so much, others have a turn: some 10 ms. */
+const turnCost = 200_000;
 
-const struct = (name: string, fields: Readonly<Record<string, Type>>): Type =>
-  types.structType(name, new Map(Object.entries(fields).map(([property, type]) => [property, { type, property }])));
+/** So many variables may name one another in a row: each takes some of the thread's stack. */
+const maxDepth = 200;
 
-const kindType = struct('kubernetes.GroupVersionKind', { group: stringType, version: stringType, kind: stringType });
-const resourceType = struct('kubernetes.GroupVersionResource', { group: stringType, version: stringType, resource: stringType });
-const userType = struct('kubernetes.UserInfo', {
-  username: stringType,
-  uid: stringType,
-  groups: types.listType(stringType),
-  extra: types.mapType(stringType, types.listType(stringType)),
-});
-const requestType = struct('kubernetes.AdmissionRequest', {
-  kind: kindType,
-  resource: resourceType,
-  subResource: stringType,
-  requestKind: kindType,
-  requestResource: resourceType,
-  requestSubResource: stringType,
-  name: stringType,
-  namespace: stringType,
-  operation: stringType,
-  userInfo: userType,
-  dryRun: boolType,
-  options: dynType,
-});
+/** The expressions have cost more than they may; none that follows is evaluated. */
+export class OutOfBudgetError extends Error {
+  override name = 'OutOfBudgetError';
+  constructor() {
+    super('validation failed due to running out of cost budget, no further validation rules will be run');
+  }
+}
 
-/** The environment of match conditions. */
-export const matchConditionEnvironment = new CelEnvironment({
-  variables: {
-    object: dynType,
-    oldObject: dynType,
-    request: requestType,
-    authorizer: AuthorizerValue.type,
-    'authorizer.requestResource': ResourceCheck.type,
-  },
-  libraries: [authorizerLibrary],
-});
-
-/** One request, as expressions see it. */
-export class AdmissionVariables {
-  readonly #request: AdmissionRequest;
+/** Who sends the request, and what they may do: asked once for each question. */
+export class RequestAccess {
   readonly #user: UserInfo;
   readonly #authorizer: Authorizer | undefined;
+  readonly known = new Map<string, AccessDecision>();
 
-  constructor(request: AdmissionRequest, user: UserInfo, authorizer: Authorizer | undefined) {
-    this.#request = request;
+  constructor(user: UserInfo, authorizer: Authorizer | undefined) {
     this.#user = user;
     this.#authorizer = authorizer;
   }
 
-  /** Evaluates with what the authorizer says, asked as it is needed. @throws whatever `evaluate` throws */
-  evaluate<T>(evaluate: (activation: Activation) => T): Promise<T> {
-    return evaluateWithChecks(
-      (known) => evaluate(this.#activation(known)),
-      (check) => this.#ask(check),
-    );
-  }
-
-  #activation(known: KnownDecisions): Activation {
-    const { object, oldObject, ...request } = this.#request;
-    const { resource, subResource = '', namespace = '', name = '' } = request;
-    const values = new Map<string, () => Value>([
-      ['object', () => fromJson(object)],
-      ['oldObject', () => fromJson(oldObject)],
-      // Fields that JSON leaves out when they are empty are there for expressions.
-      ['request', () => fromJson({ subResource: '', name: '', namespace: '', requestSubResource: '', ...request }, requestType)],
-      ['authorizer', () => new AuthorizerValue(known)],
-      [
-        'authorizer.requestResource',
-        () =>
-          requestResourceCheck(known, {
-            group: resource.group,
-            resource: resource.resource,
-            subresource: subResource,
-            namespace,
-            name,
-          }),
-      ],
-    ]);
-    return { get: (variable) => values.get(variable)?.() };
-  }
-
-  async #ask(check: AccessCheck): Promise<AccessDecision> {
+  async ask(check: AccessCheck): Promise<AccessDecision> {
     if (this.#authorizer === undefined) return { allowed: true, reason: '' };
     try {
       const { allowed, reason } = await this.#authorizer.authorize(attributesOf(check, this.#user));
@@ -117,6 +60,177 @@ export class AdmissionVariables {
     } catch (error) {
       return { allowed: false, reason: '', error: errorText(error) };
     }
+  }
+}
+
+/** What expressions see besides the request. Absent: there is no such variable, or it is null where one is declared. */
+export interface Bindings {
+  /** The object that parameterizes a policy. */
+  params?: unknown;
+  namespaceObject?: unknown;
+  variables?: ComposedVariables | undefined;
+}
+
+/** What came of an expression. */
+export type Evaluated = { value: Value; problem?: undefined } | { value?: undefined; problem: string };
+
+/** Evaluates expressions about one request one after the other, within one budget. `variables.x` is evaluated once. */
+export class RequestEvaluation {
+  readonly #access: RequestAccess;
+  readonly #activation: RequestActivation;
+  #left: number;
+  #sinceTurn = 0;
+
+  constructor(request: AdmissionRequest, access: RequestAccess, bindings: Bindings, budget: number) {
+    this.#access = access;
+    this.#left = budget;
+    this.#activation = new RequestActivation(request, access.known, bindings);
+  }
+
+  /** What may still be spent. */
+  get left(): number {
+    return this.#left;
+  }
+
+  /** @throws OutOfBudgetError */
+  async evaluate({ source, program, problem }: Compiled): Promise<Evaluated> {
+    if (program === undefined) return { problem: `compilation error: ${problem}` };
+    const { variables } = this.#activation;
+    if (variables !== undefined) variables.limit = this.#left;
+    const { value, error, cost } = await evaluateWithChecks(
+      () => program.run(this.#activation),
+      (check) => this.#access.ask(check),
+      this.#access.known,
+    );
+    const spent = cost + (variables?.takeCost() ?? 0);
+    if (spent > this.#left) throw new OutOfBudgetError();
+    this.#left -= spent;
+    this.#sinceTurn += spent;
+    if (this.#sinceTurn > turnCost) {
+      this.#sinceTurn = 0;
+      await letOthersIn();
+    }
+    if (error === undefined) return { value: value as Value };
+    return { problem: `expression '${source}' resulted in error: ${error.message}` };
+  }
+}
+
+class RequestActivation implements Activation {
+  readonly #request: AdmissionRequest;
+  readonly #known: ReadonlyMap<string, AccessDecision>;
+  readonly #bindings: Bindings;
+  readonly variables: LazyVariables | undefined;
+
+  constructor(request: AdmissionRequest, known: ReadonlyMap<string, AccessDecision>, bindings: Bindings) {
+    this.#request = request;
+    this.#known = known;
+    this.#bindings = bindings;
+    this.variables = bindings.variables === undefined ? undefined : new LazyVariables(bindings.variables, this);
+  }
+
+  get(name: string): Value | undefined {
+    switch (name) {
+      case 'object':
+        return fromJson(this.#request.object);
+      case 'oldObject':
+        return fromJson(this.#request.oldObject);
+      case 'params':
+        return fromJson(this.#bindings.params ?? null);
+      case 'namespaceObject':
+        return fromJson(this.#bindings.namespaceObject ?? null);
+      case 'request':
+        return fromJson(this.#request, requestType);
+      case 'variables':
+        return this.variables;
+      case 'authorizer':
+        return new AuthorizerValue(this.#known);
+      case 'authorizer.requestResource':
+        return this.#requestResource();
+      default:
+        return undefined;
+    }
+  }
+
+  #requestResource(): Value {
+    const { requestResource: resource, requestSubResource = '', namespace = '', name = '' } = this.#request;
+    const { group, resource: plural } = resource;
+    return requestResourceCheck(this.#known, { group, resource: plural, subresource: requestSubResource, namespace, name });
+  }
+}
+
+/** `variables`: each is evaluated when it is first named, and keeps its value, or its error. */
+class LazyVariables extends MapValue {
+  override readonly typeName = 'kubernetes.variables';
+  readonly #variables: ComposedVariables;
+  readonly #activation: Activation;
+  readonly #results = new Map<string, Value | CelError>();
+  #cost = 0;
+  /** Those that are being evaluated, each for the one before it. */
+  readonly #open = new Set<string>();
+  /** What all of them may cost until the next {@link takeCost}. */
+  limit = 0;
+
+  constructor(variables: ComposedVariables, activation: Activation) {
+    super();
+    this.#variables = variables;
+    this.#activation = activation;
+  }
+
+  get size(): number {
+    return this.#variables.compiled.size;
+  }
+
+  keys(): Iterable<Value> {
+    return this.#variables.compiled.keys();
+  }
+
+  override has(key: Value): boolean {
+    return typeof key === 'string' && this.#variables.compiled.has(key);
+  }
+
+  /** @throws CelError of the variable @throws OutOfBudgetError */
+  get(key: Value): Value | undefined {
+    if (typeof key !== 'string') return undefined;
+    let result = this.#results.get(key);
+    if (result === undefined) {
+      const compiled = this.#variables.compiled.get(key);
+      if (compiled === undefined) return undefined;
+      result = this.#guarded(key, compiled);
+      this.#results.set(key, result);
+    }
+    if (result instanceof CelError) throw result;
+    return result;
+  }
+
+  /** @throws PendingCheck, after which everything is asked again */
+  #guarded(name: string, compiled: Compiled): Value | CelError {
+    const named = `composited variable ${JSON.stringify(name)}`;
+    // Of two variables with one name, the later one may name the earlier one, and find itself.
+    if (this.#open.has(name)) return new CelError(`${named} fails to evaluate: it names itself`);
+    if (this.#open.size === maxDepth)
+      return new CelError(`${named} fails to evaluate: more than ${maxDepth} variables within each other`);
+    this.#open.add(name);
+    try {
+      return this.#evaluate(name, compiled);
+    } finally {
+      this.#open.delete(name);
+    }
+  }
+
+  #evaluate(name: string, { program, problem }: Compiled): Value | CelError {
+    const named = `composited variable ${JSON.stringify(name)}`;
+    if (program === undefined) return new CelError(`${named} fails to compile: ${problem}`);
+    const { value, error, cost } = program.run(this.#activation, perCallLimit);
+    this.#cost += cost;
+    if (this.#cost > this.limit) throw new OutOfBudgetError();
+    return error === undefined ? (value as Value) : new CelError(`${named} fails to evaluate: ${error.message}`);
+  }
+
+  /** What has been spent since the last call. */
+  takeCost(): number {
+    const cost = this.#cost;
+    this.#cost = 0;
+    return cost;
   }
 }
 

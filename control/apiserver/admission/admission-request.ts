@@ -52,7 +52,8 @@ const optionKinds = { create: 'CreateOptions', update: 'UpdateOptions', delete: 
 
 /** @param shown the version that the rule names; `attributes.resource` for the request's own */
 export function admissionRequest(attributes: AdmissionAttributes, shown: Shown, uid: string): AdmissionRequest {
-  const { operation, resource, subresource, name, namespace, object, oldObject, options, dryRun } = attributes;
+  const { operation, resource, subresource, name, object, oldObject, options, dryRun } = attributes;
+  const namespace = namespaceOf(attributes);
   const parts = subresource === '' ? {} : { subResource: subresource, requestSubResource: subresource };
   return {
     uid,
@@ -74,6 +75,12 @@ export function admissionRequest(attributes: AdmissionAttributes, shown: Shown, 
         ? null
         : { kind: optionKinds[operation], apiVersion: 'meta.k8s.io/v1', ...(dryRun ? { dryRun: ['All'] } : {}) },
   };
+}
+
+/** The namespace as requests tell it: a Namespace itself is in the one of its name. */
+export function namespaceOf({ resource, namespace, name, object }: AdmissionAttributes): string {
+  if (namespace !== '' || resource.group !== '' || resource.plural !== 'namespaces') return namespace;
+  return name === '' ? (object?.metadata?.name ?? '') : name;
 }
 
 /** The kind that the request carries: that of the object, which of a subresource may be of another group. */

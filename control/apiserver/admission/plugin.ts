@@ -37,7 +37,7 @@ export interface AdmissionAttributes {
 }
 
 /** What plugins may use besides the attributes. `read` and `list` give objects that are not older than any acknowledged write. */
-export type AdmissionContext = Pick<RequestContext, 'clock' | 'warn' | 'read' | 'list'>;
+export type AdmissionContext = Pick<RequestContext, 'clock' | 'warn' | 'annotate' | 'read' | 'list'>;
 
 /** What a plugin has reserved for one write, until the write has ended. */
 export interface Reservation {

@@ -4,6 +4,7 @@
  *
  * Source: apiserver `pkg/storage/cacher` (watch_cache.go: errors on too old revisions; cache_watcher.go: a watcher that lags behind is cut off).
  */
+import type { KubeObject } from '#api/meta.ts';
 import { expired } from '#api/status.ts';
 import type { CachedObject } from './cached-object.ts';
 import { type CacheEvent, ChangeWindow, type WindowLimits } from './change-window.ts';
@@ -37,6 +38,8 @@ export class WatchCache {
   readonly #limits: WatchCacheLimits;
   readonly #window: ChangeWindow;
   #objects = new SortedObjects();
+  /** What {@link all} has given since the last change. */
+  #all: readonly KubeObject[] | undefined;
   readonly #watchers = new Set<CacheWatcher>();
   readonly #turns: WatcherTurns;
 
@@ -69,14 +72,22 @@ export class WatchCache {
     return this.#objects.range(keyPrefix, startKey);
   }
 
+  /** All objects in key order. The array is the same until something changes, for those who ask with every request. */
+  all(): readonly KubeObject[] {
+    this.#all ??= [...this.#objects.range(this.prefix)].map(({ object }) => object);
+    return this.#all;
+  }
+
   /** Replaces everything. All watchers end, because the changes in between are unknown. */
   replace(objects: Iterable<CachedObject>, revision: number): void {
     this.#objects = new SortedObjects(objects);
+    this.#all = undefined;
     this.#window.reset(revision);
     for (const watcher of this.#watchers) watcher.close();
   }
 
   apply(event: CacheEvent): void {
+    this.#all = undefined;
     if (event.current !== undefined) this.#objects.set(event.current);
     else if (event.previous !== undefined) this.#objects.delete(event.previous.key);
     this.#window.push(event);

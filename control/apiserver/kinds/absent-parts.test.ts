@@ -7,6 +7,7 @@ import type { ResourceId } from '#api/resources.ts';
 import { ApiError } from '#api/status.ts';
 import { FakeClock } from '#client/clock.ts';
 import { createAuthorization } from '../authorization/modes.ts';
+import { PolicyGuard } from './admissionregistration/policy-guard.ts';
 import { ComponentChecks } from './core/componentstatus/component-checks.ts';
 import { type AllocationStore, openAllocationStore } from './core/service/allocator.testing.ts';
 import { strategies } from './index.ts';
@@ -52,6 +53,7 @@ async function answers(work: Promise<unknown>, where: string): Promise<void> {
 const samples = await samplesOfRooms();
 
 describe('objects with absent parts', () => {
+  const resources = createResourceCatalog();
   let taken: AllocationStore;
   let all: ReturnType<typeof strategies>;
   before(async () => {
@@ -61,11 +63,11 @@ describe('objects with absent parts', () => {
       services: await taken.allocator({ serviceCidr: '10.96.0.0/12' }),
       components: new ComponentChecks(clock),
       roles: createAuthorization([]).roles,
+      policies: new PolicyGuard({ authorizer: createAuthorization([]).authorizer, catalog: () => resources }),
       random: () => 0,
     });
   });
   after(() => taken.close());
-  const resources = createResourceCatalog();
 
   it('are given by the rooms of all kinds that can be written', () => {
     const written = resources.all().filter(({ verbs }) => verbs.includes('create'));

@@ -1,6 +1,7 @@
 /** What the kinds' strategies need from the server that serves them. */
 import type { Clock } from '#client/clock.ts';
 import type { RoleGuard } from '../authorization/rbac/role-guard.ts';
+import type { PolicyGuard } from './admissionregistration/policy-guard.ts';
 import type { ComponentChecks } from './core/componentstatus/component-checks.ts';
 import type { ServiceAllocator } from './core/service/allocator.ts';
 
@@ -13,6 +14,8 @@ export interface StrategyDeps {
   components: ComponentChecks;
   /** Knows who may write which roles and bindings. */
   roles: RoleGuard;
+  /** Knows who may have policies read which parameters. */
+  policies: PolicyGuard;
   /** A number in [0, 1), for name suffixes. */
   random: () => number;
 }

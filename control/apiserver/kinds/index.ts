@@ -3,7 +3,11 @@ import { createResourceCatalog } from '#api/resource-catalog.ts';
 import type { ResourceId } from '#api/resources.ts';
 import type { Strategy } from '../registry/strategy.ts';
 import { type RestKind, subresourceRows } from '../rest/exchange.ts';
+import { mutatingAdmissionPolicyKind } from './admissionregistration/mutatingadmissionpolicy/strategy.ts';
+import { mutatingAdmissionPolicyBindingKind } from './admissionregistration/mutatingadmissionpolicybinding/strategy.ts';
 import { mutatingWebhookConfigurationKind } from './admissionregistration/mutatingwebhookconfiguration/strategy.ts';
+import { validatingAdmissionPolicyKind } from './admissionregistration/validatingadmissionpolicy/strategy.ts';
+import { validatingAdmissionPolicyBindingKind } from './admissionregistration/validatingadmissionpolicybinding/strategy.ts';
 import { validatingWebhookConfigurationKind } from './admissionregistration/validatingwebhookconfiguration/strategy.ts';
 import { customResourceDefinitionKind } from './apiextensions/customresourcedefinition/strategy.ts';
 import { controllerRevisionKind } from './apps/controllerrevision/strategy.ts';
@@ -74,7 +78,11 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   csiDriverKind,
   csiNodeKind,
   csiStorageCapacityKind,
+  mutatingAdmissionPolicyKind(deps),
+  mutatingAdmissionPolicyBindingKind(deps),
   mutatingWebhookConfigurationKind,
+  validatingAdmissionPolicyKind(deps),
+  validatingAdmissionPolicyBindingKind(deps),
   validatingWebhookConfigurationKind,
   customResourceDefinitionKind,
   daemonSetKind,

@@ -19,15 +19,18 @@ export interface HarnessOptions {
   clock?: FakeClock;
 }
 
+const idOf = (resource: string | Resource): string => (typeof resource === 'string' ? resource : resource.id);
+
 export function testContext({ stored = {}, clock = new FakeClock() }: HarnessOptions = {}): RequestContext {
   return {
     user: { name: 'tester', groups: [], extra: {} },
     clock,
     warn: () => undefined,
-    read: async (resource, namespace, name) => stored[`${resource}/${namespace ?? ''}/${name}`],
+    annotate: () => undefined,
+    read: async (resource, namespace, name) => stored[`${idOf(resource)}/${namespace ?? ''}/${name}`],
     list: async (resource, namespace) =>
       Object.entries(stored)
-        .filter(([key]) => key.startsWith(`${resource}/${namespace === undefined ? '' : `${namespace}/`}`))
+        .filter(([key]) => key.startsWith(`${idOf(resource)}/${namespace === undefined ? '' : `${namespace}/`}`))
         .map(([, object]) => object),
   };
 }

@@ -41,9 +41,8 @@ export function readConfiguration(
   const found = { apiVersion: configuration['apiVersion'] ?? '', kind: configuration['kind'] ?? '' };
   const shown = `${String(found.apiVersion).includes('/') ? found.apiVersion : `/${found.apiVersion}`}, Kind=${found.kind}`;
   if (found.apiVersion !== apiVersion || found.kind !== kind) throw badRequest(`invalid object type: ${shown}`);
-  const mistakes = schemaMistakes(configuration, typedRoot(type), []).take(maxMistakes).toArray();
-  if (mistakes.length > 0) {
-    const text = mistakes.length === 1 ? mistakes[0] : ['errors:', ...mistakes.map((mistake) => `  ${mistake}`)].join('\n');
+  const text = configurationMistakes(configuration, type);
+  if (text !== undefined) {
     const { name, namespace: own } = isJsonObject(configuration['metadata']) ? configuration['metadata'] : {};
     throw failure(500, '', `failed to create typed patch object (${own ?? namespace}/${name ?? ''}; ${shown}): ${text}`);
   }
@@ -63,6 +62,13 @@ function parsed(body: Uint8Array): { value: JsonValue; problems: string[] } {
       : 'error unmarshaling JSON: while decoding JSON';
     throw badRequest(`error decoding YAML: ${prefix}: ${error.message}`);
   }
+}
+
+/** What is wrong with a configuration, in one text; undefined: it fits the type. */
+export function configurationMistakes(configuration: JsonObject, type: string): string | undefined {
+  const mistakes = schemaMistakes(configuration, typedRoot(type), []).take(maxMistakes).toArray();
+  if (mistakes.length === 0) return undefined;
+  return mistakes.length === 1 ? mistakes[0] : ['errors:', ...mistakes.map((mistake) => `  ${mistake}`)].join('\n');
 }
 
 /** All places where the value does not fit the schema, outer ones before inner ones. */

@@ -10,7 +10,7 @@ import { parseExact, stringifyExact } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { isJsonObject } from '#api/json.ts';
 import { sameJson } from '#api/meta.ts';
-import { badRequest, failure, requestTooLarge } from '#api/status.ts';
+import { ApiError, badRequest, failure, requestTooLarge } from '#api/status.ts';
 
 const maxOperations = 10_000;
 /** What all copies may add to the object, in bytes of JSON (`JSONPatchMaxCopyBytes`). */
@@ -76,7 +76,7 @@ function apply(document: JsonObject, { op, path = '', from = '', value = null }:
       return add(target, parseExact(text) as JsonValue, spent);
     }
     case 'test':
-      if (!sameJson(valueAt(place(document, path)) ?? null, value)) throw unprocessable();
+      if (!sameJson(valueAt(place(document, path)) ?? null, value)) throw new PatchTestFailed();
       return;
     default:
       throw unprocessable();
@@ -162,6 +162,14 @@ function copyOfJson<T extends JsonValue>(value: T): T {
 export function applyMergePatch(current: JsonObject, patch: JsonValue): JsonObject {
   if (!isJsonObject(patch)) throw badRequest('Invalid JSON Patch');
   return mergeInto(current, patch);
+}
+
+/** An operation `test` has found another value. */
+export class PatchTestFailed extends ApiError {
+  override name = 'PatchTestFailed';
+  constructor() {
+    super(unprocessable().status);
+  }
 }
 
 /** What upstream answers to a well-formed patch that cannot be applied. */

@@ -39,20 +39,26 @@ export class ObjectReader {
     return cached === undefined ? undefined : this.#catalog.fromStored(resource, cached);
   }
 
-  /** `RequestContext.read`: another object, of a built-in kind, that an admission check asks for. @throws ApiError 500 as {@link find} */
-  async read(id: ResourceId, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
-    const found = await this.find(this.#catalog.builtIn(id), { namespace, name });
+  /** `RequestContext.read`: another object that an admission check asks for. @throws ApiError 500 as {@link find} */
+  async read(id: ResourceId | Resource, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
+    const found = await this.find(this.#row(id), { namespace, name });
     return found?.object;
   }
 
   /**
-   * `RequestContext.list`: the objects of a built-in kind, in one namespace or in all (undefined), sorted by namespace and name. An object
+   * `RequestContext.list`: the objects of a kind, in one namespace or in all (undefined), sorted by namespace and name. An object
    * whose stored value cannot be read is left out.
    */
-  async list(id: ResourceId, namespace: string | undefined): Promise<KubeObject[]> {
+  async list(id: ResourceId | Resource, namespace: string | undefined): Promise<readonly KubeObject[]> {
     await this.#feed.fresh();
-    const resource = this.#catalog.builtIn(id);
+    const resource = this.#row(id);
+    // The same array each time, for plugins that ask with every request.
+    if (namespace === undefined && resource.storedAs === undefined) return this.#feed.cache(resource.storagePrefix).all();
     const cached = [...this.#feed.cache(resource.storagePrefix).range(listPrefix(resource, namespace ?? ''))];
     return cached.map((one) => this.#catalog.fromStored(resource, one).object);
+  }
+
+  #row(id: ResourceId | Resource): Resource {
+    return typeof id === 'string' ? this.#catalog.builtIn(id) : id;
   }
 }

@@ -65,12 +65,12 @@ export class Registry {
   }
 
   /** For `RequestContext.read`: another object that an admission check asks for. @throws ApiError 500 as {@link find} */
-  read(id: ResourceId, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
+  read(id: ResourceId | Resource, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
     return this.#reader.read(id, namespace, name);
   }
 
   /** For `RequestContext.list`: the objects of another kind that an admission check asks for. */
-  list(id: ResourceId, namespace: string | undefined): Promise<KubeObject[]> {
+  list(id: ResourceId | Resource, namespace: string | undefined): Promise<readonly KubeObject[]> {
     return this.#reader.list(id, namespace);
   }
 

@@ -9,7 +9,7 @@
 import type { Check, FieldError } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
-import type { ResourceId } from '#api/resources.ts';
+import type { Resource, ResourceId } from '#api/resources.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { ResetFields } from '../patch/patch.ts';
@@ -31,16 +31,18 @@ export interface RequestContext {
   clock: Clock;
   /** Adds a `Warning:` header to the answer (kubectl prints it). */
   warn(message: string): void;
+  /** Adds an annotation to the audit event of the request. Of two values for one key the first stays. */
+  annotate(key: string, value: string): void;
   /**
    * Reads another stored object, never older than a write acknowledged before; undefined where it does not exist. Shared: never change it.
    * @throws ApiError 500 when the stored value cannot be read
    */
-  read(resource: ResourceId, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
+  read(resource: ResourceId | Resource, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
   /**
    * Lists other stored objects, for admission checks: those of one namespace or of all (undefined), sorted by namespace and name. Like
    * {@link read} they are not older than any acknowledged write. Stored values that cannot be decoded are left out.
    */
-  list(resource: ResourceId, namespace?: string): Promise<readonly KubeObject[]>;
+  list(resource: ResourceId | Resource, namespace?: string): Promise<readonly KubeObject[]>;
 }
 
 /** The part of an object that a write may change: '' for all but status, else the name of a subresource (`status`). */

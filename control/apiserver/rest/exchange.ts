@@ -7,6 +7,7 @@ import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import { inTurns } from '#client/turns.ts';
 import type { Store } from '#control/store/store.ts';
 import type { AdmissionChain } from '../admission/chain.ts';
+import type { AuditAnnotations } from '../audit/audit-annotations.ts';
 import type { Authentication } from '../authentication/authentication.ts';
 import type { ServiceAccountTokens } from '../authentication/service-account-tokens.ts';
 import type { Authorizer } from '../authorization/authorization.ts';
@@ -59,6 +60,8 @@ export interface Exchange {
   pretty: boolean;
   /** Texts for `Warning:` headers. */
   warnings: WarningRecorder;
+  /** For the audit event. */
+  annotations: AuditAnnotations;
   /**
    * Aborts when the client leaves, the server shuts down, or the kind is no longer served. Made when it is asked for: most requests need
    * none, and a signal that follows others is costly.
@@ -134,6 +137,7 @@ export function writeContext(exchange: Omit<Exchange, 'resource'>, optionsKind: 
     user,
     clock: parts.clock,
     warn: (message) => exchange.warnings.add(message),
+    annotate: (key, value) => exchange.annotations.add(key, value),
     read: (resource, namespace, name) => parts.registry.read(resource, namespace, name),
     list: (resource, namespace) => parts.registry.list(resource, namespace),
     fieldManager: parseFieldManager(info.query, request.headers['user-agent'], optionsKind),

@@ -7,6 +7,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import type { AuditAnnotations } from '../audit/audit-annotations.ts';
 import type { Credentials } from '../authentication/authentication.ts';
 import type { Flow } from '../flowcontrol/flow-schemas.ts';
 import type { UserInfo } from '../registry/strategy.ts';
@@ -49,6 +50,8 @@ export interface ServedRequest {
   flow?: Flow;
   /** Texts for `Warning:` headers. */
   readonly warnings: WarningRecorder;
+  /** For its audit event. */
+  readonly annotations: AuditAnnotations;
 }
 
 /** Calls `next` for the answer of what comes behind, or answers by itself. Its name is the function's. @throws ApiError for an answer */

@@ -22,7 +22,7 @@ import { type AdmissionRequest, admissionRequest, type Shown, typed } from '../a
 import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin } from '../plugin.ts';
 import { dryRunUnsupported, readVerdict, refusal, reviewOf, reviewVersion, type Verdict } from '../webhooks/review.ts';
 import { WebhookCallError, type WebhookCaller } from '../webhooks/webhook-call.ts';
-import { isExempt, type MatchDeps, shownTo } from '../webhooks/webhook-matching.ts';
+import { isExempt, type MatchDeps, shownBack, shownTo } from '../webhooks/webhook-matching.ts';
 
 /** What both plugins need: which webhooks match, and how they are called. */
 export interface WebhookDeps extends MatchDeps {
@@ -130,7 +130,7 @@ function applyPatch(
     );
   const before = shown.convert(object);
   const after = patched(before, patch);
-  const result = shownBack(typed(after, shown.kind), shown, attributes, deps);
+  const result = shownBack(typed(after, shown.kind), shown, attributes, deps.versions);
   if (sameJson(result, object)) return false;
   for (const key of Object.keys(object)) delete (object as unknown as Record<string, unknown>)[key];
   Object.assign(object, result);
@@ -148,23 +148,6 @@ function patched(object: KubeObject, patch: unknown): KubeObject {
     if (error instanceof ApiError) throw internalError(error.message);
     throw internalError(errorText(error));
   }
-}
-
-/** The object in the version of the request again. */
-function shownBack(
-  object: KubeObject,
-  shown: Shown,
-  { resource, object: own }: AdmissionAttributes,
-  { versions }: WebhookDeps,
-): KubeObject {
-  const { group, version, plural } = shown.resource;
-  if (versions === undefined || (group === resource.group && version === resource.version)) return object;
-  const rows = versions.catalog.all();
-  const row = (wanted: typeof resource) =>
-    rows.find((one) => one.group === wanted.group && one.version === wanted.version && one.plural === wanted.plural);
-  const [from, to] = [row({ group, version, plural }), row(resource)];
-  if (from === undefined || to === undefined || own?.kind !== to.kind) return object;
-  return versions.convert(object, from, to);
 }
 
 /**

@@ -7,6 +7,7 @@ import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Authorizer } from '../../authorization/authorization.ts';
 import type { AdmissionPlugin } from '../plugin.ts';
 import { isPluginEnabled, type PluginChoice } from '../plugin-names.ts';
+import type { PolicyMetrics } from '../policies/policy-metrics.ts';
 import { WebhookCaller } from '../webhooks/webhook-call.ts';
 import type { Versions } from '../webhooks/webhook-matching.ts';
 import { mutatingAdmissionWebhook, validatingAdmissionWebhook } from './admission-webhooks.ts';
@@ -21,6 +22,7 @@ import { denyServiceExternalIps } from './deny-service-external-ips.ts';
 import { extendedResourceToleration } from './extended-resource-toleration.ts';
 import { limitPodHardAntiAffinityTopology } from './limit-pod-hard-anti-affinity-topology.ts';
 import { limitRanger } from './limit-ranger.ts';
+import { mutatingAdmissionPolicy } from './mutating-admission-policy.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeDeclaredFeatureValidator } from './node-declared-features.ts';
 import { nodeRestriction } from './node-restriction.ts';
@@ -35,6 +37,7 @@ import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
 import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
+import { validatingAdmissionPolicy } from './validating-admission-policy.ts';
 
 /** What the plugins need. */
 export interface AdmissionDeps {
@@ -54,6 +57,8 @@ export interface AdmissionDeps {
   webhooks?: WebhookCaller | undefined;
   /** Converts objects between versions, for webhooks whose rules name another one. */
   convert?: Versions['convert'] | undefined;
+  /** Counts checks of policies. Absent: nothing is counted. */
+  policyMetrics?: PolicyMetrics | undefined;
 }
 
 const byDefault: PluginChoice = { enable: [], disable: [] };
@@ -72,8 +77,10 @@ export function allAdmissionPlugins({
   catalog,
   webhooks: caller = new WebhookCaller(random),
   convert,
+  policyMetrics,
 }: AdmissionDeps): AdmissionPlugin[] {
   const versions = catalog === undefined || convert === undefined ? undefined : { catalog, convert };
+  const policies = { authorizer, catalog, versions, metrics: policyMetrics };
   return [
     alwaysAdmit(),
     namespaceLifecycle(),
@@ -100,7 +107,9 @@ export function allAdmissionPlugins({
     podTopologyLabels(),
     nodeDeclaredFeatureValidator(),
     podResizeValidator(),
+    mutatingAdmissionPolicy(policies),
     mutatingAdmissionWebhook({ authorizer, versions, caller }),
+    validatingAdmissionPolicy(policies),
     validatingAdmissionWebhook({ authorizer, versions, caller }),
     resourceQuota(),
     alwaysDeny(),

@@ -1,25 +1,27 @@
-/** Conditions in CEL that a request has to meet. Source: apiserver `pkg/admission/plugin/webhook/matchconditions/matcher.go`. */
-import { type Program, perCallLimit } from '#api/cel/environment.ts';
-import { CelCompileError } from '#api/cel/source.ts';
-import { CelError } from '#api/cel/values.ts';
+/**
+ * Conditions in CEL that a request has to meet, of webhooks and of policies.
+ *
+ * Source: apiserver `pkg/admission/plugin/webhook/matchconditions/matcher.go`.
+ */
+import { boolType } from '#api/cel/types.ts';
 import type { MatchCondition } from '#api/types.generated.ts';
-import { type AdmissionVariables, matchConditionEnvironment } from '../admission-cel.ts';
-
-/** All conditions of one webhook or policy may cost so much together (upstream's RuntimeCELCostBudgetMatchConditions). */
-const budget = 2_500_000;
+import { matchConditionsBudget, OutOfBudgetError, type RequestAccess, RequestEvaluation } from '../admission-cel.ts';
+import { admissionEnvironment, type Compiled, compileExpression } from '../admission-environments.ts';
+import type { AdmissionRequest } from '../admission-request.ts';
 
 /** Checked expressions. Those of webhooks that are gone are forgotten when there are many. */
-const compiled = new Map<string, Program>();
+const compiled = new Map<string, Compiled>();
 const maxCompiled = 10_000;
 
-/** @throws CelCompileError */
-export function compileMatchCondition(expression: string): Program {
-  const known = compiled.get(expression);
+/** @param params whether it may name `params`: in policies with a paramKind */
+export function compileMatchCondition(expression: string, params = false): Compiled {
+  const key = `${params ? 'params' : ''}\n${expression}`;
+  const known = compiled.get(key);
   if (known !== undefined) return known;
-  const program = matchConditionEnvironment.compile(expression);
+  const made = compileExpression(admissionEnvironment({ params, authorizer: true }), expression, boolType);
   if (compiled.size >= maxCompiled) compiled.clear();
-  compiled.set(expression, program);
-  return program;
+  compiled.set(key, made);
+  return made;
 }
 
 /** `matches: undefined` cannot be told: these are the reasons. */
@@ -28,29 +30,34 @@ export interface MatchResult {
   problem: string;
 }
 
+/** What the conditions are asked about. */
+export interface MatchQuestion {
+  request: AdmissionRequest;
+  access: RequestAccess;
+  /** Of a policy with a paramKind; null where the binding has none. */
+  params?: unknown;
+}
+
 /**
  * Whether a request meets all conditions. One that it does not meet settles it, even where others cannot be evaluated.
  * @param conditions of a stored object: they are valid, but may fail on this request
  */
 export async function meetsConditions(
   conditions: readonly MatchCondition[],
-  variables: AdmissionVariables,
+  { request, access, params }: MatchQuestion,
 ): Promise<MatchResult> {
   const problems: string[] = [];
-  let left = budget;
-  for (const { name, expression } of conditions) {
-    try {
-      const program = compileMatchCondition(expression.trim());
-      const { value, cost } = await variables.evaluate((activation) =>
-        program.evaluate(activation, Math.min(left, perCallLimit)),
-      );
-      left -= cost;
+  const bindings = params === undefined ? {} : { params };
+  const evaluation = new RequestEvaluation(request, access, bindings, matchConditionsBudget);
+  try {
+    for (const { expression } of conditions) {
+      const { value, problem } = await evaluation.evaluate(compileMatchCondition(expression, params !== undefined));
       if (value === false) return { matches: false, problem: '' };
-      if (value !== true) problems.push(`match condition '${name}' is no bool`);
-    } catch (error) {
-      if (!(error instanceof CelError || error instanceof CelCompileError)) throw error;
-      problems.push(error instanceof CelError ? `expression '${expression}' resulted in error: ${error.message}` : error.message);
+      if (problem !== undefined) problems.push(problem);
     }
+  } catch (error) {
+    if (!(error instanceof OutOfBudgetError)) throw error;
+    return { matches: undefined, problem: error.message };
   }
   if (problems.length === 0) return { matches: true, problem: '' };
   return { matches: undefined, problem: problems.length === 1 ? problems.join() : `[${problems.join(', ')}]` };

@@ -1,16 +1,17 @@
 /**
- * Which webhooks a request goes to, and in which version they see it.
+ * Which webhooks and policies a request goes to, and in which version they see it.
  *
- * Source: apiserver `pkg/admission/plugin/webhook/generic/webhook.go` (ShouldCallHook), `predicates/{namespace,object}`.
+ * Source: apiserver `pkg/admission/plugin/webhook/generic/webhook.go` (ShouldCallHook), `predicates/{namespace,object}`;
+ * `pkg/admission/plugin/policy/matching/matching.go`.
  */
 import type { KubeObject } from '#api/meta.ts';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
 import { selectsLabels } from '#api/selector.ts';
 import { internalError } from '#api/status.ts';
-import type { LabelSelector, ValidatingWebhook } from '#api/types.generated.ts';
+import type { LabelSelector, MatchResources, NamedRuleWithOperations, ValidatingWebhook } from '#api/types.generated.ts';
 import type { Authorizer } from '../../authorization/authorization.ts';
-import { AdmissionVariables } from '../admission-cel.ts';
+import { RequestAccess } from '../admission-cel.ts';
 import { admissionRequest, kindOf, type Shown, typed } from '../admission-request.ts';
 import { type AdmissionAttributes, type AdmissionContext, admissionForbidden } from '../plugin.ts';
 import { meetsConditions } from './match-conditions.ts';
@@ -33,7 +34,7 @@ export interface MatchDeps {
 /** The parts of webhooks that choose requests; both kinds have them. */
 export type Matching = Pick<
   ValidatingWebhook,
-  'name' | 'rules' | 'matchPolicy' | 'namespaceSelector' | 'objectSelector' | 'matchConditions'
+  'name' | 'rules' | 'matchPolicy' | 'namespaceSelector' | 'objectSelector' | 'matchConditions' | 'failurePolicy'
 >;
 
 /** How the webhook sees the request; undefined: it is not for it. @throws ApiError when that cannot be told */
@@ -43,46 +44,79 @@ export async function shownTo(
   context: Pick<AdmissionContext, 'read'>,
   { authorizer, versions }: MatchDeps,
 ): Promise<Shown | undefined> {
-  const shown = matchingRule(webhook, attributes, versions);
+  const shown = matchingRule(webhook.rules ?? [], webhook.matchPolicy, attributes, versions);
   if (shown === undefined || !objectMatches(webhook.objectSelector, attributes)) return undefined;
   if (!(await namespaceMatches(webhook.namespaceSelector, attributes, context))) return undefined;
   const { matchConditions = [] } = webhook;
   if (matchConditions.length === 0) return shown;
-  const variables = new AdmissionVariables(admissionRequest(attributes, shown, ''), attributes.user, authorizer);
-  const { matches, problem } = await meetsConditions(matchConditions, variables);
-  if (matches === undefined) throw admissionForbidden(attributes, problem);
-  return matches ? shown : undefined;
+  const access = new RequestAccess(attributes.user, authorizer);
+  const request = admissionRequest(attributes, shown, '');
+  const { matches, problem } = await meetsConditions(matchConditions, { request, access });
+  if (matches === undefined && webhook.failurePolicy !== 'Ignore') throw admissionForbidden(attributes, problem);
+  return matches === true ? shown : undefined;
 }
 
+/**
+ * How a policy, or a binding of one, sees the request; undefined: it is not for it.
+ * @param constraints undefined: everything matches @throws ApiError when its namespace is not there
+ */
+export async function shownToPolicy(
+  constraints: MatchResources | undefined,
+  attributes: AdmissionAttributes,
+  context: Pick<AdmissionContext, 'read'>,
+  versions: Versions | undefined,
+): Promise<Shown | undefined> {
+  if (constraints === undefined) return own(attributes);
+  const { resourceRules = [], excludeResourceRules = [], matchPolicy, objectSelector, namespaceSelector } = constraints;
+  const shown = resourceRules.length === 0 ? own(attributes) : matchingRule(resourceRules, matchPolicy, attributes, versions);
+  if (shown === undefined || !objectMatches(objectSelector, attributes)) return undefined;
+  if (excludeResourceRules.length > 0 && matchingRule(excludeResourceRules, matchPolicy, attributes, versions) !== undefined)
+    return undefined;
+  return (await namespaceMatches(namespaceSelector, attributes, context)) ? shown : undefined;
+}
+
+function own(attributes: AdmissionAttributes): Shown {
+  const kind = kindOf(attributes);
+  return { resource: attributes.resource, kind, convert: (object) => typed(object, kind) };
+}
+
+/** Policies may name objects in their rules, webhooks do not. */
 function matchingRule(
-  { rules = [], matchPolicy }: Matching,
+  rules: readonly NamedRuleWithOperations[],
+  matchPolicy: string | undefined,
   attributes: AdmissionAttributes,
   versions: Versions | undefined,
 ): Shown | undefined {
-  if (rules.some((rule) => ruleMatches(rule, attributes))) {
-    const kind = kindOf(attributes);
-    return { resource: attributes.resource, kind, convert: (object) => typed(object, kind) };
-  }
+  const isNamed = ({ resourceNames = [] }: NamedRuleWithOperations): boolean =>
+    resourceNames.length === 0 || resourceNames.includes(attributes.name);
+  if (rules.some((rule) => ruleMatches(rule, attributes) && isNamed(rule))) return own(attributes);
   if (matchPolicy !== 'Equivalent' || versions === undefined) return undefined;
-  const [own, others] = equivalents(attributes, versions.catalog);
-  if (own === undefined || others.length === 0) return undefined;
+  const [row, others] = equivalents(attributes, versions.catalog);
+  if (row === undefined || others.length === 0) return undefined;
   for (const rule of rules) {
     const other = others.find((resource) => ruleMatches(rule, { ...attributes, resource }));
-    if (other !== undefined) return { resource: other, ...converted(attributes, own, other, versions) };
+    if (other !== undefined && isNamed(rule)) return { resource: other, ...converted(attributes, row, other, versions) };
   }
   return undefined;
 }
 
+type Equivalents = [row: Resource | undefined, others: Resource[]];
+/** By the rows of a catalog, which are another array after each change. */
+const equivalentRows = new WeakMap<readonly Resource[], Map<string, Equivalents>>();
+
 /** The row of the request and the other rows of the same objects. */
-function equivalents(
-  { resource }: AdmissionAttributes,
-  catalog: ResourceCatalog,
-): [own: Resource | undefined, others: Resource[]] {
+function equivalents({ resource }: AdmissionAttributes, catalog: ResourceCatalog): Equivalents {
   const rows = catalog.all();
-  const own = rows.find(
-    ({ group, version, plural }) => group === resource.group && version === resource.version && plural === resource.plural,
-  );
-  return [own, own === undefined ? [] : rows.filter((row) => row !== own && row.storagePrefix === own.storagePrefix)];
+  let byPath = equivalentRows.get(rows);
+  if (byPath === undefined) equivalentRows.set(rows, (byPath = new Map()));
+  const path = `${resource.group}/${resource.version}/${resource.plural}`;
+  let found = byPath.get(path);
+  if (found === undefined) {
+    const row = catalog.find(resource.group, resource.version, resource.plural);
+    found = [row, row === undefined ? [] : rows.filter((each) => each !== row && each.storagePrefix === row.storagePrefix)];
+    byPath.set(path, found);
+  }
+  return found;
 }
 
 function converted(
@@ -98,6 +132,23 @@ function converted(
   }
   const kind = { group: to.group, version: to.version, kind: to.kind };
   return { kind, convert: (object) => typed(versions.convert(object, from, to), kind) };
+}
+
+/** The object in the version of the request again. */
+export function shownBack(
+  object: KubeObject,
+  shown: Shown,
+  { resource, object: own }: AdmissionAttributes,
+  versions: Versions | undefined,
+): KubeObject {
+  const { group, version, plural } = shown.resource;
+  if (versions === undefined || (group === resource.group && version === resource.version)) return object;
+  const rows = versions.catalog.all();
+  const row = (wanted: typeof resource) =>
+    rows.find((one) => one.group === wanted.group && one.version === wanted.version && one.plural === wanted.plural);
+  const [from, to] = [row({ group, version, plural }), row(resource)];
+  if (from === undefined || to === undefined || own?.kind !== to.kind) return object;
+  return versions.convert(object, from, to);
 }
 
 function isEmpty(selector: LabelSelector | undefined): boolean {

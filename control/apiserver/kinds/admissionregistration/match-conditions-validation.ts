@@ -1,5 +1,4 @@
 /** What is wrong with match conditions. Source: kubernetes `pkg/apis/admissionregistration/validation/validation.go` (validateMatchConditions). */
-import { CelCompileError } from '#api/cel/source.ts';
 import { duplicate, type FieldError, invalidValue, required, tooMany } from '#api/field-error.ts';
 import { isQualifiedName } from '#api/names.ts';
 import type { MatchCondition } from '#api/types.generated.ts';
@@ -7,13 +6,20 @@ import { compileMatchCondition } from '../../admission/webhooks/match-conditions
 
 const maxConditions = 64;
 
-/** Problems of the conditions: their number, names that stand twice, CEL expressions that do not compile. */
-export function validateMatchConditions(conditions: readonly Partial<MatchCondition>[], path: string): FieldError[] {
+/**
+ * Problems of the conditions: their number, names that stand twice, CEL expressions that do not compile.
+ * @param params whether they may name `params`: in policies with a paramKind
+ */
+export function validateMatchConditions(
+  conditions: readonly Partial<MatchCondition>[],
+  path: string,
+  params = false,
+): FieldError[] {
   const errors = conditions.length > maxConditions ? [tooMany(path, conditions.length, maxConditions)] : [];
   const names = new Set<string>();
   for (const [index, { name = '', expression = '' }] of conditions.entries()) {
     const at = `${path}[${index}]`;
-    errors.push(...validateExpression(expression.trim(), `${at}.expression`));
+    errors.push(...validateExpression(expression.trim(), `${at}.expression`, params));
     if (name === '') errors.push(required(`${at}.name`));
     else errors.push(...isQualifiedName(name).map((text) => invalidValue(`${at}.name`, name, text)));
     if (name !== '' && names.has(name)) errors.push(duplicate(`${at}.name`, name));
@@ -22,13 +28,8 @@ export function validateMatchConditions(conditions: readonly Partial<MatchCondit
   return errors;
 }
 
-function validateExpression(expression: string, path: string): FieldError[] {
+function validateExpression(expression: string, path: string, params: boolean): FieldError[] {
   if (expression === '') return [required(path)];
-  try {
-    const { kind } = compileMatchCondition(expression).type;
-    return kind === 'bool' || kind === 'dyn' ? [] : [invalidValue(path, expression, 'must evaluate to bool')];
-  } catch (error) {
-    if (!(error instanceof CelCompileError)) throw error;
-    return [invalidValue(path, expression, `compilation failed: ${error.message}`)];
-  }
+  const { problem } = compileMatchCondition(expression, params);
+  return problem === '' ? [] : [invalidValue(path, expression, problem)];
 }

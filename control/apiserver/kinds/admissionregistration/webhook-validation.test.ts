@@ -119,7 +119,7 @@ describe('configurations of webhooks', () => {
       },
       [
         `webhooks[0].matchConditions[0].expression: Invalid value: "1 +": compilation failed: ERROR: <input>:1:4: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}\n | 1 +\n | ...^`,
-        'webhooks[0].matchConditions[1].expression: Invalid value: "\\"x\\"": must evaluate to bool',
+        'webhooks[0].matchConditions[1].expression: Invalid value: "\\"x\\"": must evaluate to bool but got string',
         'webhooks[0].matchConditions[1].name: Duplicate value: "a"',
         'webhooks[0].matchConditions[2].expression: Required value',
         'webhooks[0].matchConditions[2].name: Required value',

@@ -63,6 +63,7 @@ export async function countEviction(parts: Parts, pod: Pod, budget: string, dryR
     user: componentUser('apiserver'),
     clock,
     warn: () => undefined,
+    annotate: () => undefined,
     read: registry.read.bind(registry),
     list: registry.list.bind(registry),
     fieldManager: 'kube-apiserver',
