@@ -234,6 +234,7 @@ export class Definitions {
       user: componentUser('apiserver'),
       clock,
       warn: () => {},
+      annotate: () => {},
       read: (resource, namespace, name) => registry.read(resource, namespace, name),
       list: (resource, namespace) => registry.list(resource, namespace),
       fieldManager: 'kube-apiserver',

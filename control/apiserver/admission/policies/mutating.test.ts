@@ -46,9 +46,9 @@ describe('MutatingAdmissionPolicies', { timeout: 120_000 }, () => {
     const { status, json } = await api.request('POST', '/api/v1/namespaces/default/pods?dryRun=All', pod);
     assert.equal(status, 201, JSON.stringify(json));
     assert.deepEqual(json.metadata.labels, { injected: 'yes' });
-    const { containers, initContainers } = json.spec;
+    const { containers, initContainers } = json.spec as unknown as Record<string, Record<string, unknown>[]>;
     assert.deepEqual(
-      containers.map(({ name, image, env }: Record<string, unknown>) => ({ name, image, env })),
+      containers?.map(({ name, image, env }) => ({ name, image, env })),
       [
         {
           name: 'web',
@@ -62,7 +62,7 @@ describe('MutatingAdmissionPolicies', { timeout: 120_000 }, () => {
     );
     // Defaults come after the policies.
     assert.deepEqual(
-      [initContainers[0].restartPolicy, initContainers[0].terminationMessagePath],
+      [initContainers?.[0]?.['restartPolicy'], initContainers?.[0]?.['terminationMessagePath']],
       ['Always', '/dev/termination-log'],
     );
   });
@@ -181,6 +181,6 @@ describe('MutatingAdmissionPolicies', { timeout: 120_000 }, () => {
       '/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers?dryRun=All',
       scaler,
     );
-    assert.equal(json.spec.metrics?.[0]?.resource.target.averageUtilization, 70, JSON.stringify(json));
+    assert.match(JSON.stringify(json.spec), /"averageUtilization":70/);
   });
 });
