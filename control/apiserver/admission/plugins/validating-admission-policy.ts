@@ -156,7 +156,7 @@ class Round {
 
   #enforce(
     names: { policy: string; binding: string },
-    { spec: { validationActions = [] } }: Binding,
+    { spec: { validationActions } }: Binding,
     index: number,
     decision: PolicyDecision,
     seconds: number,

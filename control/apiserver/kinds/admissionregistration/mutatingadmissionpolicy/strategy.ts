@@ -37,9 +37,10 @@ export const mutatingAdmissionPolicyKind = ({ policies }: Pick<StrategyDeps, 'po
     checkedAgain: 'last',
     allowUnconditionalUpdate: false,
     generation: 'spec',
-    defaults: ({ spec = {} }) => {
-      spec.failurePolicy ??= 'Fail';
-      setMatchResourcesDefaults(spec.matchConstraints);
+    defaults: (policy) => {
+      policy.spec ??= {};
+      policy.spec.failurePolicy ??= 'Fail';
+      setMatchResourcesDefaults(policy.spec.matchConstraints);
     },
     checkWriter: (policy, old, context) => policies.checkPolicy(policy, old, context, () => validatePolicy(policy, old)),
     validate: validatePolicy,

@@ -20,9 +20,10 @@ export const validatingAdmissionPolicyKind = ({
     allowUnconditionalUpdate: false,
     status: { validate: ({ status = {} }) => validatePolicyStatus(status) },
     generation: 'spec',
-    defaults: ({ spec = {} }) => {
-      spec.failurePolicy ??= 'Fail';
-      setMatchResourcesDefaults(spec.matchConstraints);
+    defaults: (policy) => {
+      policy.spec ??= {};
+      policy.spec.failurePolicy ??= 'Fail';
+      setMatchResourcesDefaults(policy.spec.matchConstraints);
     },
     checkWriter: (policy, old, context) => policies.checkPolicy(policy, old, context, () => validatePolicy(policy, old)),
     validate: validatePolicy,
