@@ -11,12 +11,16 @@ import { sleep } from './clock.ts';
 import type { Caches, Controller, ControllerWatch, FollowedResources } from './controller.ts';
 import type { Informer } from './informer.ts';
 import type { Informers } from './informers.ts';
-import type { WorkQueue } from './workqueue.ts';
+import type { WorkQueue, WorkQueueObserver } from './workqueue.ts';
 import { createWorkQueue } from './workqueue.ts';
 
 /** Told of every finished reconcile; for counters. */
 export interface ReconcileObserver {
   reconciled(controller: string, key: string, durationMs: number, error: unknown): void;
+  /** The observer of the queue of a controller that begins. */
+  queue?(controller: string, clock: Clock): WorkQueueObserver | undefined;
+  /** A controller runs, or has ended. */
+  running?(controller: string, isRunning: boolean): void;
 }
 
 /** What the runner needs besides the controller. */
@@ -57,7 +61,7 @@ export const reads = (resource: ResourceId): ControllerWatch => watchAny(resourc
 /** Runs one controller until `signal` aborts; settles when its last reconcile has finished. */
 export async function runController(controller: Controller, deps: ControllerRunnerDeps, signal: AbortSignal): Promise<void> {
   const log = deps.log.child({ controller: controller.name });
-  const queue = createWorkQueue(deps.clock);
+  const queue = createWorkQueue(deps.clock, { observer: deps.observer?.queue?.(controller.name, deps.clock) });
   const followed = controller.follows === undefined ? undefined : follow(controller.follows, deps.informers, queue, log);
   const unsubscribe = controller.watches.map((watch) => subscribe(watch, deps.informers, queue, log));
   if (followed !== undefined) unsubscribe.push(followed.stop);
@@ -233,11 +237,14 @@ export async function runControllerSet(
         // Ends what is left of it when a part of it has failed.
         const attempt = new AbortController();
         try {
+          deps.observer?.running?.(controller.name, true);
           await runController(controller, deps, AbortSignal.any([signal, attempt.signal]));
         } catch (error) {
           deps.log.error({ err: error, controller: controller.name }, 'a controller failed; it begins anew');
           attempt.abort();
           await sleep(deps.clock, restartMs, signal);
+        } finally {
+          deps.observer?.running?.(controller.name, false);
         }
       }
     }),

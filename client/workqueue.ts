@@ -29,20 +29,35 @@ export interface WorkQueue {
   drained(): Promise<void>;
 }
 
+/** Told of what happens in a queue; for metrics. */
+export interface WorkQueueObserver {
+  /** A key was queued that was not. */
+  added(): void;
+  /** A worker took a key that had waited so long. */
+  started(key: string, waitedMs: number): void;
+  /** Its work has ended. */
+  ended(key: string, workedMs: number): void;
+  /** A key was added rate-limited. */
+  retried(): void;
+}
+
 /** The back-off of a queue. */
 export interface WorkQueueOptions {
   /** Default 5 ms. */
   firstBackOffMs?: number;
   /** Default 1000 s. */
   maxBackOffMs?: number;
+  observer?: WorkQueueObserver | undefined;
 }
 
 /** An empty queue. @param clock measures delays */
 export function createWorkQueue(
   clock: Clock,
-  { firstBackOffMs = 5, maxBackOffMs = 1_000_000 }: WorkQueueOptions = {},
+  { firstBackOffMs = 5, maxBackOffMs = 1_000_000, observer }: WorkQueueOptions = {},
 ): WorkQueue {
   const queued = new Set<string>();
+  /** When keys were queued, or taken; kept only for the observer. */
+  const [queuedMs, takenMs] = [new Map<string, number>(), new Map<string, number>()];
   const working = new Set<string>();
   /** Added while worked on: queued again at {@link WorkQueue.done}. */
   const again = new Set<string>();
@@ -57,6 +72,12 @@ export function createWorkQueue(
     if (key === undefined) return undefined;
     queued.delete(key);
     working.add(key);
+    if (observer !== undefined) {
+      const nowMs = clock.monotonic();
+      observer.started(key, nowMs - (queuedMs.get(key) ?? nowMs));
+      queuedMs.delete(key);
+      takenMs.set(key, nowMs);
+    }
     return key;
   };
   const offer = (): void => {
@@ -68,12 +89,20 @@ export function createWorkQueue(
     for (const waiter of drainWaiters.splice(0)) waiter();
   };
 
+  const noteAdded = (key: string): void => {
+    if (observer === undefined) return;
+    observer.added();
+    queuedMs.set(key, clock.monotonic());
+  };
+
   const add = (key: string): void => {
     if (shut) return;
     if (working.has(key)) {
+      if (!again.has(key)) noteAdded(key);
       again.add(key);
       return;
     }
+    if (!queued.has(key)) noteAdded(key);
     queued.add(key);
     offer();
   };
@@ -104,6 +133,7 @@ export function createWorkQueue(
     add,
     addAfter,
     addRateLimited(key) {
+      observer?.retried();
       const count = failures.get(key) ?? 0;
       failures.set(key, count + 1);
       addAfter(key, Math.min(maxBackOffMs, firstBackOffMs * 2 ** Math.min(count, 40)));
@@ -118,6 +148,10 @@ export function createWorkQueue(
     },
     done(key) {
       working.delete(key);
+      if (observer !== undefined) {
+        observer.ended(key, clock.monotonic() - (takenMs.get(key) ?? 0));
+        takenMs.delete(key);
+      }
       if (again.delete(key)) {
         queued.add(key);
         offer();

@@ -51,7 +51,7 @@ import { listen } from './apiserver/serving/listener.ts';
 import { begun } from './begun.ts';
 import { ensureControllerAccounts } from './controllers/controller-accounts.ts';
 import { type ControllerOptions, type RunControllersDeps, runControllers } from './controllers/index.ts';
-import { ControllerMonitors } from './controllers/monitors.ts';
+import { ControllerMonitors } from './controllers/monitors/index.ts';
 import type { HorizontalOptions } from './controllers/podautoscaler/horizontal.ts';
 import { AutoscalerMonitor } from './controllers/podautoscaler/monitor.ts';
 import { Leadership, type LeadershipOptions, leaderIdentity } from './leadership.ts';
@@ -416,7 +416,7 @@ async function runClients(
   for (const metric of leadership.metrics) server.metrics.registry.registerMetric(metric);
   const autoscalers = new AutoscalerMonitor();
   for (const metric of autoscalers.metrics) server.metrics.registry.registerMetric(metric);
-  const monitors = new ControllerMonitors();
+  const monitors = new ControllerMonitors(options.clusterCidr.split(','));
   for (const metric of monitors.metrics) server.metrics.registry.registerMetric(metric);
   const controllerOptions: ControllerOptions = {
     monitors,

@@ -32,7 +32,7 @@ import { jobOrphanPodController } from './job/orphan-pods.ts';
 import { type LegacyTokenCleanerOptions, legacyTokenCleaner } from './legacy-token-cleaner.ts';
 import { loadBalancerController } from './load-balancer.ts';
 import { localPathController } from './local-path/provisioner.ts';
-import type { ControllerMonitors } from './monitors.ts';
+import type { ControllerMonitors } from './monitors/index.ts';
 import { namespaceController } from './namespace.ts';
 import type { NodeIpamOptions } from './node-ipam.ts';
 import { nodeIpamController } from './node-ipam.ts';
@@ -144,7 +144,7 @@ export function controllers(
           }),
         ]),
     csrCleanerController(as('csrcleaner', 'certificate-controller')),
-    podGcController(as('pod-garbage-collector'), options),
+    podGcController(as('pod-garbage-collector'), options, options.monitors?.nodes),
     persistentVolumeBinder(as('persistentvolume-controller', 'persistent-volume-binder')),
     ephemeralVolumeController(as('ephemeral_volume', 'ephemeral-volume-controller')),
     volumeExpandController(as('volume_expand', 'expand-controller')),
@@ -154,7 +154,7 @@ export function controllers(
     pvcProtectionController(as('pvc-protection-controller')),
     vacProtectionController(as('volumeattributesclass-protection-controller')),
     nodeLifecycleController(as('node-controller'), options),
-    taintEvictionController(as('taint-eviction-controller', 'node-controller')),
+    taintEvictionController(as('taint-eviction-controller', 'node-controller'), options.monitors?.nodes),
     ...(clusterCidr === undefined
       ? []
       : [nodeIpamController(as('cidrAllocator', 'node-controller'), { ...options, clusterCidr })]),
@@ -199,7 +199,10 @@ export async function runControllers(deps: RunControllersDeps, options: Controll
     recorderOf,
     deps.clientOf,
   );
-  const runner = { informers, clock, log, ...(observer === undefined ? {} : { observer }) };
+  const watcher = observer ?? options.monitors;
+  const runner = { informers, clock, log, ...(watcher === undefined ? {} : { observer: watcher }) };
+  const unobserve = options.monitors?.observe({ informers, clock });
   await Promise.all([...(deps.informers === undefined ? [informers.run(signal)] : []), runControllerSet(all, runner, signal)]);
+  unobserve?.();
   await Promise.all(recorders.map((recorder) => recorder.flush()));
 }

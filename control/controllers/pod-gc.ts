@@ -16,6 +16,7 @@ import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
 import { creationMs } from './creation-order.ts';
+import type { NodeMonitor } from './monitors/node-monitor.ts';
 import { readyCondition } from './node-health.ts';
 import { markDisrupted, patchPodStatus } from './pod-disruption.ts';
 
@@ -29,7 +30,11 @@ export interface PodGcOptions {
 }
 
 /** Makes the pod garbage collector. */
-export const podGcController = (deps: ControllerDeps, { terminatedPodGcThreshold = 12_500 }: PodGcOptions = {}): Controller => {
+export const podGcController = (
+  deps: ControllerDeps,
+  { terminatedPodGcThreshold = 12_500 }: PodGcOptions = {},
+  monitor?: Pick<NodeMonitor, 'collected'>,
+): Controller => {
   const { client, caches, clock } = deps;
   const nodeGoneSince = new Map<string, number>();
   return {
@@ -60,7 +65,7 @@ export const podGcController = (deps: ControllerDeps, { terminatedPodGcThreshold
         if (await nodeExists(client, nodeName)) return done;
       } else nodeGoneSince.delete(nodeName);
       const reason = collectReason(pod, node, terminatedBeyond(pod, caches.cache('pods').list(), terminatedPodGcThreshold));
-      if (reason !== undefined) await collect(pod, reason, deps);
+      if (reason !== undefined) await collect(pod, reason, deps, monitor);
       return done;
     },
   };
@@ -68,6 +73,14 @@ export const podGcController = (deps: ControllerDeps, { terminatedPodGcThreshold
 
 /** Why a pod is deleted. */
 export type CollectReason = 'orphaned' | 'unscheduled' | 'outOfService' | 'terminated';
+
+/** How metrics say it. */
+const metricReasons: Readonly<Record<CollectReason, string>> = {
+  orphaned: 'orphaned',
+  unscheduled: 'unscheduled',
+  outOfService: 'out-of-service',
+  terminated: 'terminated',
+};
 
 /** The reason to force-delete a pod; undefined when it must not be deleted. Pure. @param node undefined when it does not exist */
 export function collectReason(pod: Pod, node: Node | undefined, isBeyondThreshold: boolean): CollectReason | undefined {
@@ -97,15 +110,23 @@ async function nodeExists(client: Client, name: string): Promise<boolean> {
   }
 }
 
-async function collect(pod: Pod, reason: CollectReason, { client, clock, log }: ControllerDeps): Promise<void> {
+async function collect(
+  pod: Pod,
+  reason: CollectReason,
+  { client, clock, log }: ControllerDeps,
+  monitor: Pick<NodeMonitor, 'collected'> | undefined,
+): Promise<void> {
   const { namespace, name, uid } = pod.metadata;
   log.info({ pod: `${namespace}/${name}`, reason }, 'deleting a pod that nobody else would');
   try {
     // No kubelet can report any more that the pod has ended.
     if (!isPodTerminal(pod)) await fail(client, pod, reason, clock.now());
     await client.resource('pods').delete({ namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
+    monitor?.collected(pod, metricReasons[reason]);
   } catch (error) {
-    if (!isNotFound(error)) throw error;
+    if (isNotFound(error)) return;
+    monitor?.collected(pod, metricReasons[reason], error);
+    throw error;
   }
 }
 

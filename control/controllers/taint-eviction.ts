@@ -15,10 +15,11 @@ import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
 import { creationMs } from './creation-order.ts';
+import type { NodeMonitor } from './monitors/node-monitor.ts';
 import { markDisrupted } from './pod-disruption.ts';
 
 /** Makes the taint eviction controller. */
-export const taintEvictionController = (deps: ControllerDeps): Controller => {
+export const taintEvictionController = (deps: ControllerDeps, monitor?: Pick<NodeMonitor, 'evicted'>): Controller => {
   const { client, caches, clock, events } = deps;
   /**
    * When the taints of each pod's node were first seen, for taints without a time. The map also shows which evictions were
@@ -52,6 +53,7 @@ export const taintEvictionController = (deps: ControllerDeps): Controller => {
         await markDisrupted(client, pod, 'DeletionByTaintManager', 'Taint manager: deleting due to NoExecute taint', clock.now());
         const { namespace, name, uid } = pod.metadata;
         await client.resource('pods').delete({ namespace, name }, { preconditions: { uid } });
+        monitor?.evicted((clock.now() - Math.max(atMs, sinceMs)) / 1000);
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }

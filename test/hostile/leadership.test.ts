@@ -58,6 +58,21 @@ describe('leadership of a server', () => {
     await until('controllers work', () => works('after-crash'));
   });
 
+  it('serves the metrics of its controllers under upstream names', async () => {
+    const { text } = await server.request('GET', '/metrics');
+    for (const line of [
+      /^workqueue_adds_total\{name="replicaset"\} \d+$/m,
+      /^running_managed_controllers\{name="job-controller",manager="kube-controller-manager"\} 1$/m,
+      /^root_ca_cert_publisher_sync_total\{code="200"\} \d+$/m,
+      /^# TYPE job_controller_jobs_finished_total counter$/m,
+      /^# TYPE node_collector_zone_size gauge$/m,
+      /^# TYPE resourceclaim_controller_creates_total counter$/m,
+      /^endpoint_slice_controller_num_endpoint_slices \d+$/m,
+      /^# TYPE scheduler_schedule_attempts_total counter$/m,
+    ])
+      assert.match(text, line);
+  });
+
   it('has given the leases up after an orderly end', async () => {
     await server.restart('SIGTERM');
     await until('it leads again', leads);

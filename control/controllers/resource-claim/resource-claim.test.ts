@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { claimFinalizer } from '#api/dra/pod-claims.ts';
 import type { DraResourceClaim, Pod, PodResourceClaim } from '#api/types.generated.ts';
 import { startWorld, type World } from '../cluster.testing.ts';
-import { ControllerMonitors } from '../monitors.ts';
+import { ControllerMonitors } from '../monitors/index.ts';
 import { generatedClaim } from './generated-claim.ts';
 
 const namespace = 'default';
