@@ -73,14 +73,15 @@ export function replicaController<Id extends 'replicasets.apps' | 'replicationco
     watches: [own(resource), ownedBy('pods', kind), { resource: 'pods', keys: matchingSets }],
 
     async reconcile(key) {
+      // Asked before the caches are read: pods that show up while pods are claimed are not in what was read, and would be created again.
+      const isCurrent = await expectations.met(key, clock.monotonic());
+      // Set and pods are read in one step: pods of a set that has been deleted meanwhile would be created anew.
       const object = caches.cache(resource).get(key);
       if (object === undefined) {
         expectations.forget(key); // The set is deleted: the garbage collector deletes its pods.
         return done;
       }
       const set = view(object);
-      // Asked before the cache is read: pods that show up while pods are claimed are not in what was read, and would be created again.
-      const isCurrent = await expectations.met(key, clock.monotonic());
       const { claim, terminating } = sortPods(set, caches.cache('pods').list(set.metadata.namespace));
       const active = await carryOutClaim(client, { object: set, resource }, 'pods', claim);
       const plan = planReplicaSet(set, active, isCurrent, relatedPods(set), clock.now());

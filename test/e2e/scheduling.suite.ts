@@ -34,6 +34,17 @@ export function schedulingSuite(cluster: () => Cluster): void {
       if (spec?.taints?.some(({ key }) => key === 'drill')) await kubectl('taint', 'node', 'worker-2', 'drill-');
     });
 
+    it('has two nodes that are ready and take pods of everybody', async () => {
+      const { items } = await cluster().client.resource('nodes').list();
+      const open = items.filter(
+        ({ spec, status }) =>
+          spec?.unschedulable !== true &&
+          (spec?.taints ?? []).length === 0 &&
+          status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true,
+      );
+      assert.equal(open.length, 2);
+    });
+
     it('reports the reasons per node why a pod cannot be scheduled: resources, and labels', async () => {
       await run('huge', {}, { resources: { requests: { cpu: '1000', memory: '100Ti' } } });
       await unschedulable(

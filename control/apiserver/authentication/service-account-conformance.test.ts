@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
 import type { New } from '#api/meta.ts';
 import type { ServiceAccount } from '#api/types.generated.ts';
 import { systemClock } from '#client/clock.ts';
@@ -118,6 +119,25 @@ describe('service accounts', () => {
     assert.equal(authenticated, true);
     assert.deepEqual([user['username'], user['uid']], [`system:serviceaccount:${namespace}:asks`, metadata.uid]);
     assert.deepEqual(others, { audiences: ['https://kubernetes.default.svc.cluster.local'] });
+  });
+
+  it('get a token that others verify by what discovery tells them, as service accounts may ask it', async () => {
+    await accounts().create(account('verifies'));
+    const asked = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { audiences: ['oidc-discovery-test'] } };
+    const { json } = await api.request('POST', `${accountsPath}/verifies/token`, asked);
+    const groups = ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'];
+    const read = api.as({ name: `system:serviceaccount:${namespace}:verifies`, groups, extra: {} });
+    const found = await read('GET', '/.well-known/openid-configuration');
+    assert.equal(found.status, 200);
+    const { issuer, jwks_uri: keysAt } = JSON.parse(found.text) as { issuer: string; jwks_uri: string };
+    assert.match(keysAt, /^https:\/\/.*\/openid\/v1\/jwks$/);
+    const keys = await read('GET', '/openid/v1/jwks');
+    assert.deepEqual([keys.status, keys.headers['content-type']], [200, 'application/jwk-set+json']);
+    const { payload } = await jwtVerify(json.status.token, createLocalJWKSet(JSON.parse(keys.text) as JSONWebKeySet), {
+      issuer,
+      audience: 'oidc-discovery-test',
+    });
+    assert.equal(payload.sub, `system:serviceaccount:${namespace}:verifies`);
   });
 
   for (const isAllowed of [false, true])
