@@ -8,7 +8,7 @@
 import type { SizeEstimator } from '../cel/cost-range.ts';
 import type { Field, ListIdentity, Type } from '../cel/types.ts';
 import * as types from '../cel/types.ts';
-import { escapeName } from './escaping.ts';
+import { escapeName, isReserved } from './escaping.ts';
 import { parseBytes, parseDate, parseDateTime, parseFormatDuration } from './formatted-values.ts';
 import { type SchemaNode, withTypeAndObjectMeta } from './schema-node.ts';
 
@@ -129,8 +129,10 @@ class ObjectType implements DeclaredType {
       if (escaped === undefined) continue;
       const found = declared(this.#node.property(property) as SchemaNode, `${this.#name}.${escaped}`);
       if (found === undefined) continue;
-      fields.set(escaped, found);
-      typeFields.set(escaped, { type: found.type, property });
+      for (const name of isReserved(property) ? [escaped, property] : [escaped]) {
+        fields.set(name, found);
+        typeFields.set(name, { type: found.type, property });
+      }
     }
     this.#fields = fields;
     this.#typeFields = typeFields;

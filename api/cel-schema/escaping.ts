@@ -12,6 +12,9 @@ const reserved: ReadonlySet<string> = new Set(
 
 const escapes: Readonly<Record<string, string>> = { __: '__underscores__', '.': '__dot__', '-': '__dash__', '/': '__slash__' };
 
+/** Whether a name is a word of the language. As a field it can be written as it is, too. */
+export const isReserved = (name: string): boolean => reserved.has(name);
+
 /** The name by which expressions know a field. Undefined: they cannot name it. */
 export function escapeName(name: string): string | undefined {
   if (reserved.has(name)) return `__${name}__`;

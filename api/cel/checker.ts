@@ -10,6 +10,7 @@ import {
   type ListExpr,
   type MapExpr,
   operators,
+  partsOf,
   qualifiedName,
   type SelectExpr,
   type StructExpr,
@@ -53,6 +54,7 @@ export interface CheckedExpr {
 export function check(source: string, expr: Expr, declarations: Declarations): CheckedExpr {
   const checker = new Checker(declarations);
   checker.check(expr);
+  if (checker.issues.length === 0 && !declarations.mixedLiterals) checker.checkLiterals(expr);
   if (checker.issues.length > 0)
     throw new CelCompileError(
       source,
@@ -107,6 +109,42 @@ class Checker {
       default:
         this.#comprehension(expr);
     }
+  }
+
+  /** Elements of a literal must have one type, but for what `format` prints. */
+  checkLiterals(expr: Expr): void {
+    if (expr.kind === 'list') this.#homogeneousList(expr);
+    if (expr.kind === 'map') this.#homogeneousMap(expr);
+    if (expr.kind === 'call' && expr.name === 'format') return;
+    for (const part of partsOf(expr)) this.checkLiterals(part);
+  }
+
+  #homogeneousList({ elements, optional }: ListExpr): void {
+    const typeAt = (index: number): Type => this.#literalType(elements[index] as Expr, optional.has(index));
+    const wrong = elements.findIndex((_, index) => !types.isSameType(typeAt(0), typeAt(index)));
+    if (wrong > 0) this.#differs(elements[wrong] as Expr, typeAt(0), typeAt(wrong));
+  }
+
+  #homogeneousMap({ entries }: MapExpr): void {
+    const [first, ...others] = entries.map((entry) => ({
+      ...entry,
+      keyType: this.#literalType(entry.key, false),
+      valueType: this.#literalType(entry.value, entry.optional),
+    }));
+    if (first === undefined) return;
+    for (const { key, value, keyType, valueType } of others) {
+      if (!types.isSameType(first.keyType, keyType)) this.#differs(key, first.keyType, keyType);
+      if (!types.isSameType(first.valueType, valueType)) this.#differs(value, first.valueType, valueType);
+    }
+  }
+
+  #literalType(expr: Expr, optional: boolean): Type {
+    const type = types.substitute(this.#known, this.#typeOf(expr), true);
+    return optional ? types.unwrapOptional(type)[0] : type;
+  }
+
+  #differs(at: Expr, wanted: Type, found: Type): void {
+    this.#mistake(at, `expected type '${formatType(wanted)}' but found '${formatType(found)}'`);
   }
 
   #set({ id }: Expr, type: Type): void {
@@ -251,7 +289,8 @@ class Checker {
   #checkLiteral({ name, args, target }: CallExpr, [overload]: readonly Overload[]): void {
     const isPattern = name === 'matches';
     const literal = isPattern ? args.at(-1) : args[0];
-    if (literal?.kind !== 'literal' || typeof literal.value !== 'string' || overload === undefined) return;
+    if (literal?.kind !== 'literal' || overload === undefined) return;
+    if (typeof literal.value !== 'string' && typeof literal.value !== 'bigint') return;
     if (!isPattern && name !== 'duration' && name !== 'timestamp') return;
     try {
       overload.call(...(isPattern || target !== undefined ? ['', literal.value] : [literal.value]));
@@ -281,12 +320,9 @@ class Checker {
   }
 
   /** The type of the elements so far and one more. */
-  #join(at: Expr, earlier: Type | undefined, type: Type): Type {
+  #join(earlier: Type | undefined, type: Type): Type {
     if (earlier === undefined) return type;
-    if (this.#assignable([earlier], [type])) return types.mostGeneral(earlier, type);
-    if (this.#declarations.mixedLiterals) return types.dynType;
-    this.#mistake(at, `expected type '${this.#format(earlier)}' but found '${this.#format(type)}'`);
-    return types.errorType;
+    return this.#assignable([earlier], [type]) ? types.mostGeneral(earlier, type) : types.dynType;
   }
 
   #format(type: Type): string {
@@ -306,7 +342,7 @@ class Checker {
     for (const [index, item] of expr.elements.entries()) {
       this.check(item);
       const type = this.#typeOf(item);
-      element = this.#join(item, element, expr.optional.has(index) ? this.#unwrapped(item, type) : type);
+      element = this.#join(element, expr.optional.has(index) ? this.#unwrapped(item, type) : type);
     }
     this.#set(expr, types.listType(element ?? this.#freshType()));
   }
@@ -316,10 +352,10 @@ class Checker {
     let valueType: Type | undefined;
     for (const { key, value, optional } of expr.entries) {
       this.check(key);
-      keyType = this.#join(key, keyType, this.#typeOf(key));
+      keyType = this.#join(keyType, this.#typeOf(key));
       this.check(value);
       const type = this.#typeOf(value);
-      valueType = this.#join(value, valueType, optional ? this.#unwrapped(value, type) : type);
+      valueType = this.#join(valueType, optional ? this.#unwrapped(value, type) : type);
     }
     this.#set(expr, types.mapType(keyType ?? this.#freshType(), valueType ?? this.#freshType()));
   }

@@ -108,7 +108,7 @@ function typeOf({ primitive, wellKnown, listType, mapType }: JsonCelType): Type 
 
 function evaluate({ expr, typeEnv = [], bindings = {} }: Original): Value {
   const variables = Object.fromEntries(typeEnv.map(({ name, ident }) => [name, typeOf(ident?.type ?? {})]));
-  const environment = new CelEnvironment({ variables, mixedLiterals: true });
+  const environment = new CelEnvironment({ variables, mixedLiterals: true, bindings: true });
   const values = Object.fromEntries(Object.entries(bindings).map(([name, { value }]) => [name, valueOf(value ?? {})]));
   return environment.compile(expr).evaluate(values, Number.MAX_SAFE_INTEGER).value;
 }

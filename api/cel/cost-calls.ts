@@ -10,7 +10,7 @@ import {
   unbounded,
   unknownRange,
 } from './cost-range.ts';
-import { regexFactor, traversalFactor } from './runtime-cost.ts';
+import { createCosts, regexFactor, traversalFactor } from './runtime-cost.ts';
 
 export interface CallEstimate {
   /** Without that of the arguments. */
@@ -57,6 +57,11 @@ const byName: ReadonlyMap<string, Estimate> = new Map<string, Estimate>([
   ['containsIP', (_, args) => ({ cost: containsAddress(args) })],
   ['containsCIDR', (_, args) => ({ cost: plus(containsAddress(args), plus(traversed(addressBytes), one)) })],
   ['validate', (_, args) => ({ cost: scaled(traversed(sizeAt(args, 0)), 128 * regexFactor) })],
+  ['slice', slice],
+  ['reverse', (target) => target && allocating(1, target.size)],
+  ['flatten', (target, args) => target && allocating(args.length === 0 ? 1 : literalOf(args[0], unbounded), target.size)],
+  ['distinct', (target) => target && allocating(2, times(target.size, target.size))],
+  ['lists.range', (_, args) => allocating(1, exactly(literalOf(args[0], unbounded)))],
   ['sets.contains', setWork(1)],
   ['sets.intersects', setWork(1)],
   ['sets.equivalent', setWork(2)],
@@ -64,6 +69,13 @@ const byName: ReadonlyMap<string, Estimate> = new Map<string, Estimate>([
 
 /** By the id of the overload (CEL's own functions). */
 const byId: ReadonlyMap<string, Estimate> = new Map<string, Estimate>([
+  ...['int', 'uint', 'double', 'bool', 'duration', 'timestamp', 'string', 'bytes'].flatMap((type): [string, Estimate][] => {
+    const factor = type === 'string' || type === 'bytes' ? 2 + traversalFactor : 2;
+    return [
+      [`list_sort_${type}`, (target) => target && allocating(factor, times(target.size, target.size))],
+      [`list_sort_by_${type}`, (_, args) => allocating(factor, times(sizeAt(args, 0), sizeAt(args, 0)))],
+    ];
+  }),
   ['string_format', (target) => target && { cost: traversed(target.size) }],
   ['string_to_bytes', (_, [arg]) => arg && { cost: traversed(arg.size), size: { min: arg.size.min, max: arg.size.max * 4 } }],
   [
@@ -96,6 +108,23 @@ export function callEstimate(
   estimateSize: SizeEstimator,
 ): CallEstimate {
   return byName.get(name)?.(target, args, estimateSize) ?? byId.get(id)?.(target, args, estimateSize) ?? { cost: one };
+}
+
+/** Of a function that makes a list of this size. */
+const allocating = (factor: number, size: Range): CallEstimate => ({
+  cost: plus(scaled(size, factor), exactly(1 + createCosts.list)),
+  size,
+});
+
+/** The value of an argument that is a literal. */
+function literalOf(arg: Sized | undefined, otherwise: number): number {
+  const literal = arg?.expr;
+  return literal?.kind === 'literal' && typeof literal.value === 'bigint' ? Math.max(0, Number(literal.value)) : otherwise;
+}
+
+function slice(target: Sized | undefined, args: readonly Sized[]): CallEstimate | undefined {
+  if (target === undefined) return undefined;
+  return allocating(1, exactly(Math.max(0, literalOf(args[1], target.size.max) - literalOf(args[0], 0))));
 }
 
 /** A selector is parsed, and each requirement, of which the shortest has two characters, is a struct and a list. */

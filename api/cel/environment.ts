@@ -19,6 +19,7 @@ import { stringLibrary } from './library/strings.ts';
 import { timeLibrary } from './library/time.ts';
 import { urlLibrary } from './library/url.ts';
 import { parse } from './parser.ts';
+import { CelProgramError } from './source.ts';
 import type { Type } from './types.ts';
 import * as types from './types.ts';
 import { CelError, keyOf, NativeObject, TypeValue, type Value } from './values.ts';
@@ -70,6 +71,8 @@ export interface EnvironmentOptions {
   structs?: Readonly<Record<string, Type>>;
   /** Types that expressions can make objects of and that are made as they are named; asked for names that {@link structs} does not have. */
   structNamed?: (name: string) => Type | undefined;
+  /** There is `cel.bind(x, value, expression)`. Expressions of policies and rules have it not. */
+  bindings?: boolean;
   /** `[1, "a"]` is a list of dyn, as in CEL by default. Kubernetes refuses it. */
   mixedLiterals?: boolean;
 }
@@ -81,6 +84,10 @@ export class CelEnvironment implements Declarations {
   readonly #structs: ReadonlyMap<string, Type>;
   readonly #structNamed: (name: string) => Type | undefined;
   readonly mixedLiterals: boolean;
+  /** See {@link EnvironmentOptions.bindings}. */
+  readonly bindings: boolean;
+  /** Types that libraries declare, by their names. */
+  readonly #declaredTypes: ReadonlyMap<string, Type>;
 
   constructor({
     base,
@@ -89,13 +96,16 @@ export class CelEnvironment implements Declarations {
     structs = {},
     structNamed,
     mixedLiterals = false,
+    bindings = false,
   }: EnvironmentOptions = {}) {
+    this.bindings = base?.bindings ?? bindings;
     this.mixedLiterals = base?.mixedLiterals ?? mixedLiterals;
     this.#variables = new Map(Object.entries(variables));
     this.#structNamed = structNamed ?? (base === undefined ? () => undefined : base.#structNamed);
     if (base !== undefined) {
       this.#functions = base.#functions;
       this.#structs = base.#structs;
+      this.#declaredTypes = base.#declaredTypes;
       return;
     }
     const functions = new Map<string, Overload[]>();
@@ -105,6 +115,10 @@ export class CelEnvironment implements Declarations {
       else named.push(overload);
     }
     this.#functions = functions;
+    const results = [...functions.values()].flat().map(({ result }) => result);
+    this.#declaredTypes = new Map(
+      results.filter(({ kind, name }) => kind === 'opaque' && name !== 'optional_type').map((type) => [type.name, type]),
+    );
     this.#structs = new Map(Object.entries(structs));
   }
 
@@ -118,8 +132,8 @@ export class CelEnvironment implements Declarations {
   }
 
   constant(name: string): { type: Type; value: Value } | undefined {
-    const found = typeNames.find(([typeName]) => typeName === name);
-    return found === undefined ? undefined : { type: types.typeType(found[1]), value: new TypeValue(name) };
+    const found = typeNames.find(([typeName]) => typeName === name)?.[1] ?? this.#declaredTypes.get(name);
+    return found === undefined ? undefined : { type: types.typeType(found), value: new TypeValue(name) };
   }
 
   overloads(name: string): readonly Overload[] {
@@ -130,10 +144,15 @@ export class CelEnvironment implements Declarations {
     return this.#structs.get(name) ?? this.#structNamed(name);
   }
 
-  /** @throws CelCompileError with cel-go's text */
+  /** @throws CelCompileError with cel-go's text @throws CelProgramError when a literal of it has no value */
   compile(source: string): Program {
-    const checked = check(source, parse(source), this);
-    return new Program(source, checked, compile(checked, makeStruct));
+    const checked = check(source, parse(source, { bindings: this.bindings }), this);
+    try {
+      return new Program(source, checked, compile(checked, makeStruct));
+    } catch (error) {
+      if (error instanceof CelError) throw new CelProgramError(source, error.message);
+      throw error;
+    }
   }
 }
 

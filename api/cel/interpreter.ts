@@ -65,9 +65,39 @@ export class Frame {
 /** @throws CelError */
 export type Evaluate = (frame: Frame) => Value;
 
-/** @param structs makes a value of `Name{…}` */
+/**
+ * Lists, maps and conversions of literals are worked out now, and cost nothing later.
+ * @param structs makes a value of `Name{…}` @throws CelError when one of the literals has no value
+ */
 export function compile(checked: CheckedExpr, structs: (name: string, fields: Map<string, Value>) => Value): Evaluate {
   return new Compiler(checked, structs).compile(checked.expr);
+}
+
+/** A variable, or a part of a value, which cel-go resolves in one go: selections in it cost apart, and it once as a whole. */
+interface Attribute {
+  resolve: Evaluate;
+  /** What it costs where it is evaluated by itself. */
+  cost: number;
+}
+
+const whole = ({ resolve, cost }: Attribute): Evaluate =>
+  cost === 0
+    ? resolve
+    : (frame) => {
+        const value = resolve(frame);
+        frame.charge(cost);
+        return value;
+      };
+
+/** Functions of one literal that are worked out before. */
+const conversions: ReadonlySet<string> = new Set('bool bytes double duration dyn int string timestamp type uint'.split(' '));
+
+const noVariables: Activation = { get: () => undefined };
+const evaluateNow = (evaluate: Evaluate): Value => evaluate(new Frame(noVariables, Number.POSITIVE_INFINITY));
+
+/** The key of a value that a set can hold: equal numbers have equal ones. */
+function simpleKey(value: Value): string | undefined {
+  return typeof value === 'number' ? (keyOf(value) ?? `f${value}`) : keyOf(value);
 }
 
 const asBool = (value: Value): boolean => {
@@ -80,6 +110,8 @@ class Compiler {
   readonly #structs: (name: string, fields: Map<string, Value>) => Value;
   /** Names of the variables of the loops around, by depth. */
   readonly #locals: string[] = [];
+  /** What {@link Compiler.#constant} has found out, by the id of the node. */
+  readonly #folded = new Map<number, Value | undefined>();
 
   constructor(checked: CheckedExpr, structs: (name: string, fields: Map<string, Value>) => Value) {
     this.#checked = checked;
@@ -87,15 +119,13 @@ class Compiler {
   }
 
   compile(expr: Expr): Evaluate {
+    const constant = this.#constant(expr);
+    if (constant !== undefined) return () => constant;
+    const attribute = this.#attribute(expr);
+    if (attribute !== undefined) return whole(attribute);
     switch (expr.kind) {
-      case 'literal': {
-        const { value } = expr;
-        return () => value;
-      }
-      case 'ident':
-        return this.#ident(expr.id, expr.name);
       case 'select':
-        return this.#select(expr);
+        return this.#presence(expr);
       case 'call':
         return this.#call(expr);
       case 'list':
@@ -105,45 +135,106 @@ class Compiler {
       case 'struct':
         return this.#struct(expr);
       default:
-        return this.#comprehension(expr);
+        return this.#comprehension(expr as ComprehensionExpr);
     }
   }
 
-  #ident(id: number, name: string): Evaluate {
-    const constant = this.#checked.constants.get(id);
-    if (constant !== undefined) return () => constant;
+  /** The value of an expression that always has the same, as far as cel-go works it out before. @throws CelError when it has none */
+  #constant(expr: Expr): Value | undefined {
+    if (expr.kind === 'literal') return expr.value;
+    if (expr.kind === 'ident') return this.#checked.constants.get(expr.id);
+    if (this.#folded.has(expr.id)) return this.#folded.get(expr.id);
+    const value = this.#fold(expr);
+    this.#folded.set(expr.id, value);
+    return value;
+  }
+
+  #fold(expr: Expr): Value | undefined {
+    if (expr.kind === 'list' && expr.elements.every((element) => this.#constant(element) !== undefined))
+      return evaluateNow(this.#list(expr));
+    if (expr.kind === 'map' && expr.entries.every(({ key, value }) => this.#areConstant(key, value)))
+      return evaluateNow(this.#map(expr));
+    if (expr.kind !== 'call' || expr.target !== undefined) return undefined;
+    const [first, second] = expr.args;
+    if (conversions.has(expr.name) && expr.args.length === 1)
+      return this.#areConstant(first as Expr) ? evaluateNow(this.#function(expr)) : undefined;
+    if (expr.name !== operators.in) return undefined;
+    const list = this.#constant(second as Expr);
+    return list instanceof ListValue && list.size === 0 ? false : undefined;
+  }
+
+  #areConstant(...parts: Expr[]): boolean {
+    return parts.every((part) => this.#constant(part) !== undefined);
+  }
+
+  /** A variable, what is selected of something, or one of two such things. Undefined: the expression is something else. */
+  #attribute(expr: Expr): Attribute | undefined {
+    if (expr.kind === 'ident') return { resolve: this.#variable(expr.name), cost: 1 };
+    if (expr.kind === 'select') return expr.testOnly ? undefined : this.#selection(expr);
+    if (expr.kind !== 'call') return undefined;
+    switch (expr.name) {
+      case operators.conditional:
+        return { resolve: this.#conditional(expr.args), cost: 0 };
+      case operators.index:
+        return this.#index(expr.args, false);
+      case operators.optIndex:
+        return this.#index(expr.args, true);
+      case operators.optSelect:
+        return this.#optionalSelect(expr.args);
+      default:
+        return undefined;
+    }
+  }
+
+  /** Of what something is selected. A value that is no attribute costs once more than its evaluation. */
+  #operand(expr: Expr): Attribute {
+    const isConstant = this.#constant(expr) !== undefined;
+    return (isConstant ? undefined : this.#attribute(expr)) ?? { resolve: this.compile(expr), cost: 1 };
+  }
+
+  /** A branch or an index: an attribute is resolved as a part of the one around it. */
+  #part(expr: Expr): Evaluate {
+    const isConstant = this.#constant(expr) !== undefined;
+    return (isConstant ? undefined : this.#attribute(expr))?.resolve ?? this.compile(expr);
+  }
+
+  #variable(name: string): Evaluate {
     const depth = this.#locals.lastIndexOf(name);
     if (depth >= 0)
       return (frame) => {
-        frame.charge(1);
         const value = frame.locals[depth] as Value | CelError;
         if (value instanceof CelError) throw value;
         return value;
       };
     return (frame) => {
-      frame.charge(1);
       const value = frame.variables.get(name);
       if (value === undefined) throw new CelError(`no such attribute(s): ${name}`);
       return value;
     };
   }
 
-  #select({ operand, field, testOnly }: SelectExpr): Evaluate {
-    const evaluate = this.compile(operand);
-    if (testOnly)
-      return (frame) => {
-        const value = evaluate(frame);
-        const inner = value instanceof Optional ? value.value : value;
-        if (inner === undefined) return false;
-        return fieldsOf(inner).has(field);
-      };
+  #selection({ operand, field }: SelectExpr): Attribute {
+    const { resolve, cost } = this.#operand(operand);
+    return {
+      cost,
+      resolve(frame) {
+        const value = resolve(frame);
+        if (value instanceof Optional) return optionalField(frame, value, field);
+        frame.charge(1);
+        const found = fieldsOf(value).get(field);
+        if (found === undefined) throw new CelError(`no such key: ${field}`);
+        return found;
+      },
+    };
+  }
+
+  /** `has(operand.field)` costs what the operand does. */
+  #presence({ operand, field }: SelectExpr): Evaluate {
+    const evaluate = whole(this.#operand(operand));
     return (frame) => {
       const value = evaluate(frame);
-      frame.charge(1);
-      if (value instanceof Optional) return optionalField(value, field);
-      const found = fieldsOf(value).get(field);
-      if (found === undefined) throw new CelError(`no such key: ${field}`);
-      return found;
+      const inner = value instanceof Optional ? value.value : value;
+      return inner !== undefined && fieldsOf(inner).has(field);
     };
   }
 
@@ -154,22 +245,14 @@ class Compiler {
         return this.#shortCircuit(args, false);
       case operators.or:
         return this.#shortCircuit(args, true);
-      case operators.conditional:
-        return this.#conditional(args);
       case operators.notStrictlyFalse:
         return this.#notStrictlyFalse(args[0] as Expr);
       case operators.equals:
       case operators.notEquals:
         return this.#equality(name === operators.equals, args);
-      case operators.index:
-        return this.#index(args, false);
-      case operators.optIndex:
-        return this.#index(args, true);
-      case operators.optSelect:
-        return this.#optionalSelect(args);
       default:
         if (expr.target !== undefined && args.length === 1 && (name === 'or' || name === 'orValue')) return this.#otherwise(expr);
-        return this.#function(expr);
+        return this.#membership(expr) ?? this.#function(expr);
     }
   }
 
@@ -201,7 +284,9 @@ class Compiler {
   }
 
   #conditional(args: readonly Expr[]): Evaluate {
-    const [condition, whenTrue, whenFalse] = args.map((arg) => this.compile(arg)) as [Evaluate, Evaluate, Evaluate];
+    const [first, second, third] = args as [Expr, Expr, Expr];
+    const condition = this.compile(first);
+    const [whenTrue, whenFalse] = [this.#part(second), this.#part(third)];
     return (frame) => (asBool(condition(frame)) ? whenTrue(frame) : whenFalse(frame));
   }
 
@@ -229,31 +314,55 @@ class Compiler {
     };
   }
 
-  #index(args: readonly Expr[], optional: boolean): Evaluate {
-    const [operand, index] = args.map((arg) => this.compile(arg)) as [Evaluate, Evaluate];
-    return (frame) => {
-      const value = operand(frame);
-      const key = index(frame);
-      frame.charge(1);
-      const isOptional = optional || value instanceof Optional;
-      const inner = value instanceof Optional ? value.value : value;
-      if (inner === undefined) return Optional.none;
-      const found = elementAt(inner, key);
-      if (isOptional) return found === undefined ? Optional.none : Optional.of(found);
-      if (found !== undefined) return found;
-      throw new CelError(
-        inner instanceof ListValue ? `index out of bounds: ${plainText(key)}` : `no such key: ${plainText(key)}`,
-      );
+  #index(args: readonly Expr[], optional: boolean): Attribute {
+    const { resolve, cost } = this.#operand(args[0] as Expr);
+    const index = this.#part(args[1] as Expr);
+    return {
+      cost,
+      resolve(frame) {
+        const value = resolve(frame);
+        const key = index(frame);
+        const isOptional = optional || value instanceof Optional;
+        const inner = value instanceof Optional ? value.value : value;
+        if (inner === undefined) return Optional.none;
+        const found = elementAt(inner, key);
+        if (isOptional && found === undefined) return Optional.none;
+        frame.charge(1);
+        if (isOptional) return Optional.of(found as Value);
+        if (found !== undefined) return found;
+        throw new CelError(
+          inner instanceof ListValue ? `index out of bounds: ${plainText(key)}` : `no such key: ${plainText(key)}`,
+        );
+      },
     };
   }
 
-  #optionalSelect([operand, field]: readonly Expr[]): Evaluate {
-    const evaluate = this.compile(operand as Expr);
+  #optionalSelect([operand, field]: readonly Expr[]): Attribute {
+    const { resolve, cost } = this.#operand(operand as Expr);
     const name = (field as { value: string }).value;
+    return {
+      cost,
+      resolve(frame) {
+        const value = resolve(frame);
+        return optionalField(frame, value instanceof Optional ? value : Optional.of(value), name);
+      },
+    };
+  }
+
+  /** `in` a list that is known before, of simple values: the list is not searched again each time. */
+  #membership({ name, args }: CallExpr): Evaluate | undefined {
+    const list = name === operators.in ? this.#constant(args[1] as Expr) : undefined;
+    if (!(list instanceof ListValue)) return undefined;
+    const keys = new Set<string>();
+    for (const item of list) {
+      const key = simpleKey(item);
+      if (key === undefined) return undefined;
+      keys.add(key);
+    }
+    const evaluate = this.compile(args[0] as Expr);
     return (frame) => {
-      const value = evaluate(frame);
-      frame.charge(1);
-      return optionalField(value instanceof Optional ? value : Optional.of(value), name);
+      const key = simpleKey(evaluate(frame));
+      return key !== undefined && keys.has(key);
     };
   }
 
@@ -385,9 +494,12 @@ function fieldsOf(value: Value): MapValue {
   throw new CelError('no such overload');
 }
 
-function optionalField({ value }: Optional, field: string): Optional {
+/** Costs only where there is something. */
+function optionalField(frame: Frame, { value }: Optional, field: string): Optional {
   const found = value === undefined ? undefined : fieldsOf(value).get(field);
-  return found === undefined ? Optional.none : Optional.of(found);
+  if (found === undefined) return Optional.none;
+  frame.charge(1);
+  return Optional.of(found);
 }
 
 /** An element of a list or a map; undefined: it has none there. @throws CelError when there can be none */

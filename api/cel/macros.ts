@@ -17,17 +17,17 @@ interface MacroCall {
 
 type Expander = (call: MacroCall) => Expr;
 
-/** What a call is rewritten to; undefined: it is no macro. */
+/** What a call is rewritten to; undefined: it is no macro. @param bindings whether there is `cel.bind` */
 export function expandMacro(
-  make: NodeFactory,
-  offset: number,
   name: string,
-  target: Expr | undefined,
-  args: Expr[],
+  { target, ...call }: Omit<MacroCall, 'target'> & { target: Expr | undefined },
+  bindings: boolean,
 ): Expr | undefined {
+  const { make, offset, args } = call;
   if (target === undefined) return name === 'has' && args.length === 1 ? has(make, offset, args[0] as Expr) : undefined;
-  if (name === 'bind' && args.length === 3 && target.kind === 'ident' && target.name === 'cel') return bind(make, offset, args);
-  return macros.get(`${name}/${args.length}`)?.({ make, offset, target, args });
+  const isBinding = name === 'bind' && args.length === 3 && target.kind === 'ident' && target.name === 'cel';
+  if (isBinding && bindings) return bind(make, offset, args);
+  return macros.get(`${name}/${args.length}`)?.({ ...call, target });
 }
 
 function has(make: NodeFactory, offset: number, arg: Expr): Expr {

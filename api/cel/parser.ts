@@ -28,15 +28,15 @@ const keywords = new Set(['true', 'false', 'null', 'in']);
 const expressionStart =
   "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
 
-/** @throws CelCompileError with all mistakes that were found */
-export function parse(source: string): Expr {
+/** @param bindings whether there is `cel.bind` @throws CelCompileError with all mistakes that were found */
+export function parse(source: string, { bindings = false }: { bindings?: boolean } = {}): Expr {
   if (source.length > maxCodePoints && runes(source).length > maxCodePoints) {
     const message = `expression code point size exceeds limit: size: ${runes(source).length}, limit ${maxCodePoints}`;
     throw new CelCompileError(source, [{ offset: undefined, message }]);
   }
   const issues: Issue[] = [];
   const tokens = tokenize(source, issues);
-  const parser = new Parser(tokens, issues);
+  const parser = new Parser(tokens, issues, bindings);
   const expr = parser.parse();
   if (issues.length > 0)
     throw new CelCompileError(
@@ -57,10 +57,12 @@ class SyntaxIssue {
 class Parser {
   readonly #tokens: readonly Token[];
   readonly #make: NodeFactory;
+  readonly #bindings: boolean;
   #next = 0;
   #depth = 0;
 
-  constructor(tokens: readonly Token[], issues: Issue[]) {
+  constructor(tokens: readonly Token[], issues: Issue[], bindings: boolean) {
+    this.#bindings = bindings;
     this.#tokens = tokens;
     this.#make = new NodeFactory(issues);
   }
@@ -220,7 +222,8 @@ class Parser {
     const open = name.kind === 'ident' ? this.#take('(') : undefined;
     if (open === undefined) return { kind: 'select', ...this.#make.node(offset), operand, field, testOnly: false };
     const args = this.#arguments();
-    return expandMacro(this.#make, open.offset, field, operand, args) ?? this.#make.call(open.offset, field, args, operand);
+    const call = { make: this.#make, offset: open.offset, target: operand, args };
+    return expandMacro(field, call, this.#bindings) ?? this.#make.call(open.offset, field, args, operand);
   }
 
   #arguments(): Expr[] {
@@ -318,7 +321,8 @@ class Parser {
     const open = this.#take('(');
     if (open === undefined) return this.#make.ident(offset, name);
     const args = this.#arguments();
-    return expandMacro(this.#make, open.offset, name, undefined, args) ?? this.#make.call(open.offset, name, args);
+    const call = { make: this.#make, offset: open.offset, target: undefined, args };
+    return expandMacro(name, call, this.#bindings) ?? this.#make.call(open.offset, name, args);
   }
 
   /** `a.b.C` when `{` comes after it: then the names are taken. */

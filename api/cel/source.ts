@@ -24,6 +24,15 @@ export class CelCompileError extends Error {
   }
 }
 
+/** The expression is right, but something in it that never changes has no value. */
+export class CelProgramError extends CelCompileError {
+  constructor(source: string, message: string) {
+    super(source, []);
+    this.name = 'CelProgramError';
+    this.message = message;
+  }
+}
+
 const maxSnippetLength = 16_384;
 
 /** `ERROR: <input>:1:3: message`, the line, and a mark below the place. Columns count code points, from one. */

@@ -71,7 +71,7 @@ const deviceType = types.structType(
   'kubernetes.DRADevice',
   new Map(fieldTypes.map(([property, type]) => [property, { type, property }])),
 );
-const environment = new CelEnvironment({ variables: { device: deviceType } });
+const environment = new CelEnvironment({ variables: { device: deviceType }, bindings: true });
 
 /** A compiled selector. */
 export class DeviceSelector {

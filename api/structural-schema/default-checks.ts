@@ -78,7 +78,7 @@ class DefaultChecks {
   #inMeta(value: JsonValue, path: string, { around, root }: Surroundings): void {
     const object = around(copyJson(value));
     if (object === undefined) return;
-    const { error } = coerceEmbeddedMeta(object, root, { isResourceRoot: true, dropInvalid: true });
+    const { error } = coerceEmbeddedMeta(object, root, { isResourceRoot: true });
     const errors = error === undefined ? validateEmbeddedMeta(object, root, '', true) : [error];
     if (errors.length === 0) return;
     const texts = [...new Set(errors.map(({ field, message }) => `${field}: ${message}`))];

@@ -3,10 +3,10 @@
  *
  * Source: apiextensions-apiserver `pkg/apiserver/schema/cel/compilation.go`.
  */
-import type { Expr } from '../cel/ast.ts';
+import { type Expr, partsOf } from '../cel/ast.ts';
 import { estimateCost } from '../cel/cost-estimate.ts';
 import { CelEnvironment, type Program } from '../cel/environment.ts';
-import { CelCompileError } from '../cel/source.ts';
+import { CelCompileError, CelProgramError } from '../cel/source.ts';
 import { optionalType } from '../cel/types.ts';
 import { type DeclaredType, declaredType, maxCardinality, sizeEstimator } from '../cel-schema/declared-type.ts';
 import type { ValidationRule } from '../types.generated.ts';
@@ -75,7 +75,7 @@ function compileRule(
   };
   if (rule.rule.trim() === '') return result;
   const compiled = compile(rule.rule, environment);
-  if (typeof compiled === 'string') return { ...result, error: `compilation failed: ${compiled}` };
+  if (typeof compiled === 'string') return { ...result, error: compiled };
   if (compiled.type.kind !== 'bool') return { ...result, error: 'cel expression must evaluate to a bool' };
   result.program = compiled;
   result.usesOldSelf = mentions(compiled.checked.expr, 'oldSelf');
@@ -86,8 +86,8 @@ function compileRule(
 }
 
 function compileMessage(source: string, environment: CelEnvironment, type: DeclaredType, result: CompiledRule): void {
-  const compiled = compile(source, environment);
-  if (typeof compiled === 'string') result.messageError = `messageExpression compilation failed: ${compiled}`;
+  const compiled = compile(source, environment, 'messageExpression ');
+  if (typeof compiled === 'string') result.messageError = compiled;
   else if (compiled.type.kind !== 'string') result.messageError = 'messageExpression must evaluate to a string';
   else {
     result.message = compiled;
@@ -95,11 +95,13 @@ function compileMessage(source: string, environment: CelEnvironment, type: Decla
   }
 }
 
-function compile(source: string, environment: CelEnvironment): Program | string {
+/** @returns a text: why the expression cannot be used */
+function compile(source: string, environment: CelEnvironment, what = ''): Program | string {
   try {
     return environment.compile(source);
   } catch (error) {
-    if (error instanceof CelCompileError) return error.message;
+    if (error instanceof CelProgramError) return `${what === '' ? 'program ' : what}instantiation failed: ${error.message}`;
+    if (error instanceof CelCompileError) return `${what}compilation failed: ${error.message}`;
     throw error;
   }
 }
@@ -116,25 +118,7 @@ function fieldPathOf({ fieldPath = '' }: ValidationRule, schema: StructuralSchem
 
 /** Whether an expression refers to a variable. */
 function mentions(expr: Expr, name: string): boolean {
-  const any = (...parts: (Expr | undefined)[]): boolean => parts.some((part) => part !== undefined && mentions(part, name));
-  switch (expr.kind) {
-    case 'literal':
-      return false;
-    case 'ident':
-      return expr.name === name;
-    case 'select':
-      return any(expr.operand);
-    case 'call':
-      return any(expr.target, ...expr.args);
-    case 'list':
-      return any(...expr.elements);
-    case 'map':
-      return any(...expr.entries.flatMap(({ key, value }) => [key, value]));
-    case 'struct':
-      return any(...expr.fields.map(({ value }) => value));
-    default:
-      return any(expr.range, expr.init, expr.condition, expr.step, expr.result);
-  }
+  return expr.kind === 'ident' ? expr.name === name : partsOf(expr).some((part) => mentions(part, name));
 }
 
 const compiledRules = new WeakMap<StructuralSchema, Map<boolean, CompiledRules | null>>();

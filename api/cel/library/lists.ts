@@ -6,8 +6,8 @@
 import { define, type Library } from '../declarations.ts';
 import { compare, equal } from '../equality.ts';
 import { sortByAssociatedKeys } from '../macros.ts';
-import { deepTraversal } from '../runtime-cost.ts';
-import { CelError, Duration, ListValue, NativeList, sizeOf, Uint, type Value } from '../values.ts';
+import { createCosts, deepTraversal, traversalFactor } from '../runtime-cost.ts';
+import { CelError, Duration, ListValue, NativeList, Optional, sizeOf, Uint, type Value } from '../values.ts';
 import { int64, uint64 } from './operators.ts';
 import { checkDuration } from './time-range.ts';
 
@@ -44,6 +44,22 @@ const summable: [type: string, sum: (items: Value[]) => Value][] = [
 ];
 const comparable = ['int', 'uint', 'double', 'bool', 'duration', 'timestamp', 'string', 'bytes'];
 const whole = { cost: deepTraversal };
+
+/** Of a function that makes a list. */
+const allocating = (size: number): number => Math.floor(size) + 1 + createCosts.list;
+const outputSize = { cost: (_: readonly Value[], result: Value): number => allocating(sizeOf(result)) };
+
+/** Of comparing the items of a list with each other. */
+function selfComparison(list: ListValue): number {
+  const isText = list.size > 0 && (typeof list.at(0) === 'string' || list.at(0) instanceof Uint8Array);
+  return allocating(list.size * list.size * (isText ? 2 + traversalFactor : 2));
+}
+const comparesAt = (index: number) => ({ cost: (args: readonly Value[]): number => selfComparison(args[index] as ListValue) });
+const flattening = {
+  cost: ([list, depth]: readonly Value[]): number => allocating(sizeOf(list as Value) * Number(depth ?? 1n)),
+};
+
+const end = (list: ListValue, index: number): Optional => (list.size === 0 ? Optional.none : Optional.of(list.at(index)));
 
 function slice(list: ListValue, start: bigint, end: bigint): ListValue {
   if (start < 0n || end < 0n) throw new CelError(`cannot slice(${start}, ${end}), negative indexes not supported`);
@@ -91,18 +107,23 @@ export const listLibrary: Library = [
     define(`.isSorted(list(${type})): bool`, isSorted, whole),
     define(`.min(list(${type})): ${type}`, best('min', 1), whole),
     define(`.max(list(${type})): ${type}`, best('max', -1), whole),
-    define(`.sort(list(${type})): list(${type})`, sorted, whole),
-    define(`.${sortByAssociatedKeys}(list(T), list(${type})): list(T)`, sortByKeys, whole),
+    define(`.sort(list(${type})): list(${type})`, sorted, { id: `list_sort_${type}`, ...comparesAt(0) }),
+    define(`.${sortByAssociatedKeys}(list(T), list(${type})): list(T)`, sortByKeys, {
+      id: `list_sort_by_${type}`,
+      ...comparesAt(1),
+    }),
   ]),
   ...summable.map(([type, sum]) => define(`.sum(list(${type})): ${type}`, (list: ListValue) => sum([...list]), whole)),
   define('.indexOf(list(A), A): int', indexOf, { id: 'list_index_of', ...whole }),
   define('.lastIndexOf(list(A), A): int', lastIndexOf, { id: 'list_last_index_of', ...whole }),
-  define('.slice(list(A), int, int): list(A)', slice),
-  define('.flatten(list(list(A))): list(A)', (list: ListValue) => flatten(list)),
-  define('.flatten(list(dyn), int): list(dyn)', flatten),
-  define('lists.range(int): list(int)', range),
-  define('.reverse(list(A)): list(A)', (list: ListValue) => new NativeList([...list].reverse())),
-  define('.distinct(list(A)): list(A)', distinct),
+  define('.slice(list(A), int, int): list(A)', slice, outputSize),
+  define('.flatten(list(list(A))): list(A)', (list: ListValue) => flatten(list), flattening),
+  define('.flatten(list(dyn), int): list(dyn)', flatten, flattening),
+  define('lists.range(int): list(int)', range, outputSize),
+  define('.reverse(list(A)): list(A)', (list: ListValue) => new NativeList([...list].reverse()), outputSize),
+  define('.distinct(list(A)): list(A)', distinct, comparesAt(0)),
+  define('.first(list(A)): optional(A)', (list: ListValue) => end(list, 0)),
+  define('.last(list(A)): optional(A)', (list: ListValue) => end(list, list.size - 1)),
   define('sets.contains(list(A), list(A)): bool', containsAll, pairwise),
   define('sets.equivalent(list(A), list(A)): bool', (a: ListValue, b: ListValue) => containsAll(a, b) && containsAll(b, a), {
     cost: ([a, b]) => 1 + 2 * sizeOf(a as Value) * sizeOf(b as Value),

@@ -88,7 +88,8 @@ const lengths: [name: string, of: (nanos: bigint) => bigint][] = [
   ['getHours', (nanos) => nanos / 3_600_000_000_000n],
   ['getMinutes', (nanos) => nanos / 60_000_000_000n],
   ['getSeconds', (nanos) => nanos / 1_000_000_000n],
-  ['getMilliseconds', (nanos) => (nanos / 1_000_000n) % 1000n],
+  // All of it, as upstream's engine has it; the language's definition means the part beyond whole seconds.
+  ['getMilliseconds', (nanos) => nanos / 1_000_000n],
 ];
 
 export const timeLibrary: Library = [
