@@ -42,6 +42,7 @@ import { persistentVolumeBinder } from './persistent-volume/binder.ts';
 import type { PodGcOptions } from './pod-gc.ts';
 import { podGcController } from './pod-gc.ts';
 import { defaultHorizontal, type HorizontalOptions, horizontalController } from './podautoscaler/horizontal.ts';
+import { policyStatusController } from './policy-status.ts';
 import { pvProtectionController } from './pv-protection.ts';
 import { pvcProtectionController } from './pvc-protection.ts';
 import { replicaSetController } from './replicaset.ts';
@@ -144,7 +145,9 @@ export function controllers(
           }),
         ]),
     csrCleanerController(as('csrcleaner', 'certificate-controller')),
+    podGcController(as('pod-garbage-collector'), options),
     podGcController(as('pod-garbage-collector'), options, options.monitors?.nodes),
+    policyStatusController(as('validatingadmissionpolicy-status-controller')),
     persistentVolumeBinder(as('persistentvolume-controller', 'persistent-volume-binder')),
     ephemeralVolumeController(as('ephemeral_volume', 'ephemeral-volume-controller')),
     volumeExpandController(as('volume_expand', 'expand-controller')),

@@ -368,6 +368,25 @@ const goodObjects: readonly Placed[] = [
     { labels: { of: 'attaching' } },
   ),
   good('volumeattributesclasses.storage.k8s.io', 'vac', { driverName: 'x' }),
+  good(
+    'validatingadmissionpolicies.admissionregistration.k8s.io',
+    'checked',
+    {
+      spec: {
+        failurePolicy: 'Fail',
+        matchConstraints: {
+          matchPolicy: 'Equivalent',
+          namespaceSelector: {},
+          objectSelector: {},
+          resourceRules: [
+            { operations: ['CREATE'], apiGroups: ['apps'], apiVersions: ['v1'], resources: ['deployments'], scope: '*' },
+          ],
+        },
+        validations: [{ expression: 'object.spec.replicas == "x"' }],
+      },
+    },
+    { generation: 1 },
+  ),
   good('clusterroles.rbac.authorization.k8s.io', 'all', {
     rules: [],
     aggregationRule: { clusterRoleSelectors: [{ matchLabels: { all: 'yes' } }] },
@@ -408,6 +427,7 @@ const kinds: readonly ResourceId[] = [
   'serviceaccounts',
   'configmaps',
   'clusterroles.rbac.authorization.k8s.io',
+  'validatingadmissionpolicies.admissionregistration.k8s.io',
 ];
 const uids = [...goodObjects.map(({ object }) => object.metadata.uid), '', 'nobody'];
 const reference = fc.record({

@@ -4,6 +4,8 @@
  *
  * Source: apiserver `pkg/admission/plugin/cel/activation.go`, `condition.go`, `composition.go`; `pkg/apis/cel/config.go`.
  */
+
+import { type Compiled, type ComposedVariables, requestType } from '#api/cel/admission-environments.ts';
 import { perCallLimit } from '#api/cel/environment.ts';
 import type { Activation } from '#api/cel/interpreter.ts';
 import { fromJson } from '#api/cel/json-values.ts';
@@ -20,7 +22,6 @@ import { parseFieldSelector, SelectorError } from '#api/selector.ts';
 import { letOthersIn } from '#client/turns.ts';
 import type { AuthorizationAttributes, Authorizer } from '../authorization/authorization.ts';
 import type { UserInfo } from '../registry/strategy.ts';
-import { type Compiled, type ComposedVariables, requestType } from './admission-environments.ts';
 import type { AdmissionRequest } from './admission-request.ts';
 
 /** What all expressions of one binding of a policy may cost together, apart from its match conditions: some second of cel-go. */

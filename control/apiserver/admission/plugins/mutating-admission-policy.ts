@@ -4,12 +4,13 @@
  * Source: apiserver `pkg/admission/plugin/policy/mutating/dispatcher.go`, `policy/generic/policy_dispatcher.go`; kubernetes.io, Mutating
  * Admission Policy.
  */
+
+import type { Compiled } from '#api/cel/admission-environments.ts';
 import { stringifyExact } from '#api/int64.ts';
 import { type KubeObject, sameJson } from '#api/meta.ts';
 import { ApiError } from '#api/status.ts';
 import type { MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, Mutation } from '#api/types.generated.ts';
 import { OutOfBudgetError, policyBudget, RequestAccess, RequestEvaluation } from '../admission-cel.ts';
-import type { Compiled } from '../admission-environments.ts';
 import { admissionRequest, namespaceOf, type Shown, typed } from '../admission-request.ts';
 import { type AdmissionAttributes, type AdmissionContext, type AdmissionPlugin, admissionForbidden } from '../plugin.ts';
 import { compiledMutatingPolicy } from '../policies/compiled-policy.ts';

@@ -3,9 +3,7 @@
  *
  * Source: apiserver `pkg/admission/plugin/policy/validating/plugin.go`, `mutating/compilation.go` (compilePolicy).
  */
-import type { CelEnvironment } from '#api/cel/environment.ts';
-import { boolType, listType, nullType, stringType } from '#api/cel/types.ts';
-import type { MutatingAdmissionPolicy, ValidatingAdmissionPolicy, Variable } from '#api/types.generated.ts';
+
 import {
   admissionEnvironment,
   applyConfigurationType,
@@ -13,7 +11,10 @@ import {
   ComposedVariables,
   compileExpression,
   jsonPatchType,
-} from '../admission-environments.ts';
+} from '#api/cel/admission-environments.ts';
+import type { CelEnvironment } from '#api/cel/environment.ts';
+import { boolType, listType, nullType, stringType } from '#api/cel/types.ts';
+import type { MutatingAdmissionPolicy, ValidatingAdmissionPolicy, Variable } from '#api/types.generated.ts';
 
 /** A ValidatingAdmissionPolicy's. */
 export interface CompiledValidatingPolicy {

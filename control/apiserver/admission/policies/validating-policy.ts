@@ -3,10 +3,11 @@
  *
  * Source: apiserver `pkg/admission/plugin/policy/validating/validator.go`.
  */
+
+import type { Compiled } from '#api/cel/admission-environments.ts';
 import { typeNameOf } from '#api/cel/values.ts';
 import type { ValidatingAdmissionPolicy, Validation } from '#api/types.generated.ts';
 import { OutOfBudgetError, policyBudget, type RequestAccess, RequestEvaluation } from '../admission-cel.ts';
-import type { Compiled } from '../admission-environments.ts';
 import type { AdmissionRequest } from '../admission-request.ts';
 import { meetsConditions } from '../webhooks/match-conditions.ts';
 import { type CompiledValidatingPolicy, compiledValidatingPolicy } from './compiled-policy.ts';

@@ -3,10 +3,11 @@
  *
  * Source: apiserver `pkg/admission/plugin/webhook/matchconditions/matcher.go`.
  */
+
+import { admissionEnvironment, type Compiled, compileExpression } from '#api/cel/admission-environments.ts';
 import { boolType } from '#api/cel/types.ts';
 import type { MatchCondition } from '#api/types.generated.ts';
 import { matchConditionsBudget, OutOfBudgetError, type RequestAccess, RequestEvaluation } from '../admission-cel.ts';
-import { admissionEnvironment, type Compiled, compileExpression } from '../admission-environments.ts';
 import type { AdmissionRequest } from '../admission-request.ts';
 
 /** Checked expressions. Those of webhooks that are gone are forgotten when there are many. */

@@ -3,15 +3,11 @@
  *
  * Source: kubernetes `pkg/apis/admissionregistration/validation/validation.go` (validateVariable, validateCELCondition).
  */
+
+import { admissionEnvironment, ComposedVariables, compileExpression, type Declared } from '#api/cel/admission-environments.ts';
 import type { Type } from '#api/cel/types.ts';
 import { type FieldError, invalidValue, required } from '#api/field-error.ts';
 import type { Variable } from '#api/types.generated.ts';
-import {
-  admissionEnvironment,
-  ComposedVariables,
-  compileExpression,
-  type Declared,
-} from '../../admission/admission-environments.ts';
 import type { Submitted } from '../../validation/submitted.ts';
 
 const reserved = new Set(

@@ -4,11 +4,12 @@
  * Source: upstream `pkg/registry/admissionregistration/mutatingadmissionpolicy/strategy.go`; kubernetes
  * `pkg/apis/admissionregistration/validation/validation.go` (validateMutatingAdmissionPolicySpec).
  */
+
+import { applyConfigurationType, jsonPatchType } from '#api/cel/admission-environments.ts';
 import { listType } from '#api/cel/types.ts';
 import { type FieldError, invalidValue, notSupported, required } from '#api/field-error.ts';
 import { nameIsDnsSubdomain } from '#api/names.ts';
 import type { MutatingAdmissionPolicy, Mutation } from '#api/types.generated.ts';
-import { applyConfigurationType, jsonPatchType } from '../../../admission/admission-environments.ts';
 import type { Submitted } from '../../../validation/submitted.ts';
 import { type BuiltInKind, defineKind } from '../../define-kind.ts';
 import type { StrategyDeps } from '../../deps.ts';

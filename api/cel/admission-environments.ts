@@ -3,12 +3,12 @@
  *
  * Source: apiserver `pkg/admission/plugin/cel/compile.go`, `composition.go`; `pkg/cel/mutation` (Object, JSONPatch).
  */
-import { define } from '#api/cel/declarations.ts';
-import { CelEnvironment, type Program } from '#api/cel/environment.ts';
-import { AuthorizerValue, authorizerLibrary, ResourceCheck } from '#api/cel/library/authorizer.ts';
-import { CelCompileError } from '#api/cel/source.ts';
-import type { Field, Type } from '#api/cel/types.ts';
-import * as types from '#api/cel/types.ts';
+import { define } from './declarations.ts';
+import { CelEnvironment, type Program } from './environment.ts';
+import { AuthorizerValue, authorizerLibrary, ResourceCheck } from './library/authorizer.ts';
+import { CelCompileError } from './source.ts';
+import type { Field, Type } from './types.ts';
+import * as types from './types.ts';
 
 const { stringType, boolType, dynType, intType, timestampType, listType, mapType } = types;
 
