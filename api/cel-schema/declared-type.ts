@@ -129,10 +129,9 @@ class ObjectType implements DeclaredType {
       if (escaped === undefined) continue;
       const found = declared(this.#node.property(property) as SchemaNode, `${this.#name}.${escaped}`);
       if (found === undefined) continue;
-      for (const name of isReserved(property) ? [escaped, property] : [escaped]) {
-        fields.set(name, found);
-        typeFields.set(name, { type: found.type, property });
-      }
+      fields.set(escaped, found);
+      typeFields.set(escaped, { type: found.type, property });
+      if (isReserved(property)) typeFields.set(property, { type: found.type, property });
     }
     this.#fields = fields;
     this.#typeFields = typeFields;

@@ -124,7 +124,8 @@ function literalOf(arg: Sized | undefined, otherwise: number): number {
 
 function slice(target: Sized | undefined, args: readonly Sized[]): CallEstimate | undefined {
   if (target === undefined) return undefined;
-  return allocating(1, exactly(Math.max(0, literalOf(args[1], target.size.max) - literalOf(args[0], 0))));
+  const length = literalOf(args[1], target.size.max) - literalOf(args[0], 0);
+  return allocating(1, exactly(length < 0 ? unbounded : length));
 }
 
 /** A selector is parsed, and each requirement, of which the shortest has two characters, is a struct and a list. */

@@ -370,6 +370,7 @@ class Compiler {
     const overloads = this.#checked.overloads.get(id) ?? [];
     const evaluates = (target === undefined ? args : [target, ...args]).map((arg) => this.compile(arg));
     const [only] = overloads;
+    this.#checkPattern(overloads[0], args);
     const isCertain =
       overloads.length === 1 && only !== undefined && only.args.every(({ kind }) => kind === 'dyn' || kind === 'param');
     return (frame) => {
@@ -380,6 +381,13 @@ class Compiler {
       frame.charge(overload.cost?.(values, result) ?? 1);
       return result;
     };
+  }
+
+  /** A pattern that never changes is read now. @throws CelError for one that is none */
+  #checkPattern(overload: Overload | undefined, args: readonly Expr[]): void {
+    if (overload === undefined || !['find', 'findAll'].includes(overload.name)) return;
+    const pattern = this.#constant(args[0] as Expr);
+    if (typeof pattern === 'string') overload.call('', pattern);
   }
 
   #list({ elements, optional }: ListExpr): Evaluate {

@@ -88,12 +88,11 @@ class DefaultChecks {
 
   #plain(value: JsonValue, schema: StructuralSchema, path: string): void {
     const isResourceRoot = schema.isEmbeddedResource;
-    if (this.#requirePruned) {
-      const pruned = copyJson(value);
-      pruneUnknownFields(pruned, schema, { isResourceRoot });
-      if (!sameJson(pruned, value)) this.errors.push(invalidValue(path, value, 'must not have unknown fields'));
-    }
+    const pruned = copyJson(value);
+    pruneUnknownFields(pruned, schema, { isResourceRoot });
+    const isPruned = sameJson(pruned, value);
     const { error } = coerceEmbeddedMeta(value, schema, { isResourceRoot, path });
+    if (this.#requirePruned && !isPruned) this.errors.push(invalidValue(path, value, 'must not have unknown fields'));
     if (error !== undefined) this.errors.push(error);
     else this.errors.push(...validateEmbeddedMeta(value, schema, path, isResourceRoot));
   }

@@ -6,6 +6,7 @@
 import { type Expr, partsOf } from '../cel/ast.ts';
 import { estimateCost } from '../cel/cost-estimate.ts';
 import { CelEnvironment, type Program } from '../cel/environment.ts';
+import { authorizerLibrary } from '../cel/library/authorizer.ts';
 import { CelCompileError, CelProgramError } from '../cel/source.ts';
 import { optionalType } from '../cel/types.ts';
 import { type DeclaredType, declaredType, maxCardinality, sizeEstimator } from '../cel-schema/declared-type.ts';
@@ -44,7 +45,8 @@ let base: CelEnvironment | undefined;
 export function compileRules(schema: StructuralSchema, isResource: boolean): CompiledRules | undefined {
   const type = declaredType(schema, isResource);
   if (type === undefined) return undefined;
-  base ??= new CelEnvironment();
+  // There are functions of authorizers, but no authorizer.
+  base ??= new CelEnvironment({ libraries: [authorizerLibrary] });
   const self = type.type;
   const environments = {
     plain: new CelEnvironment({ base, variables: { self, oldSelf: self } }),

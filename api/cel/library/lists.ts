@@ -36,12 +36,26 @@ function lastIndexOf(list: ListValue, item: Value): bigint {
   return -1n;
 }
 
-const summable: [type: string, sum: (items: Value[]) => Value][] = [
-  ['int', (items) => items.reduce<bigint>((sum, item) => int64(sum + (item as bigint)), 0n)],
-  ['uint', (items) => items.reduce<Uint>((sum, item) => uint64(sum.value + (item as Uint).value), new Uint(0n))],
-  ['double', (items) => items.reduce<number>((sum, item) => sum + (item as number), 0)],
-  ['duration', (items) => checkDuration(items.reduce<bigint>((sum, item) => sum + (item as Duration).nanos, 0n))],
-];
+const zeros: Readonly<Record<string, Value>> = { int: 0n, uint: new Uint(0n), double: 0, duration: new Duration(0n) };
+const summable = Object.entries(zeros);
+
+/** @throws CelError when two cannot be added: a list whose type is not known may hold anything */
+function add(a: Value, b: Value): Value {
+  if (typeof a === 'bigint' && typeof b === 'bigint') return int64(a + b);
+  if (typeof a === 'number' && typeof b === 'number') return a + b;
+  if (a instanceof Uint && b instanceof Uint) return uint64(a.value + b.value);
+  if (a instanceof Duration && b instanceof Duration) return checkDuration(a.nanos + b.nanos);
+  throw new CelError('no such overload');
+}
+
+/** @param zero what an empty list adds up to */
+const sumOf =
+  (zero: Value) =>
+  (list: ListValue): Value => {
+    const [first, ...others] = [...list];
+    return first === undefined ? zero : others.reduce(add, first);
+  };
+
 const comparable = ['int', 'uint', 'double', 'bool', 'duration', 'timestamp', 'string', 'bytes'];
 const whole = { cost: deepTraversal };
 
@@ -113,7 +127,7 @@ export const listLibrary: Library = [
       ...comparesAt(1),
     }),
   ]),
-  ...summable.map(([type, sum]) => define(`.sum(list(${type})): ${type}`, (list: ListValue) => sum([...list]), whole)),
+  ...summable.map(([type, zero]) => define(`.sum(list(${type})): ${type}`, sumOf(zero), whole)),
   define('.indexOf(list(A), A): int', indexOf, { id: 'list_index_of', ...whole }),
   define('.lastIndexOf(list(A), A): int', lastIndexOf, { id: 'list_last_index_of', ...whole }),
   define('.slice(list(A), int, int): list(A)', slice, outputSize),

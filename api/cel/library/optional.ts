@@ -8,7 +8,8 @@ function isZero(value: Value): boolean {
   if (value instanceof Uint) return value.value === 0n;
   if (value instanceof Uint8Array) return value.length === 0;
   if (value instanceof ListValue || value instanceof MapValue) return value.size === 0;
-  if (value instanceof Duration || value instanceof Timestamp) return value.nanos === 0n;
+  if (value instanceof Duration) return value.nanos === 0n;
+  if (value instanceof Timestamp) return value.nanos === goZeroTime;
   return value instanceof Optional && value.value === undefined;
 }
 
@@ -16,6 +17,9 @@ function valueOf({ value }: Optional): Value {
   if (value === undefined) throw new CelError('optional.none() dereference');
   return value;
 }
+
+/** 0001-01-01T00:00:00Z, in nanoseconds since 1970: what Go calls the zero time. */
+const goZeroTime = -62_135_596_800_000_000_000n;
 
 export const optionalLibrary: Library = [
   define('optional.of(A): optional(A)', (value: Value) => Optional.of(value)),
