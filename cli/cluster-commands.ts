@@ -119,6 +119,10 @@ function serverCommand(program: Command): void {
     .option('--default-not-ready-toleration-seconds <n>', 'how long pods stay on a node that is not ready', count, 300)
     .option('--default-unreachable-toleration-seconds <n>', 'how long pods stay on a node that is unreachable', count, 300)
     .option(
+      '--admission-control-config-file <file>',
+      'an AdmissionConfiguration: the configuration of PodSecurity, ResourceQuota, PodNodeSelector, PodTolerationRestriction, EventRateLimit and of webhooks',
+    )
+    .option(
       '--enable-admission-plugins <names>',
       'admission plugins to ask besides those that are on by default; may be given often',
       collectNames,

@@ -10,6 +10,7 @@ import type { ServiceAccountFlags } from './service-account-flags.ts';
 /** The flags of `tinker server`. */
 export interface ServerFlags extends AuthenticationFlags, AuthorizationFlags, LeadershipFlags, ServiceAccountFlags {
   dataDir: string;
+  admissionControlConfigFile: string | undefined;
   bindAddress: string;
   advertiseAddress: string | undefined;
   securePort: number;

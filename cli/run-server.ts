@@ -7,6 +7,7 @@ import { embeddedFiles } from '#api/embedded.ts';
 import { errorText } from '#api/error-text.ts';
 import { mustParseCidr } from '#api/ip.ts';
 import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
+import { readAdmissionConfiguration } from '#control/apiserver/admission/config/admission-configuration.ts';
 import { pluginChoiceProblems } from '#control/apiserver/admission/plugin-names.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import type { KeyPair } from '#control/pki/certificates.ts';
@@ -32,6 +33,8 @@ export async function server(flags: ServerFlags): Promise<void> {
   const admissionPlugins = { enable: flags.enableAdmissionPlugins, disable: flags.disableAdmissionPlugins };
   const problems = pluginChoiceProblems(admissionPlugins);
   if (problems.length > 0) throw new Error(problems.join('; '));
+  const { admissionControlConfigFile: admissionFile } = flags;
+  const admissionSettings = admissionFile === undefined ? {} : readAdmissionConfiguration(admissionFile);
   // Read here, so that a mistake in a file is told before anything is made; what it warns of is told once there is a log.
   const warnings: [fields: Record<string, unknown>, message: string][] = [];
   const tokens = serviceAccountOptions(flags, flags.clusterDomain);
@@ -81,6 +84,7 @@ export async function server(flags: ServerFlags): Promise<void> {
           unreachable: flags.defaultUnreachableTolerationSeconds,
         },
         admissionPlugins,
+        admissionSettings,
         authentication,
         tokens,
         legacyTokenCleanUpPeriodMs: flags.legacyServiceAccountTokenCleanUpPeriod,

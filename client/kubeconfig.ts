@@ -70,25 +70,36 @@ export function loadKubeconfig(path: string, context?: string): LoadedKubeconfig
     throw new KubeconfigError(`${path}: cluster "${chosen.cluster}" has no server`);
   if (!URL.canParse(cluster.server))
     throw new KubeconfigError(`${path}: cluster "${chosen.cluster}": server "${cluster.server}" is not a URL`);
-  const material = (what: string, data: string | undefined, file: string | undefined): string | undefined =>
-    pem(path, what, data, file);
-  const cert = material('client-certificate', user['client-certificate-data'], user['client-certificate']);
-  const key = material('client-key', user['client-key-data'], user['client-key']);
+  return {
+    server: cluster.server,
+    ca: pem(path, 'certificate-authority', cluster['certificate-authority-data'], cluster['certificate-authority']),
+    ...credentialsOf(path, chosen.user ?? '', user),
+    tlsServerName: cluster['tls-server-name'],
+    insecureSkipTlsVerify: cluster['insecure-skip-tls-verify'],
+    namespace: chosen.namespace ?? 'default',
+  };
+}
+
+/** How a user says who it is. */
+export type UserCredentials = Pick<HttpTransportOptions, 'cert' | 'key' | 'token' | 'tokenFile'>;
+
+/** All users of a kubeconfig file by name, whatever its contexts say. @throws KubeconfigError */
+export const readKubeconfigUsers = (path: string): ReadonlyMap<string, UserCredentials> =>
+  new Map((parseFile(path).users ?? []).map(({ name, user = {} }) => [name, credentialsOf(path, name, user)]));
+
+function credentialsOf(path: string, name: string, user: User): UserCredentials {
+  const cert = pem(path, 'client-certificate', user['client-certificate-data'], user['client-certificate']);
+  const key = pem(path, 'client-key', user['client-key-data'], user['client-key']);
   if ((cert === undefined) !== (key === undefined)) {
     throw new KubeconfigError(
-      `${path}: user "${chosen.user}" has a client-${cert === undefined ? 'key' : 'certificate'} without a client-${cert === undefined ? 'certificate' : 'key'}`,
+      `${path}: user "${name}" has a client-${cert === undefined ? 'key' : 'certificate'} without a client-${cert === undefined ? 'certificate' : 'key'}`,
     );
   }
   return {
-    server: cluster.server,
-    ca: material('certificate-authority', cluster['certificate-authority-data'], cluster['certificate-authority']),
     cert,
     key,
     token: user.token,
     tokenFile: user.token !== undefined || user.tokenFile === undefined ? undefined : resolve(dirname(path), user.tokenFile),
-    tlsServerName: cluster['tls-server-name'],
-    insecureSkipTlsVerify: cluster['insecure-skip-tls-verify'],
-    namespace: chosen.namespace ?? 'default',
   };
 }
 

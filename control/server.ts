@@ -19,6 +19,7 @@ import { createClient } from '#client/rest-client.ts';
 import type { Transport } from '#client/transport.ts';
 import { untilAborted } from '#client/until-aborted.ts';
 import { writeSafely } from '#control/pki/pki-files.ts';
+import type { AdmissionSettings } from './apiserver/admission/config/admission-configuration.ts';
 import type { PluginChoice } from './apiserver/admission/plugin-names.ts';
 import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
 import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
@@ -100,6 +101,8 @@ export interface ServerOptions {
   clusterSigner?: KeyPair | undefined;
   /** `--enable-admission-plugins` and `--disable-admission-plugins`. */
   admissionPlugins: PluginChoice;
+  /** `--admission-control-config-file`. */
+  admissionSettings: AdmissionSettings;
   /** Who is known, and how. */
   authentication: AuthenticationOptions;
   /** `--service-account-issuer`, `--api-audiences`, how long tokens may last, and other keys than those of the data folder. */
@@ -338,6 +341,7 @@ function buildApiServer({
         authorizer: authorization.authorizer,
         catalog: catalog.resources,
         choice: options.admissionPlugins,
+        settings: options.admissionSettings,
         convert: (object, from, to) => catalog.convert(object, from, to),
       }),
       authorization,

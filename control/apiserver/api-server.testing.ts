@@ -11,6 +11,7 @@ import type { TransportResponse } from '#client/transport.ts';
 import { createTokenKey } from '#control/pki/certificates.ts';
 import { createSqliteStore } from '#control/store/sqlite.ts';
 import type { Store } from '#control/store/store.ts';
+import type { AdmissionSettings } from './admission/config/admission-configuration.ts';
 import type { PluginChoice } from './admission/plugin-names.ts';
 import { admissionPlugins } from './admission/plugins/index.ts';
 import { type ApiServer, createApiServer } from './api-server.ts';
@@ -118,6 +119,8 @@ export interface TestServerOptions {
   folder?: string;
   /** Default: those plugins that are on by default. */
   admissionPlugins?: PluginChoice;
+  /** Default: nothing is configured. */
+  admissionSettings?: AdmissionSettings;
   /** See {@link ApiServerOptions}. */
   tokens?: Partial<TokenOptions>;
   /** See {@link ApiServerOptions}. */
@@ -161,6 +164,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
         authorizer: authorization.authorizer,
         catalog: catalog.resources,
         choice: options.admissionPlugins,
+        settings: options.admissionSettings,
         convert: (object, from, to) => catalog.convert(object, from, to),
       }),
       authorization,

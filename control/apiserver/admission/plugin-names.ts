@@ -69,14 +69,7 @@ const offByDefault = new Set<string>([
 ]);
 
 /** Upstream's plugins that are off by default and that this server does not have: it cannot enable them. */
-const notAvailable = new Set<string>([
-  'NamespaceAutoProvision',
-  'NamespaceExists',
-  'ImagePolicyWebhook',
-  'PodNodeSelector',
-  'PodTolerationRestriction',
-  'EventRateLimit',
-]);
+const notAvailable = new Set<string>(['NamespaceAutoProvision', 'ImagePolicyWebhook']);
 
 /** The values of the two flags. */
 export interface PluginChoice {

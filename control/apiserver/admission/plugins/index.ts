@@ -5,6 +5,8 @@
  */
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Authorizer } from '../../authorization/authorization.ts';
+import type { AdmissionSettings } from '../config/admission-configuration.ts';
+import type { WebhookCredentials } from '../config/webhook-credentials.ts';
 import type { AdmissionPlugin } from '../plugin.ts';
 import { isPluginEnabled, type PluginChoice } from '../plugin-names.ts';
 import type { PolicyMetrics } from '../policies/policy-metrics.ts';
@@ -19,17 +21,21 @@ import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds, type TolerationSeconds } from './default-toleration-seconds.ts';
 import { denyServiceExternalIps } from './deny-service-external-ips.ts';
+import { eventRateLimit } from './event-rate-limit.ts';
 import { extendedResourceToleration } from './extended-resource-toleration.ts';
 import { limitPodHardAntiAffinityTopology } from './limit-pod-hard-anti-affinity-topology.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { mutatingAdmissionPolicy } from './mutating-admission-policy.ts';
+import { namespaceExists } from './namespace-exists.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeDeclaredFeatureValidator } from './node-declared-features.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { ownerReferencesPermissionEnforcement } from './owner-references.ts';
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
+import { podNodeSelector } from './pod-node-selector.ts';
 import { podResizeValidator } from './pod-resize-validator.ts';
-import { type PodSecurityOptions, podSecurity } from './pod-security.ts';
+import { podSecurity } from './pod-security.ts';
+import { podTolerationRestriction } from './pod-toleration-restriction.ts';
 import { podTopologyLabels } from './pod-topology-labels.ts';
 import { priority } from './priority.ts';
 import { resourceQuota } from './resource-quota.ts';
@@ -45,8 +51,8 @@ export interface AdmissionDeps {
   random: () => number;
   /** Default: 300 each. */
   tolerationSeconds?: TolerationSeconds | undefined;
-  /** Default: privileged everywhere, and nothing is exempt. */
-  podSecurity?: PodSecurityOptions | undefined;
+  /** `--admission-control-config-file`. Default: nothing is configured. */
+  settings?: AdmissionSettings | undefined;
   /** Of requests; asked by plugins that look at who may do more than others. */
   authorizer?: Authorizer | undefined;
   /** Which kinds there are, for plugins that look at references. */
@@ -72,7 +78,7 @@ export function admissionPlugins(deps: AdmissionDeps): AdmissionPlugin[] {
 export function allAdmissionPlugins({
   random,
   tolerationSeconds,
-  podSecurity: podSecurityOptions,
+  settings = {},
   authorizer,
   catalog,
   webhooks: caller = new WebhookCaller(random),
@@ -80,19 +86,25 @@ export function allAdmissionPlugins({
   policyMetrics,
 }: AdmissionDeps): AdmissionPlugin[] {
   const versions = catalog === undefined || convert === undefined ? undefined : { catalog, convert };
+  const callerAs = (credentials: WebhookCredentials | undefined): WebhookCaller =>
+    credentials === undefined ? caller : new WebhookCaller(random, credentials);
   const policies = { authorizer, catalog, versions, metrics: policyMetrics };
   return [
     alwaysAdmit(),
     namespaceLifecycle(),
+    namespaceExists(),
     limitPodHardAntiAffinityTopology(),
     limitRanger(),
     serviceAccount({ random }),
     nodeRestriction({ authorizer }),
     taintNodesByCondition(),
     alwaysPullImages(),
-    podSecurity(podSecurityOptions),
+    podSecurity(settings.podSecurity),
+    podNodeSelector(settings.podNodeSelectors),
     priority(),
     defaultTolerationSeconds(tolerationSeconds),
+    podTolerationRestriction(settings.tolerationRestriction),
+    eventRateLimit(settings.eventLimits),
     extendedResourceToleration(),
     defaultStorageClass(),
     storageObjectInUseProtection(),
@@ -108,10 +120,10 @@ export function allAdmissionPlugins({
     nodeDeclaredFeatureValidator(),
     podResizeValidator(),
     mutatingAdmissionPolicy(policies),
-    mutatingAdmissionWebhook({ authorizer, versions, caller }),
+    mutatingAdmissionWebhook({ authorizer, versions, caller: callerAs(settings.mutatingWebhookCredentials) }),
     validatingAdmissionPolicy(policies),
-    validatingAdmissionWebhook({ authorizer, versions, caller }),
-    resourceQuota(),
+    validatingAdmissionWebhook({ authorizer, versions, caller: callerAs(settings.validatingWebhookCredentials) }),
+    resourceQuota(settings.limitedResources),
     alwaysDeny(),
   ];
 }

@@ -16,13 +16,17 @@ import { letOthersIn } from '#client/turns.ts';
 import { optimisticLockMessage } from '../../registry/system-fields.ts';
 import { type AdmissionAttributes, type AdmissionPlugin, concerns } from '../plugin.ts';
 import { type Charge, chargeOf } from './resource-quotas/charge.ts';
+import type { LimitedResource } from './resource-quotas/limited.ts';
 import { Reservations } from './resource-quotas/reservations.ts';
 
 /** Who counts anew. */
 const controllers = new Set(['system:kube-controller-manager', 'system:serviceaccount:kube-system:resourcequota-controller']);
 
-/** @throws (when asked) ApiError 403 for what exceeds a quota */
-export const resourceQuota = (): AdmissionPlugin => {
+/**
+ * The plugin.
+ * @param limited what nobody may use without a quota (its configuration) @throws (when asked) ApiError 403 for what exceeds a quota
+ */
+export const resourceQuota = (limited: readonly LimitedResource[] = []): AdmissionPlugin => {
   const reservations = new Reservations();
   return {
     name: 'ResourceQuota',
@@ -42,7 +46,9 @@ export const resourceQuota = (): AdmissionPlugin => {
       const write = { operation, subresource, object, oldObject };
       if (evaluator?.handles(write) !== true) return undefined;
       const nowMs = context.clock.now();
-      const charge = (known: readonly ResourceQuota[]): Charge => chargeOf(known, evaluator, write, attributes, nowMs);
+      // Without a quota nothing is reserved, but what must have one is refused.
+      if (limited.length > 0 && quotas.list(namespace).length === 0) chargeOf([], evaluator, write, attributes, nowMs, limited);
+      const charge = (known: readonly ResourceQuota[]): Charge => chargeOf(known, evaluator, write, attributes, nowMs, limited);
       return await reservations.reserve(namespace, { charge, dryRun: attributes.dryRun }, quotas);
     },
   };

@@ -6,12 +6,15 @@
  *
  * Source: apiserver `pkg/util/webhook/{client,serviceresolver}.go`; client-go `transport` (its words for failures).
  */
+import { readFile } from 'node:fs/promises';
 import https from 'node:https';
 import { isIP } from 'node:net';
 import { errorText } from '#api/error-text.ts';
 import { parseIp } from '#api/ip.ts';
 import { scopeOf } from '#api/ip-scope.ts';
 import type { WebhookClientConfig } from '#api/types.generated.ts';
+import type { UserCredentials } from '#client/kubeconfig.ts';
+import type { WebhookCredentials } from '../config/webhook-credentials.ts';
 import type { AdmissionContext } from '../plugin.ts';
 import { serviceTarget } from './service-target.ts';
 
@@ -30,11 +33,13 @@ const maxAgents = 500;
 /** Calls webhooks, and keeps connections to them. */
 export class WebhookCaller {
   readonly #random: () => number;
+  readonly #credentials: WebhookCredentials;
   readonly #agents = new Map<string, https.Agent>();
 
-  /** @param random a number in [0, 1), for the choice of an endpoint */
-  constructor(random: () => number) {
+  /** @param random a number in [0, 1), for the choice of an endpoint @param credentials as whom webhooks are called; absent: as nobody */
+  constructor(random: () => number, credentials: WebhookCredentials = () => undefined) {
     this.#random = random;
+    this.#credentials = credentials;
   }
 
   /**
@@ -52,6 +57,8 @@ export class WebhookCaller {
     const fail = (why: string, cause?: unknown): WebhookCallError =>
       new WebhookCallError(`Post ${JSON.stringify(shown)}: ${why}`, { cause });
     const target = await this.#target(config, context, fail);
+    const user = this.#credentials(target.serverName + (target.asked === 443 ? '' : `:${target.asked}`)) ?? {};
+    const token = user.token ?? (user.tokenFile === undefined ? undefined : (await readFile(user.tokenFile, 'utf8')).trim());
     const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
     const signal = AbortSignal.timeout(timeoutMs);
     const request = https.request(
@@ -60,7 +67,7 @@ export class WebhookCaller {
         host: target.host,
         port: target.port,
         path: new URL(shown).pathname + new URL(shown).search,
-        agent: this.#agent(config, target),
+        agent: this.#agent(config, target, user),
         signal,
         headers: {
           host: new URL(shown).host,
@@ -68,6 +75,7 @@ export class WebhookCaller {
           accept: 'application/json, */*',
           'user-agent': 'kube-apiserver-admission',
           'content-length': Buffer.byteLength(body),
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         },
       },
       (response) => {
@@ -111,18 +119,23 @@ export class WebhookCaller {
     if (service !== undefined) {
       const found = await serviceTarget(service, context, this.#random);
       if (typeof found === 'string') throw fail(found);
-      return { ...found, serverName: `${service.name}.${service.namespace}.svc` };
+      return { ...found, serverName: `${service.name}.${service.namespace}.svc`, asked: service.port ?? 443 };
     }
     const { hostname, port } = new URL(url as string);
     const host = hostname.replace(/^\[|\]$/g, '');
     const address = parseIp(host);
     // Names may lead anywhere their owner says; an address written down must not lead back into this machine's own services.
     if (address !== undefined && !allowedScopes.has(scopeOf(address))) throw fail(`address ${host} is not allowed`);
-    return { host, port: port === '' ? 443 : Number(port), serverName: host };
+    const asked = port === '' ? 443 : Number(port);
+    return { host, port: asked, serverName: host, asked };
   }
 
-  #agent({ caBundle }: WebhookClientConfig, { host, port, serverName }: Target): https.Agent {
-    const key = JSON.stringify([host, port, serverName, caBundle]);
+  #agent(
+    { caBundle }: WebhookClientConfig,
+    { host, port, serverName }: Target,
+    { cert, key: own }: UserCredentials,
+  ): https.Agent {
+    const key = JSON.stringify([host, port, serverName, caBundle, cert]);
     let agent = this.#agents.get(key);
     if (agent === undefined) {
       if (this.#agents.size >= maxAgents) this.close();
@@ -131,6 +144,7 @@ export class WebhookCaller {
         maxFreeSockets: 25,
         timeout: 90_000,
         ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
+        ...(cert === undefined || own === undefined ? {} : { cert, key: own }),
         ...(caBundle === undefined || caBundle === '' ? {} : { ca: Buffer.from(caBundle, 'base64') }),
       });
       this.#agents.set(key, agent);
@@ -144,6 +158,8 @@ interface Target {
   port: number;
   /** The name that the certificate must have. */
   serverName: string;
+  /** The port that the configuration names; a service may lead to another one. */
+  asked: number;
 }
 
 function urlOf({ url, service }: WebhookClientConfig): string {

@@ -11,6 +11,9 @@ const levels = ['privileged', 'baseline', 'restricted'] as const;
 /** A level of the Pod Security Standards. */
 export type Level = (typeof levels)[number];
 
+/** Whether there is such a level. */
+export const isLevel = (text: string): text is Level => levels.some((level) => level === text);
+
 /** What a pod has to keep to, of which version of the standards. */
 export interface LevelVersion {
   level: Level;
@@ -82,7 +85,8 @@ export function policyOf(
 const labelError = (label: string, value: string, why: string): FieldError =>
   invalidValue(`metadata.labels[${prefix}${label}]`, value, why);
 
-function parseVersion(text: string): number | undefined {
+/** `latest` or `v1.x`, as {@link LevelVersion.version} has it; undefined: neither. */
+export function parseVersion(text: string): number | undefined {
   if (text === 'latest') return Number.POSITIVE_INFINITY;
   const match = /^v1\.(\d|[1-9]\d*)$/.exec(text);
   const minor = Number(match?.[1]);

@@ -13,12 +13,13 @@ import {
 } from '#api/quota/resource-list.ts';
 import type { ResourceQuota } from '#api/types.generated.ts';
 import { type AdmissionAttributes, admissionForbidden } from '../../plugin.ts';
+import { checkCovered, type LimitedResource } from './limited.ts';
 
 /** What is added to the quota of this name. */
 export type Charge = ReadonlyMap<string, ResourceList>;
 
 /**
- * @param quotas with what is used now
+ * @param quotas with what is used now @param limited what needs a quota that counts it
  * @throws ApiError 403 when a quota is exceeded, when its use is not known yet, or when the object does not say what a quota limits
  */
 export function chargeOf(
@@ -27,6 +28,7 @@ export function chargeOf(
   write: MeasuredWrite,
   attributes: AdmissionAttributes,
   nowMs: number,
+  limited: readonly LimitedResource[] = [],
 ): Charge {
   const matching = quotas.filter((quota) => {
     if (!measuredNames(quota, evaluator).length || !isInScopes(evaluator, quota, write.object)) return false;
@@ -34,11 +36,13 @@ export function chargeOf(
     return true;
   });
   const charge = new Map<string, ResourceList>();
-  if (matching.length === 0) return charge;
+  if (matching.length === 0 && limited.length === 0) return charge;
   const used = evaluator.usage(write.object, nowMs);
   const negative = negativeNames(used);
   if (negative.length > 0)
     throw admissionForbidden(attributes, `quota usage is negative for resource(s): ${negative.sort().join(',')}`);
+  if (limited.length > 0 && isMore(evaluator, write, used, nowMs))
+    checkCovered({ limited, evaluator, object: write.object, used, quotas, matching }, attributes);
   for (const quota of matching) {
     const added = maskList(withoutZeros(addedUse(quota, evaluator, write, used, nowMs)), Object.keys(quota.status?.hard ?? {}));
     if (Object.keys(added).length === 0) continue;
@@ -47,6 +51,12 @@ export function chargeOf(
   }
   return charge;
 }
+
+/** Whether the object uses more than before. */
+const isMore = (evaluator: Evaluator, { oldObject }: MeasuredWrite, used: ResourceList, nowMs: number): boolean => {
+  const added = oldObject === undefined ? used : subtractLists(used, evaluator.usage(oldObject, nowMs));
+  return Object.keys(withoutZeros(added)).length > 0;
+};
 
 const measuredNames = ({ status }: ResourceQuota, evaluator: Evaluator): string[] =>
   Object.keys(status?.hard ?? {}).filter((name) => evaluator.measures(name));
