@@ -9,6 +9,7 @@ import type { GroupVersionPriority, Resource } from './resources.ts';
 
 /** The priority of each group, and of each of its versions. */
 const priorities: Readonly<Record<string, readonly [group: number, versions: Readonly<Record<string, number>>]>> = {
+  'apiregistration.k8s.io': [20_000, { v1: 18 }],
   '': [18_000, { v1: 1 }],
   apps: [17_800, { v1: 15 }],
   'events.k8s.io': [17_750, { v1: 15, v1beta1: 5 }],
@@ -41,7 +42,8 @@ export function isBuiltInGroup(group: string): boolean {
 /** Upstream's priority for groups of CustomResourceDefinitions: after all built-in ones, with versions ordered by their names. */
 const unlisted: GroupVersionPriority = { group: 1000, version: 100 };
 
-function priorityOf({ group, version, priority }: GroupVersion): GroupVersionPriority {
+/** The priority of a group and version among all. Pure. */
+export function priorityOf({ group, version, priority }: GroupVersion): GroupVersionPriority {
   if (priority !== undefined) return priority;
   const [groupPriority, versions] = Object.hasOwn(priorities, group) ? (priorities[group] ?? []) : [];
   const known = versions !== undefined && Object.hasOwn(versions, version) ? versions[version] : undefined;

@@ -5,6 +5,7 @@
  */
 import type { KubeObject } from './meta.ts';
 import type {
+  APIService,
   AutoscalingV2HorizontalPodAutoscaler,
   CertificateSigningRequest,
   ClusterRole,
@@ -388,6 +389,11 @@ const rows = {
     'admissionregistration/v1.ValidatingWebhookConfiguration',
     { cluster: true, categories: ['api-extensions'] },
   ),
+  'apiservices.apiregistration.k8s.io': kind<APIService>('APIService', 'apiregistration/v1.APIService', {
+    cluster: true,
+    storage: 'apiregistration.k8s.io/apiservices',
+    categories: ['api-extensions'],
+  }),
   'customresourcedefinitions.apiextensions.k8s.io': kind<CustomResourceDefinition>(
     'CustomResourceDefinition',
     'apiextensions/v1.CustomResourceDefinition',

@@ -108,6 +108,11 @@ function serverCommand(program: Command): void {
       '',
     )
     .option('--metric-resolution <duration>', 'how often kubelets are asked what their pods use', durationMs, 15_000)
+    .option(
+      '--proxy-client-cert-file <file>',
+      "as whom aggregated servers know this one; by default the cluster's front-proxy-client",
+    )
+    .option('--proxy-client-key-file <file>', 'its key')
     .option('--cluster-signing-cert-file <file>', "the CA that signs requests for certificates; by default the cluster's")
     .option('--cluster-signing-key-file <file>', 'its key')
     .option(

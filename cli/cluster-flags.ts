@@ -31,6 +31,8 @@ export interface ServerFlags extends AuthenticationFlags, AuthorizationFlags, Le
   horizontalPodAutoscalerTolerance: number;
   horizontalPodAutoscalerCpuInitializationPeriod: number;
   horizontalPodAutoscalerInitialReadinessDelay: number;
+  proxyClientCertFile: string | undefined;
+  proxyClientKeyFile: string | undefined;
   clusterSigningDuration: number;
   clusterSigningCertFile: string | undefined;
   clusterSigningKeyFile: string | undefined;

@@ -11,7 +11,7 @@ import { readAdmissionConfiguration } from '#control/apiserver/admission/config/
 import { pluginChoiceProblems } from '#control/apiserver/admission/plugin-names.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import type { KeyPair } from '#control/pki/certificates.ts';
-import { readSigningFiles } from '#control/pki/signing-files.ts';
+import { readProxyClientFiles, readSigningFiles } from '#control/pki/signing-files.ts';
 import { parseConfiguration, type SchedulerConfiguration } from '#control/scheduler/config/configuration.ts';
 import { createProfile } from '#control/scheduler/config/profile.ts';
 import { runServer } from '#control/server.ts';
@@ -79,6 +79,7 @@ export async function server(flags: ServerFlags): Promise<void> {
         metricResolutionMs: flags.metricResolution,
         clusterSigningDurationMs: flags.clusterSigningDuration,
         clusterSigner,
+        proxyClient: proxyClientOf(flags),
         tolerationSeconds: {
           notReady: flags.defaultNotReadyTolerationSeconds,
           unreachable: flags.defaultUnreachableTolerationSeconds,
@@ -130,6 +131,14 @@ function signerOf({ clusterSigningCertFile: certFile, clusterSigningKeyFile: key
   if (certFile === undefined || keyFile === undefined)
     throw new Error('--cluster-signing-cert-file and --cluster-signing-key-file go together: give both');
   return readSigningFiles(certFile, keyFile);
+}
+
+/** @throws Error that names the flag */
+function proxyClientOf({ proxyClientCertFile: certFile, proxyClientKeyFile: keyFile }: ServerFlags): KeyPair | undefined {
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined)
+    throw new Error('--proxy-client-cert-file and --proxy-client-key-file go together: give both');
+  return readProxyClientFiles(certFile, keyFile);
 }
 
 function checkNodeMask({ clusterCidr, nodeCidrMaskSize }: ServerFlags): void {

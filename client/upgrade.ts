@@ -5,7 +5,7 @@
  *
  * Source: RFC 9110, 7.8; apimachinery `pkg/util/proxy/upgradeaware.go`.
  */
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 /** A request to switch protocols. */
@@ -14,7 +14,7 @@ export interface UpgradeRequest {
   /** Path and query. */
   path: string;
   /** `connection` and `upgrade` among them. */
-  headers: Readonly<Record<string, string>>;
+  headers: Readonly<OutgoingHttpHeaders>;
   /** Opens the connection to the other server. */
   connect(): Duplex;
   /** Until the whole head of the answer is here, connecting included. */

@@ -22,9 +22,12 @@ import { writeSafely } from '#control/pki/pki-files.ts';
 import type { AdmissionSettings } from './apiserver/admission/config/admission-configuration.ts';
 import type { PluginChoice } from './apiserver/admission/plugin-names.ts';
 import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
+import { Aggregation } from './apiserver/aggregation/aggregation.ts';
+import { runAggregation } from './apiserver/aggregation/run-aggregation.ts';
 import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
 import { type ComponentName, componentUser, controllerUser } from './apiserver/authentication/component-users.ts';
 import type { AuthenticationOptions } from './apiserver/authentication/create-authentication.ts';
+import type { RequestHeaderOptions } from './apiserver/authentication/request-header.ts';
 import type { TokenOptions } from './apiserver/authentication/service-account-tokens.ts';
 import { type AuthorizerSpec, createAuthorization, type ReplaceableAuthorization } from './apiserver/authorization/modes.ts';
 import { bootstrapRoles } from './apiserver/authorization/rbac/bootstrap-roles.ts';
@@ -99,6 +102,8 @@ export interface ServerOptions {
   clusterSigningDurationMs: number;
   /** `--cluster-signing-cert-file` and `-key-file`; absent: the cluster's own CA. */
   clusterSigner?: KeyPair | undefined;
+  /** `--proxy-client-cert-file` and `-key-file`, as which aggregated servers know us; absent: the cluster's own. */
+  proxyClient?: KeyPair | undefined;
   /** `--enable-admission-plugins` and `--disable-admission-plugins`. */
   admissionPlugins: PluginChoice;
   /** `--admission-control-config-file`. */
@@ -171,6 +176,8 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     const components = new ComponentChecks(clock);
     components.add('etcd-0', storeCheck(store));
     const debug = new DebugPages();
+    const frontProxy = frontProxyOf(options, pki);
+    const aggregation = new Aggregation({ identity: frontProxy.client, clock, random: Math.random }, log);
     const authorization = createAuthorization(options.authorization.chain, { clock, random: Math.random });
     const server: ApiServer = buildApiServer({
       options,
@@ -182,6 +189,8 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       components,
       debug,
       proxy,
+      aggregation,
+      requestHeader: frontProxy.requestHeader,
       leftOut: toldBy('apiserver'),
       authorization,
     });
@@ -202,7 +211,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
         certificate: pki.apiserver.certificate,
         key: pki.apiserver.key,
         clientCa: pki.ca.certificate,
-        requestHeaderCa: options.authentication.requestHeader?.clientCa,
+        requestHeaderCa: frontProxy.requestHeader.clientCa,
       },
       log,
     );
@@ -236,7 +245,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     await writeKubeconfigs(options, clock);
     const published: PublishedConfig = {
       clientCa: pki.ca.certificate,
-      requestHeader: options.authentication.requestHeader,
+      requestHeader: frontProxy.requestHeader,
       serverUrl: `https://${options.advertiseAddress}:${options.securePort}`,
     };
     await publishClusterInfo(apiClient, published);
@@ -248,6 +257,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       log,
       components,
       debug,
+      aggregation,
       { controllers: toldBy('kube-controller-manager'), scheduler: toldBy('kube-scheduler') },
       {
         controllers: recorderOf('kube-controller-manager', 'kube-controller-manager'),
@@ -305,6 +315,8 @@ interface Parts {
   components: ComponentChecks;
   debug: DebugPages;
   proxy: Proxies;
+  aggregation: Aggregation;
+  requestHeader: RequestHeaderOptions;
   leftOut: LeftOutReporter;
   authorization: ReplaceableAuthorization;
 }
@@ -319,6 +331,8 @@ function buildApiServer({
   components,
   debug,
   proxy,
+  aggregation,
+  requestHeader,
   leftOut,
   authorization,
 }: Parts): ApiServer {
@@ -345,21 +359,38 @@ function buildApiServer({
         convert: (object, from, to) => catalog.convert(object, from, to),
       }),
       authorization,
-      openapi: openApiRoute(openApi),
+      openapi: openApiRoute(aggregation.openApi(openApi)),
       debug,
       proxy,
+      aggregation,
       leftOut,
     },
     {
       build: { version: options.version.slice(options.version.indexOf('+tinkernetes') + '+tinkernetes'.length) },
       tokens: { ...pki.tokens, audiences: [issuer, ...(tokens.otherIssuers ?? [])], ...tokens, issuer },
-      authentication: options.authentication,
+      authentication: { ...options.authentication, requestHeader },
       serverAddress: `${options.advertiseAddress}:${options.securePort}`,
       metrics: options.metrics,
       inflight: options.inflight,
       isFair: options.isFair,
     },
   );
+}
+
+/** What the flags say of proxies in front, or what kubeadm sets up: a CA of its own, which knows us as the proxy of aggregated servers. */
+function frontProxyOf(
+  { authentication, proxyClient }: ServerOptions,
+  { frontProxy: { ca, client } }: ClusterPki,
+): { client: KeyPair; requestHeader: RequestHeaderOptions } {
+  const byDefault: RequestHeaderOptions = {
+    clientCa: ca,
+    allowedNames: ['front-proxy-client'],
+    usernameHeaders: ['X-Remote-User'],
+    uidHeaders: ['X-Remote-Uid'],
+    groupHeaders: ['X-Remote-Group'],
+    extraHeaderPrefixes: ['X-Remote-Extra-'],
+  };
+  return { client: proxyClient ?? client, requestHeader: authentication.requestHeader ?? byDefault };
 }
 
 /** The names that kubeadm puts into the serving certificate, and those of the flags. */
@@ -408,6 +439,7 @@ async function runClients(
   log: Logger,
   components: ComponentChecks,
   debug: DebugPages,
+  aggregation: Aggregation,
   leftOut: { controllers: LeftOutReporter; scheduler: LeftOutReporter },
   events: { controllers: EventRecorder; scheduler: EventRecorder },
   signal: AbortSignal,
@@ -474,6 +506,7 @@ async function runClients(
     controllers,
     scheduling,
     runControllerSet([flowSchemaStatus], { informers, clock, log }, signal),
+    runAggregation({ aggregation, server, client: clientOf(server, 'apiserver', clock, signal), informers, clock, log }, signal),
   ]);
 }
 

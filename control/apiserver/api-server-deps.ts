@@ -5,6 +5,7 @@ import type { LeftOutReporter } from '#client/left-out.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Store } from '#control/store/store.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
+import type { Aggregation } from './aggregation/aggregation.ts';
 import type { AuthenticationOptions } from './authentication/create-authentication.ts';
 import type { TokenOptions } from './authentication/service-account-tokens.ts';
 import type { Authorization } from './authorization/modes.ts';
@@ -41,6 +42,8 @@ export interface ApiServerDeps {
   debug?: DebugPages;
   /** Serves logs, exec and proxies, over plain requests and upgraded connections. */
   proxy?: StreamProxy;
+  /** Passes requests on that other servers answer. */
+  aggregation?: Aggregation;
 }
 
 /** What may be chosen about an API server. */

@@ -9,6 +9,7 @@ import { atOnce } from '#api/steps.ts';
 import type { Secret } from '#api/types.generated.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import { AdmissionChain } from './admission/chain.ts';
+import type { RemoteDocument } from './aggregation/remote-documents.ts';
 import type { ApiServerDeps, ApiServerOptions } from './api-server-deps.ts';
 import { AuditAnnotations } from './audit/audit-annotations.ts';
 import { anonymousUser } from './authentication/anonymous.ts';
@@ -88,6 +89,9 @@ export function createApiServer(deps: ApiServerDeps, options: ApiServerOptions):
   return new Server(deps, options);
 }
 
+/** One array, so that what is made of it is kept. */
+const noDocuments: readonly RemoteDocument[] = [];
+
 class Server implements ApiServer {
   readonly metrics: ApiServerMetrics;
   readonly #deps: ApiServerDeps;
@@ -103,7 +107,7 @@ class Server implements ApiServer {
   readonly #shutdown = new AbortController();
 
   constructor(deps: ApiServerDeps, options: ApiServerOptions) {
-    const { store, clock, log, catalog, debug, openapi, proxy } = deps;
+    const { store, clock, log, catalog, debug, openapi, proxy, aggregation } = deps;
     const { build, serverAddress } = options;
     const joining = new Map<string, ServedKind>();
     const flowSchemas = new FlowSchemas();
@@ -123,6 +127,7 @@ class Server implements ApiServer {
     const { registry } = parts;
     this.#definitions = new Definitions({ store, feed, registry, kinds: this.#kinds, clock, log });
     parts.feed.follow(...this.#definitions.follower);
+    if (aggregation !== undefined) parts.feed.follow(...aggregation.follower);
     this.#ready = this.#repairs.attempted.then(() => this.#definitions.ready);
     // If nobody waits for it, this must be no unhandled rejection: `feed.run` throws the same error.
     this.#ready.catch(() => undefined);
@@ -140,9 +145,10 @@ class Server implements ApiServer {
       openapi,
       debug,
       proxy,
+      aggregation,
       parts,
       metrics: this.metrics,
-      served: servedGroupsOf(catalog.resources),
+      served: servedGroupsOf(catalog.resources, () => aggregation?.documents() ?? noDocuments),
       checks: this.#checks,
       ready: this.ready,
       endOf: (id) => this.#kinds.endOf(id),
@@ -157,7 +163,8 @@ class Server implements ApiServer {
       flowControl,
       flowSchemas,
       // The body goes to another server as a stream, so it is neither read nor limited here.
-      passesBodyOn: (info) => proxy !== undefined && findConnect(catalog, info)?.connect.to === 'proxy',
+      passesBodyOn: (info) =>
+        aggregation?.find(info) !== undefined || (proxy !== undefined && findConnect(catalog, info)?.connect.to === 'proxy'),
     });
   }
 
@@ -196,12 +203,14 @@ class Server implements ApiServer {
     const ended = new AbortController();
     const authenticating = this.#parts.authentication.run(AbortSignal.any([signal, ended.signal]));
     const repairing = this.#repairs.run(AbortSignal.any([signal, ended.signal]));
+    const aggregating = this.#deps.aggregation?.run(this.#parts.registry, AbortSignal.any([signal, ended.signal]));
     const defining = this.#definitions.run(AbortSignal.any([signal, ended.signal]));
     try {
       await this.#parts.feed.run(signal);
     } finally {
       ended.abort();
       await defining;
+      await aggregating;
       await repairing;
       await authenticating;
     }
@@ -226,7 +235,8 @@ class Server implements ApiServer {
   }
 
   upgrades(info: RequestInfo): boolean {
-    return this.#deps.proxy !== undefined && findConnect(this.#deps.catalog, info) !== undefined;
+    const { aggregation, proxy, catalog } = this.#deps;
+    return aggregation?.find(info) !== undefined || (proxy !== undefined && findConnect(catalog, info) !== undefined);
   }
 
   addHealthCheck(check: HealthCheck): void {

@@ -38,6 +38,7 @@ export interface RouterDeps {
   openapi: ApiServerDeps['openapi'] | undefined;
   debug: ApiServerDeps['debug'] | undefined;
   proxy: StreamProxy | undefined;
+  aggregation: ApiServerDeps['aggregation'] | undefined;
   parts: Parts;
   metrics: ApiServerMetrics;
   /** The groups of the catalog, for discovery. */
@@ -62,7 +63,13 @@ export class Router {
 
   /** Answers a request. @throws ApiError, which the filters turn into an answer */
   async serve(served: ServedRequest): Promise<TransportResponse> {
-    const { request, info } = served;
+    const { request, info, user, arrival } = served;
+    const { aggregation, parts, ready } = this.#deps;
+    const remote = aggregation?.find(info);
+    if (aggregation !== undefined && remote !== undefined) {
+      await ready;
+      return await aggregation.serve(remote, { request, user, lookup: parts.registry, upgrade: arrival.upgrade });
+    }
     if ((request.body?.length ?? 0) > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
     return info.isResource ? await this.#serveResource(served) : await this.#servePath(request, info);
   }

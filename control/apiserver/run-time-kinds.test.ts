@@ -118,7 +118,7 @@ describe('a kind added at run time', { timeout: 240_000 }, () => {
 
   it('is found by discovery, behind the built-in groups, and has an OpenAPI document', async () => {
     const groups = (await api.request('GET', '/apis')).json.groups.map(({ name }) => name);
-    assert.deepEqual([groups.at(-1), groups.at(0)], ['example.com', 'apps']);
+    assert.deepEqual([groups.at(-1), groups.at(0)], ['example.com', 'apiregistration.k8s.io']);
     const list = (await api.request('GET', '/apis/example.com/v1')).json.resources;
     assert.deepEqual(
       list.map(({ name }) => name),

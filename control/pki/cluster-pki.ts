@@ -24,6 +24,8 @@ export interface ClusterPki {
   apiserver: KeyPair;
   /** The API server as a client of kubelets. */
   kubeletClient: KeyPair;
+  /** The API server as the proxy in front of aggregated servers, and the CA (PEM) by which they know it. */
+  frontProxy: { ca: string; client: KeyPair };
   /** Service-account token key, PEM. */
   tokens: { privateKey: string; publicKey: string };
 }
@@ -43,7 +45,8 @@ export interface PkiOptions {
  */
 export async function loadClusterPki({ folder, nowMs, dnsNames, ipAddresses }: PkiOptions): Promise<ClusterPki> {
   makePkiFolder(folder);
-  const foundCa = readAuthority(folder, nowMs);
+  const foundCa = readAuthority(folder, nowMs, clusterCa);
+  const foundProxyCa = readAuthority(folder, nowMs, frontProxyCa);
   const foundTokens = readTokenKey(folder);
   const requests = {
     apiserver: { commonName: 'kube-apiserver', usage: 'server', dnsNames, ipAddresses },
@@ -52,12 +55,18 @@ export async function loadClusterPki({ folder, nowMs, dnsNames, ipAddresses }: P
       organizations: ['kubeadm:cluster-admins'],
       usage: 'client',
     },
+    'front-proxy-client': { commonName: 'front-proxy-client', usage: 'client' },
   } as const satisfies Record<string, CertificateRequest>;
-  const [foundServer, foundClient] = [readIssued(folder, 'apiserver'), readIssued(folder, 'apiserver-kubelet-client')];
-  const ca = foundCa ?? (await makeAuthority(folder, nowMs));
-  const current = async (name: keyof typeof requests, found: KeyPair | undefined): Promise<KeyPair> => {
-    if (found !== undefined && (await stillServes(ca, found, requests[name], nowMs))) return found;
-    const made = await issueCertificate(ca, requests[name], nowMs);
+  const [foundServer, foundClient, foundProxy] = [
+    readIssued(folder, 'apiserver'),
+    readIssued(folder, 'apiserver-kubelet-client'),
+    readIssued(folder, 'front-proxy-client'),
+  ];
+  const ca = foundCa ?? (await makeAuthority(folder, nowMs, clusterCa));
+  const proxyCa = foundProxyCa ?? (await makeAuthority(folder, nowMs, frontProxyCa));
+  const current = async (name: keyof typeof requests, found: KeyPair | undefined, issuer = ca): Promise<KeyPair> => {
+    if (found !== undefined && (await stillServes(issuer, found, requests[name], nowMs))) return found;
+    const made = await issueCertificate(issuer, requests[name], nowMs);
     writePair(folder, certificateNames(name), { key: made.key, public: made.certificate });
     return made;
   };
@@ -65,6 +74,7 @@ export async function loadClusterPki({ folder, nowMs, dnsNames, ipAddresses }: P
     ca,
     apiserver: await current('apiserver', foundServer),
     kubeletClient: await current('apiserver-kubelet-client', foundClient),
+    frontProxy: { ca: proxyCa.certificate, client: await current('front-proxy-client', foundProxy, proxyCa) },
     tokens: foundTokens ?? (await makeTokenKey(folder)),
   };
 }
@@ -72,12 +82,26 @@ export async function loadClusterPki({ folder, nowMs, dnsNames, ipAddresses }: P
 /** The cluster's CA; made if this is the first start. @throws PkiError for files that cannot be used */
 export async function loadAuthority(folder: string, nowMs: number): Promise<KeyPair> {
   makePkiFolder(folder);
-  return readAuthority(folder, nowMs) ?? (await makeAuthority(folder, nowMs));
+  return readAuthority(folder, nowMs, clusterCa) ?? (await makeAuthority(folder, nowMs, clusterCa));
 }
 
-async function makeAuthority(folder: string, nowMs: number): Promise<KeyPair> {
-  const made = await createAuthority(nowMs);
-  writePair(folder, certificateNames('ca'), { key: made.key, public: made.certificate });
+/** A CA of the cluster: its files' name, and what a new one costs. */
+interface Authority {
+  name: string;
+  commonName: string;
+  costs: string;
+}
+
+const clusterCa: Authority = { name: 'ca', commonName: 'kubernetes', costs: 'for which every node needs new credentials' };
+const frontProxyCa: Authority = {
+  name: 'front-proxy-ca',
+  commonName: 'front-proxy-ca',
+  costs: 'which aggregated servers learn by themselves',
+};
+
+async function makeAuthority(folder: string, nowMs: number, { name, commonName }: Authority): Promise<KeyPair> {
+  const made = await createAuthority(nowMs, commonName);
+  writePair(folder, certificateNames(name), { key: made.key, public: made.certificate });
   return made;
 }
 
@@ -91,10 +115,10 @@ const certificateNames = (name: string): PairNames => ({ key: `${name}.key`, pub
 const tokenKeyNames: PairNames = { key: 'sa.key', public: 'sa.pub' };
 
 /** Undefined where neither file is there. @throws PkiError */
-function readAuthority(folder: string, nowMs: number): KeyPair | undefined {
-  const names = certificateNames('ca');
+function readAuthority(folder: string, nowMs: number, { name, costs }: Authority): KeyPair | undefined {
+  const names = certificateNames(name);
   const paths = { key: join(folder, names.key), public: join(folder, names.public) };
-  const anew = `move ${names.public} and ${names.key} away to start with a new CA, for which every node needs new credentials`;
+  const anew = `move ${names.public} and ${names.key} away to start with a new CA, ${costs}`;
   const found = both(readPair(folder, names, belongTogether(certifies)), paths, anew);
   if (found === undefined) return undefined;
   const key = privateKeyOf(paths.key, found.key);

@@ -136,11 +136,7 @@ function aggregated(
     .filter((group) => (prefix === 'api') === (group === ''))
     .map((group) => ({
       metadata: group === '' ? {} : { name: group },
-      versions: served.versionsOf(group).map((one) => ({
-        version: one,
-        resources: served.resourcesOf(group, one).map(aggregatedResource),
-        freshness: 'Current',
-      })),
+      versions: served.versionsOf(group).map((version) => versionDiscovery(served, group, version)),
     }));
   const document = { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items };
   // Of the JSON, whatever the format: `Vary` keeps caches from mixing them.
@@ -150,6 +146,15 @@ function aggregated(
   if (headers['if-none-match'] === etag) return bytesResponse(304, type, new Uint8Array(), caching);
   const pretty = wantsPretty(query, headers['user-agent']);
   return bytesResponse(200, type, encodeAny(document, { format, pretty }), caching);
+}
+
+function versionDiscovery(served: ServedGroups, group: string, version: string): JsonObject {
+  const remote = served.remoteOf(group, version);
+  const { resources, freshness } = remote ?? {
+    resources: served.resourcesOf(group, version).map(aggregatedResource),
+    freshness: 'Current',
+  };
+  return { version, ...(resources.length === 0 ? {} : { resources: [...resources] }), freshness };
 }
 
 function aggregatedResource(one: Announced) {

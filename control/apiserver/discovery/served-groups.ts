@@ -1,8 +1,12 @@
-/** The groups, versions and resources that discovery tells of: the rows of the catalog, and the kinds that are only created (reviews). */
+/**
+ * The groups, versions and resources that discovery tells of: the rows of the catalog, the kinds that are only created (reviews), and what
+ * aggregated servers serve.
+ */
 import { orderedGroups, orderedVersions } from '#api/group-priorities.ts';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
 import { bindingResource, reviewResources } from '#api/review-resources.ts';
+import type { RemoteDocument } from '../aggregation/remote-documents.ts';
 
 /** What discovery says of a resource. */
 export interface Announced
@@ -33,16 +37,30 @@ export class ServedGroups {
   readonly groups: readonly string[];
   readonly #announced: readonly Announced[];
   readonly #versions: ReadonlyMap<string, readonly string[]>;
+  /** By group and version, which an aggregated server takes from this one. */
+  readonly #remote: ReadonlyMap<string, RemoteDocument>;
 
-  constructor(catalog: ResourceCatalog) {
-    const rows = catalog.all().filter(({ announced }) => announced);
-    const known = [...rows, ...createdOnly];
+  constructor(catalog: ResourceCatalog, remote: readonly RemoteDocument[]) {
+    this.#remote = new Map(remote.map((one) => [pathOf(one.service.spec), one]));
+    const isLocal = (one: Pick<Resource, 'group' | 'version'>): boolean => !this.#remote.has(pathOf(one));
+    const rows = catalog.all().filter((row) => row.announced && isLocal(row));
+    const elsewhere = remote.map(({ service: { spec } }) => ({
+      group: spec.group,
+      version: spec.version,
+      priority: { group: spec.groupPriorityMinimum, version: spec.versionPriority },
+    }));
+    const known = [...rows, ...createdOnly.filter(isLocal), ...elsewhere];
     this.groups = orderedGroups(known);
     this.#versions = new Map(this.groups.map((group) => [group, orderedVersions(known, group)]));
     this.#announced = [
       ...rows.map((row) => ({ ...row, storedForm: isStored(row) ? catalog.storedForm(row) : undefined })),
-      ...createdOnly,
+      ...createdOnly.filter(isLocal),
     ];
+  }
+
+  /** What an aggregated server says of a group and version; undefined: this server answers it. */
+  remoteOf(group: string, version: string): RemoteDocument | undefined {
+    return this.#remote.get(pathOf({ group, version }));
   }
 
   /** The versions of a group, the preferred one first; empty for an unknown group. */
@@ -62,12 +80,14 @@ export class ServedGroups {
   }
 }
 
-/** The groups as the catalog has them at the time of each call; made anew only after a change. */
-export function servedGroupsOf(catalog: ResourceCatalog): () => ServedGroups {
-  let known: { rows: readonly Resource[]; groups: ServedGroups } | undefined;
+const pathOf = ({ group, version }: Pick<Resource, 'group' | 'version'>): string => `${group}/${version}`;
+
+/** The groups as the catalog and the aggregated servers have them at the time of each call; made anew only after a change. */
+export function servedGroupsOf(catalog: ResourceCatalog, remoteOf: () => readonly RemoteDocument[]): () => ServedGroups {
+  let known: { rows: readonly Resource[]; remote: readonly RemoteDocument[]; groups: ServedGroups } | undefined;
   return () => {
-    const rows = catalog.all();
-    if (known?.rows !== rows) known = { rows, groups: new ServedGroups(catalog) };
+    const [rows, remote] = [catalog.all(), remoteOf()];
+    if (known?.rows !== rows || known.remote !== remote) known = { rows, remote, groups: new ServedGroups(catalog, remote) };
     return known.groups;
   };
 }

@@ -10,6 +10,7 @@ import { validatingAdmissionPolicyKind } from './admissionregistration/validatin
 import { validatingAdmissionPolicyBindingKind } from './admissionregistration/validatingadmissionpolicybinding/strategy.ts';
 import { validatingWebhookConfigurationKind } from './admissionregistration/validatingwebhookconfiguration/strategy.ts';
 import { customResourceDefinitionKind } from './apiextensions/customresourcedefinition/strategy.ts';
+import { apiServiceKind } from './apiregistration/apiservice/strategy.ts';
 import { controllerRevisionKind } from './apps/controllerrevision/strategy.ts';
 import { daemonSetKind } from './apps/daemonset/strategy.ts';
 import { deploymentKind } from './apps/deployment/strategy.ts';
@@ -66,6 +67,7 @@ import { volumeAttributesClassKind } from './storage/volumeattributesclass/strat
 
 /** A view of another row comes after it. */
 const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
+  apiServiceKind,
   autoscalerKind,
   autoscalerV1Kind,
   certificateSigningRequestKind,

@@ -1,6 +1,8 @@
 /** Connections to what proxies lead to, and their failures in the words of Go's network library, which clients print. */
 import { X509Certificate } from 'node:crypto';
+import type { Agent } from 'node:https';
 import { type Socket, connect as tcpConnect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { checkServerIdentity, type PeerCertificate, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { hostPort, type Location } from './location.ts';
 
@@ -44,7 +46,8 @@ export class Backends {
    * A connection that is being made; failures come as its `error` event. Only to a kubelet do we show a client certificate, and only a kubelet's
    * certificate is verified: pods and services may have any.
    */
-  dial(location: Location): Socket {
+  dial(location: Location): Duplex {
+    if (location.pool !== undefined) return pooled(location.pool, location);
     const { connect = systemConnect, connectTimeoutMs = 30_000 } = this.#options;
     const port = portNumber(location);
     if (typeof port !== 'number') return brokenSocket(port.problem);
@@ -80,6 +83,11 @@ export class Backends {
   }
 }
 
+/** A connection of the pool's making that is not kept: it becomes something else. */
+function pooled(pool: Agent, { address, port }: Location): Duplex {
+  return pool.createConnection({ host: address, port }) as Duplex;
+}
+
 function portNumber({ scheme, port }: Location): number | { problem: string } {
   if (port === '') return scheme === 'https' ? 443 : 80;
   if (!/^\d+$/.test(port)) return { problem: `dial tcp: lookup tcp/${port}: unknown port` };
@@ -98,6 +106,15 @@ const dialErrors: Readonly<Record<string, string>> = {
   EACCES: 'connect: permission denied',
 };
 
+const untrusted: ReadonlySet<string> = new Set([
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'CERT_SIGNATURE_FAILURE',
+]);
+
 /** The error as Go prints it. Pure. */
 export function goNetworkError(error: Error, location: Location): string {
   const { code = '' } = error as NodeJS.ErrnoException;
@@ -110,6 +127,7 @@ export function goNetworkError(error: Error, location: Location): string {
   if (code === 'EPIPE') return `write tcp ${at}: write: broken pipe`;
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG' || code === 'EPROTO')
     return 'http: server gave HTTP response to HTTPS client';
+  if (untrusted.has(code)) return 'tls: failed to verify certificate: x509: certificate signed by unknown authority';
   if (code === 'HPE_HEADER_OVERFLOW') return 'net/http: server response headers exceeded the limit; aborted';
   if (code.startsWith('HPE_'))
     return `net/http: HTTP/1.x transport connection broken: malformed HTTP response (${error.message})`;

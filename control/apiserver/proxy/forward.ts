@@ -3,7 +3,8 @@
  *
  * Source: apimachinery `pkg/util/proxy/{upgradeaware,transport}.go`.
  */
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createDeflate, createDeflateRaw, createGunzip, createGzip, createInflate, createInflateRaw } from 'node:zlib';
@@ -29,6 +30,8 @@ export interface ForwardTarget {
   query: string;
   /** Where the proxy's own path ends: `/api/v1/nodes/n1/proxy`. */
   prefix: string;
+  /** More headers, which say who sends it. */
+  headers?: OutgoingHttpHeaders;
 }
 
 /** @throws ApiError 503 when there is no answer to be had */
@@ -39,7 +42,7 @@ export async function forward(
   target: ForwardTarget,
 ): Promise<TransportResponse> {
   const { location, path, query, prefix } = target;
-  const headers = forwardedHeaders(request, escapePath(prefix) + path);
+  const headers: OutgoingHttpHeaders = { ...forwardedHeaders(request, escapePath(prefix) + path), ...target.headers };
   headers['host'] ??= hostPort(location);
   const response = await send(backends, log, request, location, path + query, headers);
   const { headers: plain, cookies } = answerHeaders(response.headers);
@@ -68,20 +71,18 @@ function send(
   request: TransportRequest,
   location: Location,
   path: string,
-  headers: Record<string, string>,
+  headers: OutgoingHttpHeaders,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const { method, signal, stream } = request;
     // Node frames a body by itself for some methods only; without, what follows the head would pass for another request.
     if (stream !== undefined && headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked';
-    const outgoing = httpRequest({
-      method,
-      path,
-      headers,
-      setHost: false,
-      createConnection: () => backends.dial(location),
-      maxHeaderSize: maxHeadBytes,
-    });
+    const options = { method, path, headers, setHost: false, maxHeaderSize: maxHeadBytes };
+    const { pool: agent, address: host, port } = location;
+    const outgoing =
+      agent === undefined
+        ? httpRequest({ ...options, createConnection: () => backends.dial(location) })
+        : httpsRequest({ ...options, agent, host, port });
     const leave = (): void => void outgoing.destroy();
     signal?.addEventListener('abort', leave, { once: true });
     outgoing.once('close', () => signal?.removeEventListener('abort', leave));

@@ -4,6 +4,7 @@
  *
  * Source: kubernetes `pkg/kubelet/client`, apimachinery `pkg/util/net/port_split.go`.
  */
+import type { Agent } from 'node:https';
 import { isIPv6 } from 'node:net';
 import { failure } from '#api/status.ts';
 import type { Node } from '#api/types.generated.ts';
@@ -20,6 +21,8 @@ export interface Location {
   port: string;
   /** A kubelet's own port: only there the API server says who it is. */
   kubelet: boolean;
+  /** An aggregated server's connections, which it shares among requests. Absent: each request has a connection of its own. */
+  pool?: Agent;
 }
 
 interface Id {

@@ -1,4 +1,5 @@
 /** Passes an upgraded connection on: asks the backend first, and joins the two only when it has agreed. */
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { failure } from '#api/status.ts';
 import type { TransportRequest } from '#client/transport.ts';
@@ -17,14 +18,24 @@ export interface UpgradingClient {
   head: Uint8Array;
 }
 
+/** Where the connection is passed on to. */
+interface UpgradeTarget {
+  location: Location;
+  /** Path and query. */
+  path: string;
+  timeoutMs: number;
+  /** More headers, which say who sends it. */
+  headers?: OutgoingHttpHeaders;
+}
+
 /** Settles when the connection has ended. @throws ApiError while an ordinary answer can still be given */
 export async function passUpgradeOn(
   backends: Backends,
   log: ServerLog,
   { request, socket, head }: UpgradingClient,
-  { location, path, timeoutMs }: { location: Location; path: string; timeoutMs: number },
+  { location, path, timeoutMs, headers: more }: UpgradeTarget,
 ): Promise<void> {
-  const headers = upgradeHeaders(request);
+  const headers: OutgoingHttpHeaders = { ...upgradeHeaders(request), ...more };
   headers['host'] ??= hostPort(location);
   let answer: UpgradeAnswer;
   try {
