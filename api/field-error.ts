@@ -7,6 +7,7 @@
 
 import { escapeHtml } from './go-json.ts';
 import { stringifyExact } from './int64.ts';
+import type { Steps } from './steps.ts';
 
 /** One cause of an `Invalid` Status: the path of the field (`spec.ports[0].port`), a reason and a message. */
 export interface FieldError {
@@ -53,6 +54,16 @@ export function collectFieldErrors(validate: () => FieldError[]): FieldError[] {
     throw error;
   } finally {
     collecting = undefined;
+  }
+}
+
+/** Thrown by a validation that takes long, for whoever can let others in between its steps. They give all errors, or none. */
+export class LongValidation extends Error {
+  override name = 'LongValidation';
+  readonly steps: Steps<FieldError[]>;
+  constructor(steps: Steps<FieldError[]>) {
+    super('the validation takes long');
+    this.steps = steps;
   }
 }
 

@@ -5,7 +5,8 @@
  */
 import { sameJson } from '../meta.ts';
 import { IdentityList } from './identity-lists.ts';
-import { JsonObject } from './json-values.ts';
+import { JsonList, JsonMap, JsonObject } from './json-values.ts';
+import type { Type } from './types.ts';
 import {
   CelError,
   Duration,
@@ -27,6 +28,7 @@ export function equal(a: Value, b: Value): boolean {
   if (numbers !== undefined) return compareNumbers(...numbers) === 0;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (a instanceof Uint8Array) return b instanceof Uint8Array && Buffer.compare(a, b) === 0;
+  if (isJson(a) && isJson(b) && a.type === b.type) return equalJson(a, b);
   if (a instanceof ListValue) return b instanceof ListValue && equalLists(a, b);
   if (a instanceof MapValue) return b instanceof MapValue && equalMaps(a, b);
   if (a instanceof Duration) return b instanceof Duration && a.nanos === b.nanos;
@@ -37,6 +39,54 @@ export function equal(a: Value, b: Value): boolean {
     return a.value === undefined || b.value === undefined ? a.value === b.value : equal(a.value, b.value);
   }
   return a instanceof Opaque && b instanceof Opaque && a.typeName === b.typeName && a.equals(b);
+}
+
+type Json = JsonList | JsonMap | JsonObject;
+const isJson = (value: Value): value is Json =>
+  value instanceof JsonList || value instanceof JsonMap || value instanceof JsonObject;
+
+/** What has been found out about large values: expressions may compare them again and again, at the price of their top. */
+const compared = new WeakMap<object, WeakMap<object, { type: Type | undefined; result: boolean }>>();
+const manyValues = 256;
+
+/** JSON of one type: equal where it is the same, and where its values are. */
+function equalJson(a: Json, b: Json): boolean {
+  if (a.json === b.json) return true;
+  const known = compared.get(a.json)?.get(b.json);
+  if (known !== undefined && known.type === a.type) return known.result;
+  const counter = { values: 0 };
+  const result = sameValues(a.json, b.json, counter) || equalContainers(a, b);
+  if (counter.values < manyValues) return result;
+  let others = compared.get(a.json);
+  if (others === undefined) {
+    others = new WeakMap();
+    compared.set(a.json, others);
+  }
+  others.set(b.json, { type: a.type, result });
+  return result;
+}
+
+const equalContainers = (a: Json, b: Json): boolean =>
+  a instanceof ListValue ? b instanceof ListValue && equalLists(a, b) : b instanceof MapValue && equalMaps(a, b);
+
+/** Whether JSON is the same, member by member. Counts what it looks at. */
+function sameValues(a: unknown, b: unknown, counter: { values: number }): boolean {
+  counter.values++;
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) || Array.isArray(b))
+    return (
+      Array.isArray(a) &&
+      Array.isArray(b) &&
+      a.length === b.length &&
+      a.every((item, index) => sameValues(item, b[index], counter))
+    );
+  const [left, right] = [a as Readonly<Record<string, unknown>>, b as Readonly<Record<string, unknown>>];
+  const keys = Object.keys(left);
+  return (
+    keys.length === Object.keys(right).length &&
+    keys.every((key) => Object.hasOwn(right, key) && sameValues(left[key], right[key], counter))
+  );
 }
 
 function equalLists(a: ListValue, b: ListValue): boolean {

@@ -61,7 +61,7 @@ export class IdentityList extends ListValue {
 
   #keyOf(item: Value): string {
     const identity = this.#identity;
-    if (identity === 'set' || !(item instanceof MapValue)) return textOf(item);
+    if (identity === 'set' || !(item instanceof MapValue)) return keyOf(item) ?? textOf(item);
     return identity.map((name) => textOf(item.get(name))).join();
   }
 }

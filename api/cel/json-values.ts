@@ -10,38 +10,39 @@ import { ListValue, MapValue, type Value } from './values.ts';
 /** A JSON array; elements become values when they are asked for. */
 export class JsonList extends ListValue {
   readonly json: readonly unknown[];
-  readonly #element: Type | undefined;
+  /** Of the elements. */
+  readonly type: Type | undefined;
   constructor(json: readonly unknown[], element: Type | undefined) {
     super();
     this.json = json;
-    this.#element = element;
+    this.type = element;
   }
   get size(): number {
     return this.json.length;
   }
   at(index: number): Value {
-    return fromJson(this.json[index], this.#element);
+    return fromJson(this.json[index], this.type);
   }
 }
 
 /** A JSON object that is a map; members become values when they are asked for. */
 export class JsonMap extends MapValue {
   readonly json: Readonly<Record<string, unknown>>;
-  readonly #value: Type | undefined;
-  #size: number | undefined;
+  /** Of the values. */
+  readonly type: Type | undefined;
   constructor(json: Readonly<Record<string, unknown>>, value: Type | undefined) {
     super();
     this.json = json;
-    this.#value = value;
+    this.type = value;
   }
   get size(): number {
-    return (this.#size ??= Object.keys(this.json).length);
+    return memberCount(this.json);
   }
   override has(key: Value): boolean {
     return typeof key === 'string' && Object.hasOwn(this.json, key);
   }
   get(key: Value): Value | undefined {
-    return typeof key === 'string' && Object.hasOwn(this.json, key) ? fromJson(this.json[key], this.#value) : undefined;
+    return typeof key === 'string' && Object.hasOwn(this.json, key) ? fromJson(this.json[key], this.type) : undefined;
   }
   keys(): Iterable<Value> {
     return Object.keys(this.json);
@@ -61,7 +62,7 @@ export class JsonObject extends MapValue {
   }
   /** Of the JSON object, with members that are not declared. */
   get size(): number {
-    return Object.keys(this.json).length;
+    return memberCount(this.json);
   }
   get(key: Value): Value | undefined {
     const field = typeof key === 'string' ? this.type.fields?.get(key) : undefined;
@@ -77,6 +78,18 @@ export class JsonObject extends MapValue {
   *keys(): Generator<Value> {
     for (const name of this.type.fields?.keys() ?? []) if (this.get(name) !== undefined) yield name;
   }
+}
+
+/** Counts of objects that have many members: expressions may ask for them again and again. */
+const memberCounts = new WeakMap<object, number>();
+const manyMembers = 64;
+
+function memberCount(json: Readonly<Record<string, unknown>>): number {
+  const known = memberCounts.get(json);
+  if (known !== undefined) return known;
+  const { length } = Object.keys(json);
+  if (length >= manyMembers) memberCounts.set(json, length);
+  return length;
 }
 
 const declaredMembers = new WeakMap<Type, ReadonlySet<string>>();

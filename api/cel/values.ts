@@ -192,8 +192,24 @@ export function sizeOf(value: Value): number {
   return 1;
 }
 
+/** Lengths of long texts, which expressions may ask for again and again at a price that does not depend on them. */
+const longTexts = new Map<string, number>();
+const longText = 1_024;
+const maxLongTexts = 64;
+
 /** The number of code points of a text. */
 export function codePoints(text: string): number {
+  if (text.length < longText) return countCodePoints(text);
+  let count = longTexts.get(text);
+  if (count === undefined) {
+    count = countCodePoints(text);
+    if (longTexts.size >= maxLongTexts) longTexts.clear();
+    longTexts.set(text, count);
+  }
+  return count;
+}
+
+function countCodePoints(text: string): number {
   let count = text.length;
   for (let index = 0; index < text.length - 1; index++) {
     const code = text.charCodeAt(index);

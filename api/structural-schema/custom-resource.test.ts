@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { FieldError } from '../field-error.ts';
+import { type FieldError, LongValidation } from '../field-error.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
+import { atOnce } from '../steps.ts';
 import type { JSONSchemaProps } from '../types.generated.ts';
-import { validateCustomResource } from './custom-resource.ts';
+import { validateBriefly, validateCustomResource } from './custom-resource.ts';
 import { listOf, mapOf, objectOf } from './schema.testing.ts';
 import { parseStructuralSchema } from './structural-schema.ts';
 
@@ -366,6 +367,25 @@ describe('a rule', () => {
       'spec.l[10]: Invalid value: "array": validation failed due to running out of cost budget, no further validation rules will be run',
     ]);
     assert.ok(process.cpuUsage().user - before < 20_000_000);
+  });
+
+  it('that takes long is evaluated in steps', () => {
+    const many = listOf(listOf(integer, rule('self.all(a, self.all(b, a == b))')));
+    const schema = parseStructuralSchema(objectOf({ l: many }));
+    const value = { l: Array.from({ length: 30 }, () => Array.from({ length: 400 }, () => 1)) };
+    const found = [{ field: 'metadata', reason: 'FieldValueInvalid' as const, message: 'x' }];
+    assert.throws(
+      () => validateBriefly(value, undefined, schema, { found }),
+      (error: unknown) => {
+        assert.ok(error instanceof LongValidation);
+        assert.deepEqual(
+          lines(atOnce(error.steps)).map((line) => line.slice(0, 20)),
+          ['metadata: x', 'l[10]: Invalid value'],
+        );
+        return true;
+      },
+    );
+    assert.deepEqual(validateBriefly({ l: [[1]] }, undefined, schema), []);
   });
 
   it('sees name and kind of the resource itself, and of embedded ones', () => {

@@ -7,8 +7,9 @@ import { operators } from '../ast.ts';
 import { define, type Library } from '../declarations.ts';
 import { compare, equal } from '../equality.ts';
 import { IdentityList } from '../identity-lists.ts';
+import { joinedList } from '../joined-list.ts';
 import { mapInsert } from '../macros.ts';
-import { comparison, concatenation, listSearch, traversal } from '../runtime-cost.ts';
+import { comparison, concatenation, listSearch } from '../runtime-cost.ts';
 import {
   CelError,
   Duration,
@@ -77,39 +78,15 @@ const arithmetic: Library = [
   define(`${not}(bool): bool`, (a: boolean) => !a),
 ];
 
-/** Joined lists are read through, so that a loop that appends one by one is not quadratic in what it copies. */
-class JoinedList extends ListValue {
-  readonly #items: Value[];
-  readonly size: number;
-  constructor(items: Value[], size: number) {
-    super();
-    this.#items = items;
-    this.size = size;
-  }
-  at(index: number): Value {
-    return this.#items[index] as Value;
-  }
-  /** Appends in place when nobody else has appended to this list. */
-  plus(more: ListValue): JoinedList {
-    const items = this.#items.length === this.size ? this.#items : this.#items.slice(0, this.size);
-    // One by one: a spread would put a long list on the stack.
-    for (const item of more) items.push(item);
-    return new JoinedList(items, items.length);
-  }
-}
-
 /** Items beyond these are paid for when a set or map is made of two: upstream has one price for all sizes. */
 const freeItems = 1_000;
 
 function joinCost([a, b]: readonly Value[]): number {
-  return a instanceof IdentityList ? Math.max(1, traversal(a.size + sizeOf(b as Value) - freeItems)) : 1;
+  return a instanceof IdentityList ? Math.max(1, a.size + sizeOf(b as Value) - freeItems) : 1;
 }
 
 function joinLists(a: ListValue, b: ListValue): ListValue {
-  if (a instanceof IdentityList) return a.merge(b);
-  if (b.size === 0) return a;
-  if (a.size === 0) return b instanceof JoinedList ? b : new JoinedList([...b], b.size);
-  return (a instanceof JoinedList ? a : new JoinedList([...a], a.size)).plus(b);
+  return a instanceof IdentityList ? a.merge(b) : joinedList(a, b);
 }
 
 const ordered = ['bool', 'int', 'uint', 'double', 'string', 'bytes', 'timestamp', 'duration'];

@@ -87,7 +87,7 @@ export class Creator {
     const resetFields = strategy.resetFields?.[''];
     if (!fieldsTracked)
       await this.#checks.track(resource, { object, live: undefined, subresource: '', resetFields, size }, context);
-    this.#checks.validate(resource, object, errors, size);
+    await this.#checks.validate(resource, object, errors, size);
     await pause?.();
     for (const warning of strategy.warnings?.(object, undefined) ?? []) context.warn(warning);
     const named = { ...attributes, name: object.metadata.name };

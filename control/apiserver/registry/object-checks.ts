@@ -4,12 +4,13 @@
  *
  * Source: apiserver `pkg/registry/rest/{create,update}.go`; `pkg/endpoints/handlers/fieldmanager` for managedFields.
  */
-import { type Check, collectFieldErrors, type FieldError } from '#api/field-error.ts';
+import { type Check, collectFieldErrors, type FieldError, LongValidation } from '#api/field-error.ts';
 import { copySteps } from '#api/json-steps.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { validateManagedFields } from '#api/object-meta.ts';
 import type { Resource } from '#api/resources.ts';
 import { invalid } from '#api/status.ts';
+import type { Steps } from '#api/steps.ts';
 import type { Clock } from '#client/clock.ts';
 import { inTurns, letOthersIn } from '#client/turns.ts';
 import { type CachedObject, copyOf } from '../cache/cached-object.ts';
@@ -58,7 +59,8 @@ export class ObjectChecks {
     const errors: FieldError[] = [];
     for (const check of checks) {
       await letOthersIn();
-      errors.push(...collectFieldErrors(check));
+      const found = collectBriefly(check);
+      errors.push(...(Array.isArray(found) ? found : await inTurns(found)));
       // Enough for an answer: more of them would only make it longer.
       if (errors.length >= enoughErrors) break;
     }
@@ -90,8 +92,24 @@ export class ObjectChecks {
    * Validates the object; of a large object (`size`) only the managedFields, because {@link checkLarge} has done the rest.
    * @throws ApiError 422
    */
-  validate(resource: Resource, object: KubeObject, errors: () => FieldError[], size: ObjectSize | undefined): void {
-    throwIfInvalid(resource, object, collectFieldErrors(size === undefined ? errors : () => errorsOfManagedFields(object)));
+  async validate(
+    resource: Resource,
+    object: KubeObject,
+    errors: () => FieldError[],
+    size: ObjectSize | undefined,
+  ): Promise<void> {
+    const found = collectBriefly(size === undefined ? errors : () => errorsOfManagedFields(object));
+    throwIfInvalid(resource, object, Array.isArray(found) ? found : await inTurns(found));
+  }
+}
+
+/** The errors, or the steps to them where they take long. */
+function collectBriefly(check: Check): FieldError[] | Steps<FieldError[]> {
+  try {
+    return collectFieldErrors(check);
+  } catch (error) {
+    if (error instanceof LongValidation) return error.steps;
+    throw error;
   }
 }
 

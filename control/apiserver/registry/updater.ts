@@ -135,7 +135,7 @@ export class Updater {
     if (pause === undefined) atOnce(times);
     else await inTurns(times);
     if (mode !== 'bypass') {
-      checks.validate(resource, object, errors, size);
+      await checks.validate(resource, object, errors, size);
       await pause?.();
       for (const warning of strategy.warnings?.(object, old) ?? []) context.warn(warning);
       await pause?.();
