@@ -208,6 +208,44 @@ export function addedTypes(): string {
   return addedText;
 }
 
+/** What is known of a type besides its text: parts that become types when they are asked for, as `<name>#<part>`. */
+export interface DetailedType {
+  /** @param part '' for the type as a whole @throws Error for a part that nobody was told of */
+  facts(part: string): TypeFacts;
+  /** What it is made from, as JSON can say it: another thread makes the same. */
+  source: unknown;
+  /** How the OpenAPI documents show it. @param texts descriptions of what every object has */
+  published(isV2: boolean, texts: ObjectTexts): Record<string, unknown>;
+  /** Changes whenever what is published changes, and is the same in all servers. */
+  revision: string;
+}
+
+/** Descriptions of what every object has. */
+export interface ObjectTexts {
+  apiVersion: string;
+  kind: string;
+  metadata: string;
+}
+
+/** By the name of the type; the last one counts. */
+const detailed = new Map<string, DetailedType[]>();
+
+/** Says more of a type of {@link addTypes}, of which the text says only what the codec needs. @returns a function that takes it back */
+export function addDetails(name: string, type: DetailedType): () => void {
+  detailed.set(name, [...(detailed.get(name) ?? []), type]);
+  return () => {
+    const left = (detailed.get(name) ?? []).filter((one) => one !== type);
+    if (left.length === 0) detailed.delete(name);
+    else detailed.set(name, left);
+  };
+}
+
+/** The type that says most of objects of this type: itself, or its {@link DetailedType}. */
+export const detailsOf = (name: string): string => (detailed.has(name) ? `${name}#` : name);
+
+/** What {@link addDetails} said of a type; undefined: nothing. */
+export const detailedTypeOf = (name: string): DetailedType | undefined => detailed.get(name)?.at(-1);
+
 /** Whether the type is known. */
 export function hasType(name: string): boolean {
   return indexed().types.has(name);
@@ -222,6 +260,9 @@ export function typeNames(): string[] {
 export function typeFacts(name: string): TypeFacts {
   let facts = parsed.get(name);
   if (facts === undefined) {
+    const mark = name.indexOf('#');
+    const details = mark < 0 ? undefined : detailed.get(name.slice(0, mark))?.at(-1);
+    if (details !== undefined) return details.facts(name.slice(mark + 1));
     const block = indexed().types.get(name);
     if (block === undefined) throw new Error(`schema facts: unknown type "${name}"`);
     facts = parseType(block);

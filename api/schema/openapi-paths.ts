@@ -7,7 +7,7 @@
 import { apiVersionOf } from '#api/meta.ts';
 import type { Resource, Subresource } from '#api/resources.ts';
 import { bindingResource, type ReviewResource } from '#api/review-resources.ts';
-import { typeForKind } from './facts.ts';
+import { typeFacts, typeForKind } from './facts.ts';
 
 type Json = Record<string, unknown>;
 type Parameters = Readonly<Record<string, 'string' | 'boolean' | 'integer'>>;
@@ -306,7 +306,12 @@ function item(place: Place, operations: readonly Operation[]): [string, Json] {
 function operationOf(operation: Operation, place: Place, parameters: readonly Json[]): Json {
   const { action, body, answer, answerMedia, codes = ['200'] } = operation;
   const schema = answer === undefined ? { type: 'string' } : { $ref: reference(answer) };
-  const media = answerMedia ?? (answer === undefined ? ['text/plain', ...objectMedia] : objectMedia);
+  const all = answerMedia ?? (answer === undefined ? ['text/plain', ...objectMedia] : objectMedia);
+  // Custom resources have no form in protobuf, and nothing says how they are merged strategically.
+  const isCustom = 'schema' in place.resource && typeFacts(place.resource.schema as string).open && place.subresource !== 'scale';
+  const offered = (types: readonly string[]): readonly string[] =>
+    isCustom ? types.filter((type) => !/protobuf|strategic/.test(type)) : types;
+  const media = offered(all);
   const descriptions: Readonly<Record<string, string>> = { '200': 'OK', '201': 'Created', '202': 'Accepted' };
   const answers = codes.map((code) => [code, { description: descriptions[code], content: contentOf(media, schema) }]);
   return {
@@ -314,7 +319,7 @@ function operationOf(operation: Operation, place: Place, parameters: readonly Js
     tags: [tagOf(place.resource)],
     operationId: operationId(operation.id, place.resource),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(body === undefined ? {} : { requestBody: requestBody(body) }),
+    ...(body === undefined ? {} : { requestBody: requestBody({ ...body, media: offered(body.media ?? ['*/*']) }) }),
     responses: { ...Object.fromEntries(answers), '401': { description: 'Unauthorized' } },
     'x-kubernetes-action': action,
     'x-kubernetes-group-version-kind': place.gvk,

@@ -61,6 +61,7 @@ function merge(v3: OpenApi): Json {
     }
     for (const [path, item] of Object.entries(document['paths'] as Json)) paths[path] = pathOf(item as Json);
   }
+  for (const [name, schema] of v3.customSchemas()) definitions[name] = schema;
   for (const [name, all] of kinds) if (all.size > 1) (definitions[name] as Json)[kindsKey] = [...all.values()];
   const { securitySchemes } = (documents[0]?.['components'] ?? {}) as { securitySchemes?: Json };
   return {

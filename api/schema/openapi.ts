@@ -5,15 +5,18 @@
  * Source: kubernetes.io, "The Kubernetes API", OpenAPI v3; kube-openapi for the `x-kubernetes-…` extensions.
  */
 import { createHash } from 'node:crypto';
+import { stringifyExact } from '#api/int64.ts';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
 import { reviewResources } from '#api/review-resources.ts';
 import type { Descriptions } from './descriptions.ts';
 import {
+  detailedTypeOf,
   everywhere,
   type FieldFacts,
   type FieldType,
   type KindName,
+  type ObjectTexts,
   type ScalarKind,
   type TypeFacts,
   typeFacts,
@@ -34,7 +37,12 @@ export interface OpenApi {
   index(): Uint8Array;
   /** The body of `GET /openapi/v3/<path>`, for example of `apis/apps/v1`. Undefined when nothing is served there. */
   document(path: string): Uint8Array | undefined;
+  /** The schemas of custom resources by their names, as version 2 shows them. */
+  customSchemas(): Map<string, Json>;
 }
+
+/** How many documents of custom resources are kept: there may be hundreds, and clients read few of them. */
+const maxCustomDocuments = 20;
 
 /**
  * Makes the documents. Each is built at its first request, and again after its group and version has changed. `descriptions` is
@@ -43,7 +51,12 @@ export interface OpenApi {
  */
 export function createOpenApi(catalog: ResourceCatalog, version: string, descriptions: () => Descriptions): OpenApi {
   const made = new Map<string, Uint8Array>();
-  catalog.changed(({ resource }) => made.delete(groupPath(resource)));
+  /** Those of custom resources, the one read last at the end. */
+  const custom = new Map<string, Uint8Array>();
+  catalog.changed(({ resource }) => {
+    made.delete(groupPath(resource));
+    custom.delete(groupPath(resource));
+  });
   const announced = (): Resource[] => catalog.all().filter((resource) => resource.announced);
   const all = (): Pick<Resource, 'group' | 'version'>[] => [...announced(), ...reviewResources];
   const roots = (): ReadonlyMap<string, RootDocument> => rootDocuments(all().map(({ group }) => group));
@@ -54,28 +67,58 @@ export function createOpenApi(catalog: ResourceCatalog, version: string, descrip
     return served.stored.length + served.reviews.length === 0 ? undefined : documentOf(served, version, descriptions());
   };
   const document = (path: string): Uint8Array | undefined => {
-    if (made.has(path)) return made.get(path);
-    const built = build(path);
-    if (built === undefined) return undefined;
-    const bytes = new TextEncoder().encode(JSON.stringify(built));
-    made.set(path, bytes);
+    const kept = made.get(path) ?? custom.get(path);
+    const bytes = kept ?? encoded(build(path));
+    if (bytes === undefined) return undefined;
+    if (customRevision(servedAt(announced(), path)) === undefined) made.set(path, bytes);
+    else {
+      custom.delete(path);
+      custom.set(path, bytes);
+      for (const [oldest] of custom) if (custom.size > maxCustomDocuments) custom.delete(oldest);
+    }
     return bytes;
   };
+  /** Of custom resources it is made of their definitions' revisions: to build all documents for their hashes would take long. */
+  const hashed = (path: string): string | Uint8Array => customRevision(servedAt(announced(), path)) ?? document(path) ?? '';
   return {
     document,
     version: () => catalog.all(),
+    customSchemas() {
+      const texts = textsOf(descriptions());
+      return new Map(
+        announced().flatMap(({ schema }): [string, Json][] => {
+          const details = detailedTypeOf(schema);
+          return details === undefined ? [] : [[openApiName(schema), details.published(true, texts)]];
+        }),
+      );
+    },
     index() {
       const paths = [...new Set([...roots().keys(), ...all().map(groupPath)])].sort().map((path) => {
-        const hash = createHash('sha512')
-          .update(document(path) ?? '')
-          .digest('hex')
-          .toUpperCase();
+        const hash = createHash('sha512').update(hashed(path)).digest('hex').toUpperCase();
         return [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }];
       });
       return new TextEncoder().encode(JSON.stringify({ paths: Object.fromEntries(paths) }));
     },
   };
 }
+
+const encoded = (document: Json | undefined): Uint8Array | undefined =>
+  document === undefined ? undefined : new TextEncoder().encode(stringifyExact(document));
+
+/** Changes with the document of these kinds, which are all custom resources; undefined: some are not. */
+function customRevision({ stored, reviews }: ServedKinds): string | undefined {
+  if (reviews.length > 0 || stored.length === 0) return undefined;
+  const revisions = stored.map(({ schema }) => detailedTypeOf(schema)?.revision);
+  return revisions.includes(undefined) ? undefined : JSON.stringify([stored, revisions]);
+}
+
+/** Of any kind: all have the same. */
+const textsOf = (descriptions: Descriptions): ObjectTexts => ({
+  apiVersion: descriptions['core/v1.Pod.apiVersion'] ?? '',
+  kind: descriptions['core/v1.Pod.kind'] ?? '',
+  metadata:
+    "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
+});
 
 function servedAt(resources: readonly Resource[], path: string): ServedKinds {
   const isThere = (resource: Pick<Resource, 'group' | 'version'>): boolean => groupPath(resource) === path;
@@ -108,7 +151,11 @@ function withSchemas(
   for (const name of types) reach(name, names);
   const made = [...names]
     .sort()
-    .map((name): [string, Json] => [openApiName(name), schemaOf(typeFacts(name), descriptions, kindsOf(name, served))]);
+    .map((name): [string, Json] => [
+      openApiName(name),
+      detailedTypeOf(name)?.published(false, textsOf(descriptions)) ??
+        schemaOf(typeFacts(name), descriptions, kindsOf(name, served)),
+    ]);
   const references = JSON.stringify([paths, made]);
   const scalars = Object.entries(scalarSchemas).filter(([name]) => references.includes(`/schemas/${name}"`));
   const schemas = Object.fromEntries([...made, ...scalars]);

@@ -7,24 +7,18 @@
  */
 import { isJsonObject } from '../json.ts';
 import { sameJson } from '../meta.ts';
+import type { ObjectTexts } from '../schema/facts.ts';
 import type { JSONSchemaProps } from '../types.generated.ts';
 import { asSchema } from './structural-checks.ts';
 
 type Json = Record<string, unknown>;
-
-/** What is said of the members that every resource has. */
-export interface ResourceDescriptions {
-  apiVersion: string;
-  kind: string;
-  metadata: string;
-}
 
 export interface PublishOptions {
   isV2: boolean;
   group: string;
   version: string;
   kind: string;
-  descriptions: ResourceDescriptions;
+  descriptions: ObjectTexts;
   /** `spec.color`, without a dot in front. */
   selectableFields?: readonly string[];
 }

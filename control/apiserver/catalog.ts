@@ -5,6 +5,7 @@
 import type { KubeObject } from '#api/meta.ts';
 import { createResourceCatalog, type EditableCatalog, type ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource, ResourceId } from '#api/resources.ts';
+import type { DetailedType } from '#api/schema/facts.ts';
 import { failure } from '#api/status.ts';
 import type { CachedObject } from './cache/cached-object.ts';
 import type { Strategy } from './registry/strategy.ts';
@@ -24,9 +25,11 @@ export interface Conversion {
 export interface Unstructured {
   /**
    * Drops fields that the schema of the object's version does not know; in place.
-   * @returns their paths, as errors name them
+   * @returns their paths, as errors name them @throws ApiError 400 for parts that cannot be read
    */
   prune(object: KubeObject): string[];
+  /** The same for an object that was stored: what cannot be read is dropped. */
+  pruneStored(object: KubeObject): void;
   /** Whether the object is in the version in which objects are stored now. One that is not is written by an update that changes nothing. */
   isStorageVersion(stored: KubeObject): boolean;
 }
@@ -41,6 +44,8 @@ export interface ServedKind {
   unstructured?: Unstructured;
   /** Schema facts of its types that are not built in, in the grammar of `api/schema/facts.ts`. */
   types?: string;
+  /** What more is known of its type, for managedFields. */
+  details?: DetailedType;
 }
 
 /**

@@ -4,7 +4,7 @@
  * A kind is added in this order: its types to the schema facts, its watch cache (filled, at the revision of the other caches), then its row to
  * the catalog, from which routes and discovery read. The watches of other kinds go on.
  */
-import { addTypes } from '#api/schema/facts.ts';
+import { addDetails, addTypes } from '#api/schema/facts.ts';
 import type { CacheFeed } from './cache/cache-feed.ts';
 import type { KindCatalog, ServedKind } from './catalog.ts';
 import type { RestKind } from './rest/exchange.ts';
@@ -41,12 +41,12 @@ export class RunTimeKinds {
 
   /** See `ApiServer.addKind`. */
   async add(kind: RestKind): Promise<void> {
-    const { resource, types } = kind;
+    const { resource } = kind;
     const { id, storagePrefix, storedAs } = resource;
     const { catalog, feed, joining, repair } = this.#deps;
     if (catalog.resources.byId(id) !== undefined || joining.has(storagePrefix))
       throw new Error(`"${id}" is served already, or is about to be`);
-    const forgetTypes = types === undefined ? () => {} : addTypes(types);
+    const forgetTypes = typesOf(kind);
     try {
       if (storedAs === undefined && kind.computed === undefined) {
         joining.set(storagePrefix, kind);
@@ -87,7 +87,7 @@ export class RunTimeKinds {
     const come: { kind: RestKind; forgetTypes: () => void }[] = [];
     try {
       for (const kind of kinds) {
-        const forgetTypes = kind.types === undefined ? () => {} : addTypes(kind.types);
+        const forgetTypes = typesOf(kind);
         come.push({ kind, forgetTypes });
         this.#join(kind, forgetTypes);
       }
@@ -97,7 +97,7 @@ export class RunTimeKinds {
         this.#added.delete(kind.resource.id);
         forgetTypes();
       }
-      for (const { kind } of old) this.#join(kind, kind.types === undefined ? () => {} : addTypes(kind.types));
+      for (const { kind } of old) this.#join(kind, typesOf(kind));
       throw error;
     } finally {
       for (const { added } of old) added.ended.abort();
@@ -122,4 +122,14 @@ export class RunTimeKinds {
     added?.forgetTypes();
     return true;
   }
+}
+
+/** Adds what is known of the kind's types. @returns a function that takes it back @throws Error when a type is taken */
+function typesOf({ resource, types, details }: RestKind): () => void {
+  const forgetTypes = types === undefined ? undefined : addTypes(types);
+  const forgetDetails = details === undefined ? undefined : addDetails(resource.schema, details);
+  return () => {
+    forgetDetails?.();
+    forgetTypes?.();
+  };
 }

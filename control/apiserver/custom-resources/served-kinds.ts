@@ -6,7 +6,9 @@
 import { copyJson } from '#api/copy-json.ts';
 import { apiVersionOf, type KubeObject } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
+import type { DetailedType } from '#api/schema/facts.ts';
 import { forbidden } from '#api/status.ts';
+import { detailedType } from '#api/structural-schema/schema-types.ts';
 import type { CustomResourceDefinition, CustomResourceDefinitionVersion } from '#api/types.generated.ts';
 import type { Conversion } from '../catalog.ts';
 import { partSubresource } from '../kinds/part-subresource.ts';
@@ -40,12 +42,16 @@ class Family {
   /** By `apiVersion`. */
   readonly #schemas: ReadonlyMap<string, VersionSchema>;
   readonly #storageVersion: string;
+  readonly #preservesAll: boolean;
 
   constructor(definition: CustomResourceDefinition, state: DefinitionState) {
-    const { group, versions } = definition.spec;
+    const { group, versions, preserveUnknownFields = false } = definition.spec;
     this.#definition = definition;
     this.#state = state;
-    this.#schemas = new Map(versions.map((version) => [apiVersionOf(group, version.name), new VersionSchema(version)]));
+    this.#schemas = new Map(
+      versions.map((version) => [apiVersionOf(group, version.name), new VersionSchema(version, preserveUnknownFields)]),
+    );
+    this.#preservesAll = preserveUnknownFields;
     this.#storageVersion = apiVersionOf(group, versions.find(({ storage }) => storage)?.name ?? '');
   }
 
@@ -64,10 +70,24 @@ class Family {
       conversion: this.#conversion(apiVersion),
       unstructured: {
         prune: (object) => schemaOf(object).prune(object),
+        pruneStored: (object) => void schemaOf(object).prune(object, true),
         isStorageVersion: (stored) => stored.apiVersion === this.#storageVersion,
       },
       types: typesOf(row),
+      details: this.#details(row, version),
     };
+  }
+
+  #details(row: Resource, { schema, selectableFields = [] }: CustomResourceDefinitionVersion): DetailedType {
+    const { uid, generation = 0 } = this.#definition.metadata;
+    const published = {
+      group: row.group,
+      version: row.version,
+      kind: row.kind,
+      selectableFields: selectableFields.map(({ jsonPath }) => jsonPath.replace(/^\./, '')),
+      revision: `${uid}/${generation}`,
+    };
+    return detailedType(row.schema, this.#preservesAll ? undefined : schema?.openAPIV3Schema, published);
   }
 
   #checkCreate({ group, plural }: Resource, object: KubeObject, old: KubeObject | undefined): void {

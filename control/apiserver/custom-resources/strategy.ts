@@ -27,11 +27,8 @@ export function customResourceStrategy(
 ): Strategy {
   const { status, scale } = version.subresources ?? {};
   const hasStatus = status !== undefined;
-  const validateUpdate = (object: KubeObject, old: KubeObject, subresource: string): FieldError[] => [
-    ...validateGenericMetaUpdate(object.metadata, old.metadata),
-    ...schema.validate(object, old, subresource === 'status' ? 'status' : ''),
-    ...(scale === undefined ? [] : scaleErrors(object, scale, subresource === 'status')),
-  ];
+  const scaled = (object: KubeObject, isStatus: boolean): FieldError[] =>
+    scale === undefined ? [] : scaleErrors(object, scale, isStatus);
   return {
     allowUnconditionalUpdate: false,
     setDefaults: (object) => schemaOf(object).applyDefaults(object),
@@ -51,12 +48,16 @@ export function customResourceStrategy(
       const generation = old.metadata.generation ?? 0;
       object.metadata.generation = isSameBesidesMetadata(object, old) ? generation : nextInt64(generation);
     },
-    validate: (object) => [
-      ...validateGenericMeta(object.metadata, { namespaced: isNamespaced, name: nameIsDnsSubdomain }),
-      ...schema.validate(object, undefined, ''),
-      ...(scale === undefined ? [] : scaleErrors(object, scale, false)),
-    ],
-    validateUpdate,
+    validate(object) {
+      const meta = validateGenericMeta(object.metadata, { namespaced: isNamespaced, name: nameIsDnsSubdomain });
+      const found = [...meta, ...scaled(object, false)];
+      return [...found, ...schema.validate(object, undefined, found, false)];
+    },
+    validateUpdate(object, old, subresource) {
+      const isStatus = subresource === 'status';
+      const found = [...validateGenericMetaUpdate(object.metadata, old.metadata), ...scaled(object, isStatus)];
+      return [...found, ...schema.validate(object, old, found, isStatus)];
+    },
     warnings: finalizerWarnings,
     resetFields: {
       '': hasStatus ? { fields: [['f:status']] } : {},

@@ -6,11 +6,20 @@
 import { Worker } from 'node:worker_threads';
 import { embeddedFiles } from '#api/embedded.ts';
 import { toError } from '#api/error-text.ts';
+import { stringifyExact } from '#api/int64.ts';
 import { parseSteps } from '#api/json-steps.ts';
-import { addedTypes } from '#api/schema/facts.ts';
+import { addedTypes, detailedTypeOf } from '#api/schema/facts.ts';
 import { ApiError, failure, internalError, requestTooLarge } from '#api/status.ts';
 import { inTurns, letOthersIn } from '#client/turns.ts';
-import { type DecodeJob, type DecodeResult, runDecodeJob, type TypesNotice, type WireResult } from './decode-job.ts';
+import {
+  type DecodeJob,
+  type DecodeResult,
+  type DetailsNotice,
+  runDecodeJob,
+  type TypesNotice,
+  typeOfJob,
+  type WireResult,
+} from './decode-job.ts';
 
 /** In bytes: to decode a body up to this length takes less time than to hand it to the thread. */
 export const inlineBytes = 32 * 1024;
@@ -36,6 +45,8 @@ export class BodyDecoder {
   #idle: NodeJS.Timeout | undefined;
   /** The types that were sent to the thread last ({@link TypesNotice}); empty: none. */
   #sentTypes = '';
+  /** What the details of types that the thread has are made from ({@link DetailsNotice}). */
+  readonly #sentDetails = new Map<string, unknown>();
 
   /** @throws ApiError 400, 413, 415, 422 as the job says; 413 and 504 for what takes too much memory or time */
   async run(job: DecodeJob): Promise<DecodeResult> {
@@ -71,14 +82,25 @@ export class BodyDecoder {
     const types = addedTypes();
     if (types !== this.#sentTypes) worker.postMessage({ kind: 'types', text: types } satisfies TypesNotice);
     this.#sentTypes = types;
+    this.#sendDetails(worker, typeOfJob(next.job));
     const job = { ...next.job, body };
     const current = 'current' in job ? job.current : undefined;
     // `current` needs no copy: its buffer was made for this job alone (`jsonBytesSteps`).
     worker.postMessage(job, current === undefined ? [body.buffer] : [body.buffer, current.buffer]);
   }
 
+  #sendDetails(worker: Worker, typeName: string | undefined): void {
+    const source = typeName === undefined ? undefined : detailedTypeOf(typeName)?.source;
+    if (typeName === undefined || this.#sentDetails.get(typeName) === source) return;
+    if (source === undefined) this.#sentDetails.delete(typeName);
+    else this.#sentDetails.set(typeName, source);
+    const text = source === undefined ? undefined : stringifyExact(source);
+    worker.postMessage({ kind: 'details', typeName, source: text } satisfies DetailsNotice);
+  }
+
   #start(): Worker {
     this.#sentTypes = '';
+    this.#sentDetails.clear();
     const code = embeddedFiles['control/apiserver/decoding/decode-worker.ts'];
     const options = { name: 'decode', execArgv: [], resourceLimits: { maxOldGenerationSizeMb: maxHeapMb } };
     const worker =

@@ -59,6 +59,30 @@ export interface TypesNotice {
   text: string;
 }
 
+/** A message to the thread, sent before a job whose type has details (`addDetails`) that it does not have. */
+export interface DetailsNotice {
+  kind: 'details';
+  typeName: string;
+  /** As JSON; undefined: there are none any more. */
+  source: string | undefined;
+}
+
+/** The type whose fields a job looks at; undefined: it looks at none. */
+export function typeOfJob(job: DecodeJob): string | undefined {
+  switch (job.kind) {
+    case 'configuration':
+      return job.type.type;
+    case 'applying':
+    case 'tracking':
+      return job.request.typeName;
+    case 'object':
+    case 'patch':
+    case 'patched':
+    case 'patching':
+      return undefined;
+  }
+}
+
 /** What a job gave. */
 export interface DecodeResult {
   value: unknown;

@@ -9,7 +9,7 @@ import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { isJsonObject } from '#api/json.ts';
 import { sameJson } from '#api/meta.ts';
-import { type FieldFacts, type FieldType, typeFacts } from '#api/schema/facts.ts';
+import { detailsOf, type FieldFacts, type FieldType, typeFacts } from '#api/schema/facts.ts';
 import { emptySet, type FieldSet, insert } from './field-set.ts';
 
 /** The type of a value, and the facts of the field that holds it (list type, keys). */
@@ -30,7 +30,7 @@ type Shape = 'leaf' | 'struct' | 'map' | 'list' | 'any';
 
 /** The type of a whole object. @param typeName in the schema facts: `core/v1.Pod` */
 export function typedRoot(typeName: string): Typed {
-  return { type: { kind: 'ref', name: typeName }, facts: undefined };
+  return { type: { kind: 'ref', name: detailsOf(typeName) }, facts: undefined };
 }
 
 /** The shape of values of a type. Atomic lists and maps are leaves, although they have parts. */

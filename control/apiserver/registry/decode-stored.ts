@@ -24,7 +24,7 @@ export function decodeStored(kindOf: (prefix: string) => ServedKind | undefined)
       yield;
       shape(kind.resource.schema, object);
       yield;
-      kind.unstructured?.prune(object);
+      kind.unstructured?.pruneStored(object);
       kind.strategy.setDefaults?.(object);
     }
     return object;

@@ -1,11 +1,11 @@
 /**
  * The parts of one version: subresources, printer columns, selectable fields, deprecation.
  *
- * Source: apiextensions-apiserver `pkg/apis/apiextensions/validation/validation.go`, `pkg/apiserver/schema/cel/validation.go` (ValidFieldPath).
+ * Source: apiextensions-apiserver `pkg/apis/apiextensions/validation/validation.go`.
  */
-import { duplicate, type FieldError, forbiddenField, invalidField, invalidValue, required, tooMany } from '#api/field-error.ts';
-import { isJsonObject } from '#api/json.ts';
-import { ownValue } from '#api/own-value.ts';
+import { duplicate, type FieldError, invalidValue, required, tooMany } from '#api/field-error.ts';
+import { FieldPathError, type FoundField, findField } from '#api/structural-schema/field-path.ts';
+import { parseStructuralSchema, type StructuralSchema } from '#api/structural-schema/structural-schema.ts';
 import type {
   CustomResourceColumnDefinition,
   CustomResourceDefinitionVersion,
@@ -81,6 +81,7 @@ export function validateSelectableFields(
     return [invalidValue(path, '', `may only be set when ${when}`)];
   }
   const errors: FieldError[] = [];
+  const root = parseStructuralSchema(schema);
   const seen = new Set<string>();
   for (const [index, { jsonPath = '' }] of fields.entries()) {
     const at = `${path}[${index}].jsonPath`;
@@ -88,13 +89,13 @@ export function validateSelectableFields(
       errors.push(required(at));
       continue;
     }
-    const found = schemaAt(jsonPath, schema);
-    if (typeof found === 'string') {
-      errors.push(invalidValue(at, jsonPath, `is an invalid path: ${found}`));
+    const found = fieldAt(jsonPath, root);
+    if (found instanceof FieldPathError) {
+      errors.push(invalidValue(at, jsonPath, `is an invalid path: ${found.message}`));
       continue;
     }
-    if (found.names[0] === 'metadata') errors.push(invalidValue(at, jsonPath, 'must not point to fields in metadata'));
-    if (!['string', 'boolean', 'integer'].includes(found.schema.type ?? ''))
+    if (/^metadata\b/.test(found.path)) errors.push(invalidValue(at, jsonPath, 'must not point to fields in metadata'));
+    if (!['string', 'boolean', 'integer'].includes(found.schema.type))
       errors.push(
         invalidValue(
           at,
@@ -102,33 +103,20 @@ export function validateSelectableFields(
           'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.',
         ),
       );
-    const key = found.names.join('.');
-    if (seen.has(key)) errors.push(duplicate(at, jsonPath));
-    seen.add(key);
+    if (seen.has(found.path)) errors.push(duplicate(at, jsonPath));
+    seen.add(found.path);
   }
   if (seen.size > maxSelectableFields && !isUnchanged) errors.push(tooMany(path, seen.size, maxSelectableFields));
   return errors;
 }
 
-/** The schema of the field that a path names, or what is wrong with the path. */
-function schemaAt(path: string, root: JSONSchemaProps): { names: readonly string[]; schema: JSONSchemaProps } | string {
-  if (path.includes('[')) return 'array notation is not allowed';
-  const [first, ...names] = path.split('.');
-  if (first !== '') return `expected [ or . but got: ${first}`;
-  let schema = root;
-  for (const name of names) {
-    if (name === '') return 'unexpected end of JSON path';
-    const { properties, additionalProperties: additional } = schema;
-    const next =
-      properties === undefined
-        ? isJsonObject(additional)
-          ? (additional as JSONSchemaProps)
-          : undefined
-        : ownValue(properties, name);
-    if (next === undefined) return 'does not refer to a valid field';
-    schema = next;
+function fieldAt(jsonPath: string, root: StructuralSchema): FoundField | FieldPathError {
+  try {
+    return findField(jsonPath, root, { allowArrayNotation: false });
+  } catch (error) {
+    if (error instanceof FieldPathError) return error;
+    throw error;
   }
-  return { names, schema };
 }
 
 const notPrintable = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
@@ -154,56 +142,3 @@ export function validateDeprecation(version: CustomResourceDefinitionVersion, pa
         ]),
   ];
 }
-
-/** What may stand at the root of a schema beside `status`, which is checked alone when it is written. */
-const atRoot: readonly (readonly [go: string, wire: string])[] = [
-  ['Description', 'description'],
-  ['Type', 'type'],
-  ['Format', 'format'],
-  ['Title', 'title'],
-  ['Maximum', 'maximum'],
-  ['ExclusiveMaximum', 'exclusiveMaximum'],
-  ['Minimum', 'minimum'],
-  ['ExclusiveMinimum', 'exclusiveMinimum'],
-  ['MaxLength', 'maxLength'],
-  ['MinLength', 'minLength'],
-  ['Pattern', 'pattern'],
-  ['MaxItems', 'maxItems'],
-  ['MinItems', 'minItems'],
-  ['UniqueItems', 'uniqueItems'],
-  ['MultipleOf', 'multipleOf'],
-  ['Required', 'required'],
-  ['Items', 'items'],
-  ['Properties', 'properties'],
-  ['ExternalDocs', 'externalDocs'],
-  ['Example', 'example'],
-  ['XPreserveUnknownFields', 'x-kubernetes-preserve-unknown-fields'],
-  ['XValidations', 'x-kubernetes-validations'],
-];
-const namesAtRoot = new Set(atRoot.map(([, wire]) => wire));
-
-/** The root of a schema. @param hasStatus whether the subresource status is on */
-export function validateSchemaRoot(schema: JSONSchemaProps, hasStatus: boolean, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  if (hasStatus && schema.type !== undefined && schema.type !== '' && schema.type !== 'object')
-    errors.push(
-      invalidValue(
-        `${path}.type`,
-        schema.type,
-        'only "object" is allowed as the type at the root of the schema if the status subresource is enabled',
-      ),
-    );
-  else if (
-    hasStatus &&
-    Object.keys(schema).some((name) => !namesAtRoot.has(name) && isSet(schema[name as keyof JSONSchemaProps]))
-  ) {
-    const allowed = atRoot.map(([go]) => go).join(' ');
-    const why = `only [${allowed}] fields are allowed at the root of the schema if the status subresource is enabled`;
-    errors.push(invalidField(path, why));
-  }
-  if (schema.nullable === true) errors.push(forbiddenField(`${path}.nullable`, 'nullable cannot be true at the root'));
-  return errors;
-}
-
-const isSet = (value: unknown): boolean =>
-  value !== undefined && value !== false && value !== '' && value !== null && !(Array.isArray(value) && value.length === 0);
