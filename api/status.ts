@@ -138,6 +138,8 @@ export const isNotFound = (error: unknown): boolean => hasReason(error, 'NotFoun
 export const isAlreadyExists = (error: unknown): boolean => hasReason(error, 'AlreadyExists');
 /** Whether the error is a 409 Conflict of the API. */
 export const isConflict = (error: unknown): boolean => hasReason(error, 'Conflict');
+/** Whether the error is a 415 UnsupportedMediaType of the API. */
+export const isUnsupportedMediaType = (error: unknown): boolean => hasReason(error, 'UnsupportedMediaType');
 /** Whether the error is a 422 Invalid of the API. */
 export const isInvalid = (error: unknown): boolean => hasReason(error, 'Invalid');
 /** Whether the error is a 410: the requested resourceVersion has been compacted. List again. */

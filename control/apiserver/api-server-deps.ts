@@ -5,6 +5,7 @@ import type { LeftOutReporter } from '#client/left-out.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Store } from '#control/store/store.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
+import type { WebhookCaller } from './admission/webhooks/webhook-call.ts';
 import type { Aggregation } from './aggregation/aggregation.ts';
 import type { AuthenticationOptions } from './authentication/create-authentication.ts';
 import type { TokenOptions } from './authentication/service-account-tokens.ts';
@@ -28,6 +29,8 @@ export interface ApiServerDeps {
   patcher: ObjectPatcher;
   /** Called for every write and connect, in this order; see admission/plugins/index.ts. */
   admission: readonly AdmissionPlugin[];
+  /** Calls conversion webhooks of custom resources. Default: a `WebhookCaller` of its own. */
+  webhooks?: Pick<WebhookCaller, 'post'>;
   /** Receives the stored values that cannot be decoded. */
   leftOut?: LeftOutReporter;
   /** Who may do what. Default: `alwaysAllow`. */

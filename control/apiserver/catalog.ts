@@ -34,12 +34,24 @@ export interface Unstructured {
   isStorageVersion(stored: KubeObject): boolean;
 }
 
+/** A conversion that takes time, because somebody else does it. */
+export interface RemoteConversion {
+  /** Stored objects of other versions as the row serves them, in their order. @throws ApiError 500 when they cannot be converted */
+  fromStored(stored: readonly KubeObject[]): Promise<KubeObject[]>;
+  /** @throws ApiError 500 likewise */
+  toStored(served: KubeObject): Promise<KubeObject>;
+  /** Whether the stored object is served as it is. */
+  isServed(stored: KubeObject): boolean;
+}
+
 /** One row, with all that the server needs to serve it. */
 export interface ServedKind {
   resource: Resource;
   strategy: Strategy;
   /** For a row that is `storedAs` another one, or whose objects are stored in several versions; absent: it is stored as it is served. */
   conversion?: Conversion;
+  /** Instead of {@link conversion} where converting takes time; `conversion` is then only for objects that need none. */
+  remote?: RemoteConversion;
   /** Of custom resources. */
   unstructured?: Unstructured;
   /** Schema facts of its types that are not built in, in the grammar of `api/schema/facts.ts`. */
@@ -89,19 +101,43 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     return this.#byPrefix.get(storagePrefix);
   }
 
+  /** Whether {@link prepare} may have something to do. */
+  isRemote({ id }: Pick<Resource, 'id'>): boolean {
+    return this.#kinds.get(id)?.remote !== undefined;
+  }
+
+  /**
+   * Converts objects whose conversion takes time, so that {@link fromStored} can show them; undefined: there is nothing to convert. To be called
+   * again until it is undefined, if there may be new objects meanwhile.
+   * @returns a promise that rejects with ApiError 500 when they cannot be converted @throws ApiError 404 as {@link kind}
+   */
+  prepare(resource: Resource, stored: Iterable<CachedObject | undefined>): Promise<void> | undefined {
+    const { remote } = this.kind(resource);
+    if (remote === undefined) return undefined;
+    const name = viewName(resource);
+    const waiting = new Set<CachedObject>();
+    for (const one of stored) if (one !== undefined && !one.isDerived(name) && !remote.isServed(one.object)) waiting.add(one);
+    if (waiting.size === 0) return undefined;
+    const objects = [...waiting];
+    return remote.fromStored(objects.map(({ object }) => object)).then((served) => {
+      for (const [index, one] of objects.entries()) one.derived(name, () => one.with(one.revision, served[index] as KubeObject));
+    });
+  }
+
   /** The stored object as `resource` shows it; converted once per version and view. @throws ApiError 404 as {@link kind} */
   fromStored(resource: Resource, stored: CachedObject): CachedObject {
     const { conversion } = this.kind(resource);
     if (conversion === undefined) return stored;
-    return stored.derived(`as ${resource.id}`, () => {
+    return stored.derived(viewName(resource), () => {
       const served = conversion.fromStored(stored.object);
       return served === stored.object ? stored : stored.with(stored.revision, served);
     });
   }
 
-  /** The object as it is stored. @throws ApiError 404 as {@link kind} */
-  toStored(resource: Resource, object: KubeObject): KubeObject {
-    return this.kind(resource).conversion?.toStored(object) ?? object;
+  /** The object as it is stored. @throws ApiError 404 as {@link kind}; 500 when it cannot be converted */
+  toStored(resource: Resource, object: KubeObject): KubeObject | Promise<KubeObject> {
+    const { remote, conversion } = this.kind(resource);
+    return remote?.toStored(object) ?? conversion?.toStored(object) ?? object;
   }
 
   /** Whether the object under this key is stored in an older form, which the next update replaces. */
@@ -112,7 +148,7 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
 
   /** An object of one row as another row of the same objects shows it. @throws ApiError 404 as {@link kind} */
   convert(object: KubeObject, from: Resource, to: Resource): KubeObject {
-    const stored = this.toStored(from, object);
+    const stored = this.kind(from).conversion?.toStored(object) ?? object;
     return this.kind(to).conversion?.fromStored(stored) ?? stored;
   }
 
@@ -150,3 +186,6 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     if (this.#byPrefix.get(kind.resource.storagePrefix) === kind) this.#byPrefix.delete(kind.resource.storagePrefix);
   }
 }
+
+/** Under this name objects keep what a row shows of them. */
+const viewName = ({ id, version }: Resource): string => `as ${id} ${version}`;

@@ -11,11 +11,12 @@
  * Owns: -.  Watches: every resource of the catalog.  Writes: ownerReferences and finalizers of any object; deletes any object.
  * Source: kubernetes.io, Garbage Collection; kubernetes `pkg/controller/garbagecollector`.
  */
+import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { apiVersionOf } from '#api/meta.ts';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
-import { isConflict, isNotFound } from '#api/status.ts';
+import { isConflict, isNotFound, isUnsupportedMediaType } from '#api/status.ts';
 import type { OwnerReference } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
@@ -94,11 +95,11 @@ async function orphanDependents(owner: Found, graph: OwnerGraph, { client, cache
   return done;
 }
 
-async function dropOwners(client: Client, { resource, object }: Found, owners: readonly string[]): Promise<void> {
-  const { namespace, name, uid } = object.metadata;
-  const ownerReferences = owners.map((owner) => ({ $patch: 'delete', uid: owner }));
+async function dropOwners(client: Client, found: Found, owners: readonly string[]): Promise<void> {
+  const dropped = owners.map((owner) => ({ $patch: 'delete', uid: owner }));
+  const left = (references: readonly OwnerReference[]): OwnerReference[] => references.filter(({ uid }) => !owners.includes(uid));
   try {
-    await client.of(resource).patch({ namespace, name }, { type: 'strategic', body: { metadata: { uid, ownerReferences } } });
+    await patchOwners(client, found, dropped, left);
   } catch (error) {
     // The object does not exist any more, or another object has its name, which does not have this owner.
     if (!isNotFound(error) && !isConflict(error)) throw error;
@@ -193,14 +194,53 @@ async function collectIfOwnerless(found: Found, graph: OwnerGraph, deps: Control
   return done;
 }
 
+/** How often a patch of an object that changes meanwhile is tried. */
+const maxPatchTries = 5;
+
+/**
+ * Changes owner references; of custom resources, which know no strategic merge patch, as a whole.
+ * @param strategic the change of each reference @param change the same for all of them @returns the object after that
+ * @throws ApiError 404 when there is none, 409 when another object has its name, or it changes all the time
+ */
+async function patchOwners(
+  client: Client,
+  { resource, object }: Found,
+  strategic: readonly JsonObject[],
+  change: (references: readonly OwnerReference[]) => OwnerReference[],
+): Promise<KubeObject> {
+  const { namespace, name, uid } = object.metadata;
+  const objects = client.of(resource);
+  try {
+    const body = { metadata: { uid, ownerReferences: [...strategic] } };
+    return await objects.patch({ namespace, name }, { type: 'strategic', body });
+  } catch (error) {
+    if (!isUnsupportedMediaType(error)) throw error;
+  }
+  for (let tries = 1; ; tries++) {
+    const { metadata } = await objects.get({ namespace, name });
+    const ownerReferences = change(metadata.ownerReferences ?? []) as unknown as JsonObject[];
+    const { resourceVersion } = metadata;
+    try {
+      return await objects.patch(
+        { namespace, name },
+        { type: 'merge', body: { metadata: { uid, resourceVersion, ownerReferences } } },
+      );
+    } catch (error) {
+      if (!isConflict(error) || metadata.uid !== uid || tries >= maxPatchTries) throw error;
+    }
+  }
+}
+
 /** Makes the object's owner references non-blocking. @returns the object after that */
 async function unblockOwners(client: Client, { resource, key, object }: Found): Promise<Found> {
-  const { namespace, name, uid, ownerReferences = [] } = object.metadata;
+  const { ownerReferences = [] } = object.metadata;
   const blocking = ownerReferences.filter(({ blockOwnerDeletion }) => blockOwnerDeletion === true);
   if (blocking.length === 0) return { resource, key, object };
-  const body = { metadata: { uid, ownerReferences: blocking.map((one) => ({ uid: one.uid, blockOwnerDeletion: false })) } };
+  const strategic = blocking.map(({ uid }) => ({ uid, blockOwnerDeletion: false }));
+  const unblocked = (references: readonly OwnerReference[]): OwnerReference[] =>
+    references.map((one) => (one.blockOwnerDeletion === true ? { ...one, blockOwnerDeletion: false } : one));
   try {
-    const patched: KubeObject = await client.of(resource).patch({ namespace, name }, { type: 'strategic', body });
+    const patched = await patchOwners(client, { resource, key, object }, strategic, unblocked);
     return { resource, key, object: patched };
   } catch (error) {
     if (isNotFound(error)) return { resource, key, object };

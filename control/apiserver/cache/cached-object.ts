@@ -64,6 +64,11 @@ export class CachedObject {
     return made;
   }
 
+  /** Whether there is a value under this name ({@link derived}). */
+  isDerived(name: string): boolean {
+    return this.#derived?.has(name) === true;
+  }
+
   /** Whether it is so large that it is to be read and written in steps. */
   get isLarge(): boolean {
     return this.bytes === 0 ? isLarge(this.object) : isLargeText(this.bytes);

@@ -191,6 +191,11 @@ export class CacheWatcher {
       : taken.filter(({ revision }) => revision > this.#after);
   }
 
+  /** What {@link take} would give now. */
+  upcoming(maxBytes = 64 * 1024): readonly CacheEvent[] {
+    return this.isLost || this.closed ? [] : this.#window.from(this.#place, maxBytes);
+  }
+
   get hasMore(): boolean {
     return this.#place < this.#window.end;
   }

@@ -27,6 +27,7 @@ import type { ServerLog } from '../serving/server-log.ts';
 import { awaitsCleanup, cleanUp } from './definition-cleanup.ts';
 import { isServable, withStatus } from './definition-status.ts';
 import { kindsOf } from './served-kinds.ts';
+import type { PostToWebhook } from './webhook-conversion.ts';
 
 const resourceId = 'customresourcedefinitions.apiextensions.k8s.io';
 const prefix = '/registry/apiextensions.k8s.io/customresourcedefinitions';
@@ -43,6 +44,8 @@ export interface DefinitionsDeps {
   kinds: RunTimeKinds;
   clock: Clock;
   log: ServerLog;
+  /** Calls conversion webhooks. */
+  post: PostToWebhook;
 }
 
 /** What is served of one definition, and of which state of it. */
@@ -157,7 +160,8 @@ export class Definitions {
     if (definition === undefined || !isServable(definition)) return this.#remove(name);
     if (served !== undefined && isSame(served, definition)) return;
     const isTerminating = (): boolean => this.#get(name)?.metadata.deletionTimestamp !== undefined;
-    const kinds = kindsOf(definition, { isTerminating });
+    const conversion = { post: this.#deps.post, context: this.#context({}) };
+    const kinds = kindsOf(definition, { isTerminating, conversion });
     const [owner, ...views] = kinds;
     if (owner === undefined) this.#remove(name);
     else if (served !== undefined && served.kinds.length > 0)

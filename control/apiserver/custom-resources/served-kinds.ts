@@ -10,12 +10,12 @@ import type { DetailedType } from '#api/schema/facts.ts';
 import { forbidden } from '#api/status.ts';
 import { detailedType } from '#api/structural-schema/schema-types.ts';
 import type { CustomResourceDefinition, CustomResourceDefinitionVersion } from '#api/types.generated.ts';
-import type { Conversion } from '../catalog.ts';
 import { partSubresource } from '../kinds/part-subresource.ts';
 import { type RestKind, type ServedSubresource, subresourceRows } from '../rest/exchange.ts';
 import { customScale } from './scale.ts';
 import { customResourceStrategy } from './strategy.ts';
 import { VersionSchema } from './version-schema.ts';
+import { type ConversionDeps, convertByWebhook } from './webhook-conversion.ts';
 
 const verbs = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
 
@@ -23,6 +23,8 @@ const verbs = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', '
 export interface DefinitionState {
   /** Whether it is being deleted: nothing more can be created. */
   isTerminating(): boolean;
+  /** For conversion by a webhook. */
+  conversion: ConversionDeps;
 }
 
 /** @returns the kinds, the one that owns the storage first; empty: no version is served */
@@ -67,7 +69,7 @@ class Family {
         checkWriter: async (object, old) => this.#checkCreate(row, object, old),
       },
       subresources,
-      conversion: this.#conversion(apiVersion),
+      ...this.#converting(apiVersion),
       unstructured: {
         prune: (object) => schemaOf(object).prune(object),
         pruneStored: (object) => void schemaOf(object).prune(object, true),
@@ -103,18 +105,34 @@ class Family {
     return found;
   }
 
-  /** Strategy `None`: only the version's name changes, and what the other schema does not know is dropped. */
-  #conversion(apiVersion: string): Conversion {
-    const into = (object: KubeObject, target: string): KubeObject => {
-      if (object.apiVersion === target) return object;
-      const converted = { ...copyJson(object), apiVersion: target };
-      this.#schemaOf(target).prune(converted);
+  /** How objects become those of one version, and how they are stored. */
+  #converting(apiVersion: string): Pick<RestKind, 'conversion' | 'remote'> {
+    const { conversion: { strategy, webhook } = {} } = this.#definition.spec;
+    const conversion = {
+      fromStored: (stored: KubeObject) => this.#renamed(stored, apiVersion),
+      toStored: (served: KubeObject) => this.#renamed(served, this.#storageVersion),
+    };
+    if (strategy !== 'Webhook' || webhook === undefined) return { conversion };
+    const into = async (objects: readonly KubeObject[], target: string): Promise<KubeObject[]> => {
+      if (objects.every((object) => object.apiVersion === target)) return [...objects];
+      const converted = await convertByWebhook(this.#state.conversion, webhook, objects, target);
+      for (const object of converted) this.#schemaOf(target).prune(object);
       return converted;
     };
-    return {
-      fromStored: (stored) => into(stored, apiVersion),
-      toStored: (served) => into(served, this.#storageVersion),
+    const remote = {
+      fromStored: (stored: readonly KubeObject[]) => into(stored, apiVersion),
+      toStored: async (served: KubeObject) => (await into([served], this.#storageVersion))[0] as KubeObject,
+      isServed: (stored: KubeObject) => stored.apiVersion === apiVersion,
     };
+    return { conversion, remote };
+  }
+
+  /** Strategy `None`: only the version's name changes, and what the other schema does not know is dropped. */
+  #renamed(object: KubeObject, target: string): KubeObject {
+    if (object.apiVersion === target) return object;
+    const converted = { ...copyJson(object), apiVersion: target };
+    this.#schemaOf(target).prune(converted);
+    return converted;
   }
 }
 

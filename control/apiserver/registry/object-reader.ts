@@ -36,7 +36,9 @@ export class ObjectReader {
     // The answer is not 404: clients would then try to create the object, which cannot succeed.
     if (why !== undefined) throw internalError(`data from the storage is not transformable or decodable: ${key}: ${why}`);
     const cached = this.#feed.cache(resource.storagePrefix).get(key);
-    return cached === undefined ? undefined : this.#catalog.fromStored(resource, cached);
+    if (cached === undefined) return undefined;
+    await this.#catalog.prepare(resource, [cached]);
+    return this.#catalog.fromStored(resource, cached);
   }
 
   /** `RequestContext.read`: another object that an admission check asks for. @throws ApiError 500 as {@link find} */

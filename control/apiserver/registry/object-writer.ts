@@ -54,7 +54,7 @@ export class ObjectWriter {
   async put(resource: Resource, key: string, object: KubeObject, expectedRevision: number): Promise<Put> {
     const { ttlSeconds } = this.#deps.catalog.kind(resource).strategy;
     const lease = ttlSeconds === undefined ? undefined : await this.#leases.current(ttlSeconds);
-    const stored = this.#deps.catalog.toStored(resource, object);
+    const stored = await this.#deps.catalog.toStored(resource, object);
     const value = isLarge(stored) ? await inTurns(toStoredSteps(stored)) : toStored(stored);
     const isLong = isLargeText(value.length);
     if (isLong) await letOthersIn();

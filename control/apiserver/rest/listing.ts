@@ -31,7 +31,7 @@ export interface ListResult {
 
 /** What lists are made of. */
 export interface ListingDeps {
-  catalog: Pick<KindCatalog, 'fromStored'>;
+  catalog: Pick<KindCatalog, 'fromStored' | 'prepare'>;
   feed: CacheFeed;
   store: Store;
   log: ServerLog;
@@ -69,7 +69,7 @@ export async function listObjects(
   if (exact) return await listAt(deps, resource, prefix, prefix, revision, query.limit, predicate, list);
   if (query.resourceVersion === '') await deps.feed.fresh();
   else await untilNotOlderThan(deps.feed, query.resourceVersion);
-  return fromCache(deps, resource, prefix, prefix, query.limit, predicate);
+  return await fromCache(deps, resource, prefix, prefix, query.limit, predicate);
 }
 
 /**
@@ -103,7 +103,7 @@ async function continued(
   const startKey = `${prefix}${token.startKey.replace(/^\//, '')}`;
   if (token.revision < 0) {
     await deps.feed.fresh();
-    return fromCache(deps, resource, prefix, startKey, query.limit, predicate);
+    return await fromCache(deps, resource, prefix, startKey, query.limit, predicate);
   }
   if (!Number.isSafeInteger(token.revision)) throw tooLarge(token.revision, deps.feed.revision);
   try {
@@ -116,14 +116,15 @@ async function continued(
   }
 }
 
-function fromCache(
+async function fromCache(
   { feed, catalog }: ListingDeps,
   resource: Resource,
   prefix: string,
   startKey: string,
   limit: number,
   predicate: Predicate,
-): ListResult {
+): Promise<ListResult> {
+  await prepared({ feed, catalog }, resource, prefix, startKey);
   const items: CachedObject[] = [];
   let last = '';
   let remaining = 0;
@@ -139,6 +140,23 @@ function fromCache(
     last = stored.key;
   }
   return page(items, feed.revision, prefix, last, remaining, predicate);
+}
+
+/**
+ * Converts what is to be shown, where that takes time. From its end on, up to the next await, all objects can be shown.
+ * @throws ApiError 500 when they cannot be converted
+ */
+export async function prepared(
+  { feed, catalog }: Pick<ListingDeps, 'feed' | 'catalog'>,
+  resource: Resource,
+  prefix: string,
+  startKey = prefix,
+): Promise<void> {
+  for (;;) {
+    const converting = catalog.prepare(resource, feed.cache(resource.storagePrefix).range(prefix, startKey));
+    if (converting === undefined) return;
+    await converting;
+  }
 }
 
 function page(
@@ -168,10 +186,16 @@ async function listAt(
   for (let start = startKey; ; ) {
     const chunk = await rangeAt(deps.store, prefix, start, revision, limit);
     let last = '';
-    for (const [index, entry] of chunk.entries.entries()) {
-      last = entry.key;
+    const read = chunk.entries.map((entry) => {
       const cached = deps.feed.cache(resource.storagePrefix).get(entry.key);
-      const stored = cached?.revision === entry.modRevision ? cached : decodeEntry(deps, resource, entry);
+      return { entry, cached, stored: cached?.revision === entry.modRevision ? cached : decodeEntry(deps, resource, entry) };
+    });
+    await deps.catalog.prepare(
+      resource,
+      read.map(({ stored }) => stored),
+    );
+    for (const [index, { entry, cached, stored }] of read.entries()) {
+      last = entry.key;
       const object = stored === undefined ? undefined : deps.catalog.fromStored(resource, stored);
       if (object !== undefined && predicate.matches(object)) {
         items.push(object);

@@ -6,8 +6,9 @@
  * Source: kubernetes.io, API concepts ("efficient detection of changes", "streaming lists"); KEP-3157.
  */
 
+import { errorText } from '#api/error-text.ts';
 import type { Resource } from '#api/resources.ts';
-import { ApiError } from '#api/status.ts';
+import { ApiError, unknownError } from '#api/status.ts';
 import type { Status } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { CacheFeed } from '../cache/cache-feed.ts';
@@ -17,7 +18,7 @@ import type { CacheWatcher } from '../cache/watch-cache.ts';
 import type { KindCatalog } from '../catalog.ts';
 import { listPrefix } from '../registry/object-keys.ts';
 import { type ListQuery, parseRevision } from './list-options.ts';
-import { untilNotOlderThan } from './listing.ts';
+import { prepared, untilNotOlderThan } from './listing.ts';
 import type { Predicate } from './predicate.ts';
 
 /** An event of a watch, before it is encoded. */
@@ -28,7 +29,7 @@ export type ServedEvent =
 
 /** What watches are made of. */
 export interface WatchingDeps {
-  catalog: Pick<KindCatalog, 'fromStored'>;
+  catalog: Pick<KindCatalog, 'fromStored' | 'isRemote' | 'prepare'>;
   feed: CacheFeed;
   clock: Clock;
   random: () => number;
@@ -76,6 +77,7 @@ export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
   #pieces: Iterator<Piece> = [].values();
   #waiting: PromiseWithResolvers<IteratorResult<Piece>> | undefined;
   #isBookmarkDue = false;
+  #isPreparing = false;
   #cancelBookmark = (): void => {};
   #cancelTimeout = (): void => {};
 
@@ -202,6 +204,7 @@ export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
           break;
         }
         case 'following': {
+          if (!this.#isPrepared(state.watcher)) return undefined;
           const batch = this.#changes(state.watcher);
           if (batch.length > 0) this.#pieces = this.#convert(batch)[Symbol.iterator]();
           else if (!state.watcher.hasMore && !state.watcher.closed) return undefined;
@@ -214,6 +217,38 @@ export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
           return undefined;
       }
     }
+  }
+
+  /** Whether the changes that come next can be shown. If they have to be converted first, the watch goes on when that is done. */
+  #isPrepared(watcher: CacheWatcher): boolean {
+    const { catalog } = this.#deps;
+    const { resource } = this.#question;
+    if (!catalog.isRemote(resource)) return true;
+    if (this.#isPreparing) return false;
+    const next = watcher.upcoming().flatMap(({ previous, current }) => [previous, current]);
+    const converting = catalog.prepare(
+      resource,
+      next.filter((one) => one?.key.startsWith(this.#prefix) === true),
+    );
+    if (converting === undefined) return true;
+    this.#isPreparing = true;
+    void converting
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#isPreparing = false;
+        this.#wake();
+      });
+    return false;
+  }
+
+  /** Ends the watch with an error event. */
+  #fail(error: unknown): void {
+    const { status } = error instanceof ApiError ? error : unknownError(errorText(error));
+    const state = this.#state;
+    if (state.kind === 'ended') return;
+    this.#pieces = this.#convert([{ type: 'ERROR', status }])[Symbol.iterator]();
+    this.#state = { kind: 'ended' };
+    if ('watcher' in state) state.watcher.close();
   }
 
   #changes(watcher: CacheWatcher): ServedEvent[] {
@@ -267,6 +302,7 @@ async function startWatch(deps: WatchingDeps, { resource, namespace, query, pred
   if (query.resourceVersion === '') await feed.fresh();
   else if (query.sendInitialEvents === true) await untilNotOlderThan(feed, query.resourceVersion);
   else await feed.ready;
+  if (wantsState) await prepared(deps, resource, listPrefix(resource, namespace));
   const cache = feed.cache(resource.storagePrefix);
   // From here on there is no await, so no change can come between the initial state and the stream.
   if (!wantsState) return { watcher: cache.watch(revision === 0 ? feed.revision : revision), initial: [].values() };
