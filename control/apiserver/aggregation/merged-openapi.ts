@@ -14,6 +14,7 @@ export function mergedOpenApi(own: OpenApi, remoteOf: () => readonly RemoteDocum
       if (known?.own !== now.own || known?.remote !== now.remote) known = now;
       return known;
     },
+    customSchemas: () => own.customSchemas(),
     document(path) {
       const remote = documentOf(path);
       return remote === undefined ? own.document(path) : remote.openApi;

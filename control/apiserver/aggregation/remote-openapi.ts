@@ -32,6 +32,7 @@ function checked(path: string, bytes: Uint8Array): Uint8Array {
       version: () => bytes,
       index: () => Buffer.from(JSON.stringify({ paths: { [path]: {} } })),
       document: () => bytes,
+      customSchemas: () => new Map(),
     }).protobuf();
     return bytes;
   } catch (error) {
