@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Metric } from 'prom-client';
-import { formatCidr, mustParseCidr } from '#api/ip.ts';
+import { formatCidr } from '#api/ip.ts';
 import type { Descriptions } from '#api/schema/descriptions.ts';
 import { createOpenApi } from '#api/schema/openapi.ts';
 import { type Client } from '#client/client.ts';
@@ -43,7 +43,7 @@ import { inProcessTransport } from './apiserver/in-process-transport.ts';
 import { PolicyGuard } from './apiserver/kinds/admissionregistration/policy-guard.ts';
 import { type ComponentCheck, ComponentChecks, storeCheck } from './apiserver/kinds/core/componentstatus/component-checks.ts';
 import { createServiceAllocator, type ServiceAllocator } from './apiserver/kinds/core/service/allocator.ts';
-import { apiServerIpOf } from './apiserver/kinds/core/service/cluster-ips.ts';
+import { apiServerIpOf, parseServiceCidrs } from './apiserver/kinds/core/service/cluster-ips.ts';
 import { builtInKinds } from './apiserver/kinds/index.ts';
 import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
 import { Proxies } from './apiserver/proxy/proxies.ts';
@@ -230,7 +230,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     }
     const serviceCidr = new DefaultServiceCidr(
       { client: apiClient, clock, log, events: recorderOf(defaultServiceCidrComponent) },
-      [formatCidr(mustParseCidr(options.serviceCidr))],
+      parseServiceCidrs(options.serviceCidr).map(formatCidr),
     );
     await serviceCidr.sync();
     await bootstrapAtStart(apiClient, bootstrap, log);

@@ -22,7 +22,7 @@ import { NodePorts } from './node-ports.ts';
 import { PortAllocation, type PortRange } from './port-allocation.ts';
 import { IpRepair } from './repair-ips.ts';
 import { PortRepair } from './repair-ports.ts';
-import { needsClusterIp } from './shape.ts';
+import { isHeadless, needsClusterIp } from './shape.ts';
 import { runUndo, type Undo } from './undo.ts';
 
 /** What {@link createServiceAllocator} needs. */
@@ -38,7 +38,7 @@ export interface ServiceAllocatorDeps {
 
 /** From which ranges addresses and ports are given. */
 export interface ServiceAllocatorOptions {
-  /** The range of cluster IPs, as `--service-cluster-ip-range`: `10.96.0.0/16`. IPv4. */
+  /** The ranges of cluster IPs, as `--service-cluster-ip-range`: `10.96.0.0/16`, or one of each family with a comma. */
   serviceCidr: string;
   /** As `--service-node-port-range`. Default: 30000-32767. */
   nodePortRange?: PortRange;
@@ -66,7 +66,13 @@ export interface ServiceAllocator {
 
 const defaultPorts: PortRange = { first: 30_000, last: 32_767 };
 
-/** @throws Error for a range that is no IPv4 prefix of at most 30 bits */
+/** A new service, one that becomes one with addresses, and one that gets a second family. */
+const getsIps = ({ spec }: Service, old: Service | undefined): boolean =>
+  old === undefined ||
+  !needsClusterIp(old) ||
+  (!isHeadless(old) && (old.spec.ipFamilies ?? []).length === 1 && spec.ipFamilies?.length === 2);
+
+/** @throws Error for ranges that cannot be used */
 export function createServiceAllocator(
   { store, clock, log, random, events }: ServiceAllocatorDeps,
   { serviceCidr, nodePortRange = defaultPorts }: ServiceAllocatorOptions,
@@ -104,10 +110,10 @@ export function createServiceAllocator(
     async allocate(service, old, dryRun) {
       const undo: Undo = [];
       try {
-        initIpFamilies(service, old);
+        initIpFamilies(service, old, ips.families);
         // An address that a Service of an older data folder holds may not stand in the store yet.
         if (!isRepaired) throw internalError('cannot allocate resources of type serviceipallocations at this time');
-        if (needsClusterIp(service) && (old === undefined || !needsClusterIp(old))) await ips.allocate(service, undo, dryRun);
+        if (needsClusterIp(service) && getsIps(service, old)) await ips.allocate(service, old, undo, dryRun);
         await ports.allocate(service, old, undo, dryRun);
       } catch (error) {
         await logged(runUndo(undo), service);

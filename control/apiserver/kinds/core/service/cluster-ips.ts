@@ -1,35 +1,44 @@
 /**
- * Cluster IPs, out of the IPv4 ranges of the ServiceCIDRs. What is taken stands in the store ({@link IpAddresses}); what this server believes to be taken only
+ * Cluster IPs, out of the ranges of the ServiceCIDRs, one for each IP family of a service. What is taken stands in the store ({@link IpAddresses}); what this server believes to be taken only
  * saves it from asking for addresses in vain.
  *
  * Source: upstream `pkg/registry/core/service/ipallocator`.
  */
 import { invalidValue } from '#api/field-error.ts';
-import { type Cidr, ipAddress, parseCidr, parseIp } from '#api/ip.ts';
+import { type Cidr, type IpAddress, type IpFamily, ipAddress, parseCidr, parseIp } from '#api/ip.ts';
 import { internalError, invalid } from '#api/status.ts';
 import type { Service } from '#api/types.generated.ts';
 import type { Store } from '#control/store/store.ts';
 import type { IpAddresses } from './ip-addresses.ts';
 import { refersTo } from './ip-addresses.ts';
-import { isStatic, nextFree, type ScarceRange } from './scarce-range.ts';
-import { isWithin, ServiceRanges } from './service-ranges.ts';
-import { needsClusterIp } from './shape.ts';
+import { isStatic, nextFree } from './scarce-range.ts';
+import { addressAt, isUsable, isWithin, type ServiceRange, ServiceRanges } from './service-ranges.ts';
+import { isHeadless, needsClusterIp } from './shape.ts';
 import type { Undo } from './undo.ts';
 
 /** After this many addresses that another server had taken, what this one believes is too old. */
 const maxCollisions = 8;
 
-/** @throws Error for a range that is no IPv4 prefix of at most 30 bits */
-function parseServiceCidr(cidr: string): Cidr {
-  const parsed = parseCidr(cidr);
-  if (parsed?.family !== 'IPv4' || parsed.prefixLength > 30) {
-    throw new Error(`service CIDR "${cidr}" is not an IPv4 range with at least two addresses; give one such as 10.96.0.0/16`);
-  }
-  return parsed;
+/** @throws Error for what is no range of each family once, large enough and not too large */
+export function parseServiceCidrs(text: string): Cidr[] {
+  const cidrs = text.split(',').map((one) => {
+    const parsed = parseCidr(one);
+    if (parsed === undefined || !isUsable(parsed))
+      throw new Error(
+        `service CIDR "${one}" is not a range with at least two addresses, and IPv6 of at least 64 bits of prefix; give one such as 10.96.0.0/16 or fd00:10:96::/108`,
+      );
+    return parsed;
+  });
+  if (cidrs.length > 2 || cidrs[0]?.family === cidrs[1]?.family)
+    throw new Error(`service CIDRs "${text}": give one range, or one of each IP family`);
+  return cidrs;
 }
 
-/** The first address of the range, which only the service `default/kubernetes` may have. @throws Error for a range that is none */
-export const apiServerIpOf = (serviceCidr: string): string => numberToIpv4(Number(parseServiceCidr(serviceCidr).first) + 1);
+/** The first address of the first range, which only the service `default/kubernetes` may have. @throws Error for a range that is none */
+export function apiServerIpOf(serviceCidr: string): string {
+  const [{ family, first }] = parseServiceCidrs(serviceCidr) as [Cidr];
+  return ipAddress(family, first + 1n).text;
+}
 
 /** The service through which pods reach the API server. */
 const isApiServer = ({ metadata }: Service): boolean => metadata.namespace === 'default' && metadata.name === 'kubernetes';
@@ -39,60 +48,82 @@ const isApiServer = ({ metadata }: Service): boolean => metadata.namespace === '
  */
 export class ClusterIps {
   readonly apiServerIp: string;
+  /** The families of the flag's ranges; the first one is that of services that ask for none. */
+  readonly families: readonly IpFamily[];
   readonly #ranges: ServiceRanges;
   readonly #addresses: IpAddresses;
   readonly #random: () => number;
-  #believedTaken = new Set<number>();
+  /** By {@link keyOf}. */
+  #believedTaken = new Set<bigint>();
 
-  /** @param cidr of the flag @throws Error for a range that is no IPv4 prefix of at most 30 bits */
-  constructor(cidr: string, store: Store, addresses: IpAddresses, random: () => number) {
-    this.apiServerIp = apiServerIpOf(cidr);
-    this.#ranges = new ServiceRanges(store, parseServiceCidr(cidr));
+  /** @param flag one range, or one of each family with a comma @throws Error as {@link parseServiceCidrs} */
+  constructor(flag: string, store: Store, addresses: IpAddresses, random: () => number) {
+    const cidrs = parseServiceCidrs(flag);
+    this.apiServerIp = apiServerIpOf(flag);
+    this.families = cidrs.map(({ family }) => family);
+    this.#ranges = new ServiceRanges(store, cidrs);
     this.#addresses = addresses;
     this.#random = random;
   }
 
   /**
-   * Gives the service the address it asks for, or a free one.
+   * Gives the service an address of each of its families: the one it asks for, or a free one. Those that `old` has it keeps.
    * @param dryRun takes nothing: as upstream, an address asked for is only checked against the range, and instead of a free one the
    *   service gets the range's own address
    * @throws ApiError @throws StoreError
    */
-  async allocate(service: Service, undo: Undo, dryRun: boolean): Promise<void> {
-    const wanted = service.spec.clusterIPs?.[0] ?? '';
-    if (wanted === 'None') return;
-    const ip = wanted === '' ? await this.#next(service, undo, dryRun) : await this.#take(service, wanted, undo, dryRun);
-    service.spec.clusterIP = ip;
-    service.spec.clusterIPs = [ip];
+  async allocate(service: Service, old: Service | undefined, undo: Undo, dryRun: boolean): Promise<void> {
+    if (isHeadless(service)) return;
+    const { spec } = service;
+    const kept = old === undefined || !needsClusterIp(old) ? [] : (old.spec.clusterIPs ?? []);
+    const ips: string[] = [];
+    for (const [index, family] of (spec.ipFamilies ?? []).entries()) {
+      const wanted = spec.clusterIPs?.[index] ?? '';
+      if (index < kept.length) ips.push(wanted);
+      else if (wanted === '') ips.push(await this.#next(family as IpFamily, service, undo, dryRun));
+      else ips.push(await this.#take(service, wanted, undo, dryRun));
+    }
+    spec.clusterIP = ips[0];
+    spec.clusterIPs = ips;
   }
 
-  async #next(service: Service, undo: Undo, dryRun: boolean): Promise<string> {
-    const ready = (await this.#ranges.list()).filter(({ isReady }) => isReady);
-    if (dryRun && ready[0] !== undefined) return ready[0].network;
+  async #ready(): Promise<ServiceRange[]> {
+    return (await this.#ranges.list()).filter(({ isReady }) => isReady);
+  }
+
+  async #next(family: IpFamily, service: Service, undo: Undo, dryRun: boolean): Promise<string> {
+    const ready = (await this.#ready()).filter((range) => range.family === family);
+    if (dryRun && ready[0] !== undefined) return ready[0].network.text;
     // Beginning anywhere, so that ranges fill up alike.
     const start = ready.length > 1 ? Math.floor(this.#random() * ready.length) : 0;
     const look = once(() => this.look());
-    for (const { addresses } of [...ready.slice(start), ...ready.slice(0, start)]) {
-      const ip = await this.#nextOf(addresses, service, undo, look);
+    for (const range of [...ready.slice(start), ...ready.slice(0, start)]) {
+      const ip = await this.#nextOf(range, service, undo, look);
       if (ip !== undefined) return ip;
     }
     throw internalError(`failed to allocate a serviceIP for Service ${JSON.stringify(service.metadata.name)}: range is full`);
   }
 
   /** Undefined: the range is full. @param look learns what is taken; false: it has been done already */
-  async #nextOf(range: ScarceRange, service: Service, undo: Undo, look: () => Promise<boolean>): Promise<string | undefined> {
-    const reserved = ipv4ToNumber(this.apiServerIp);
+  async #nextOf(range: ServiceRange, service: Service, undo: Undo, look: () => Promise<boolean>): Promise<string | undefined> {
+    const base = keyOf(range.network);
     // Nobody but the API server's own service gets its address.
-    const isTaken = (value: number): boolean => value === reserved || this.#believedTaken.has(value);
+    const isTaken = (offset: number): boolean =>
+      this.#believedTaken.has(base + BigInt(offset)) || this.#isReserved(range, offset);
     for (let collisions = 0; ; ) {
-      const value = nextFree(range, isTaken, this.#random);
+      const offset = nextFree(range.offsets, isTaken, this.#random);
       // What others gave back is not known here: before the last resort, and before refusing, look.
-      if ((value === undefined || isStatic(range, value) || collisions >= maxCollisions) && (await look())) continue;
-      if (value === undefined) return undefined;
-      const ip = numberToIpv4(value);
+      if ((offset === undefined || isStatic(range.offsets, offset) || collisions >= maxCollisions) && (await look())) continue;
+      if (offset === undefined) return undefined;
+      const ip = addressAt(range, offset).text;
       if ((await this.#create(ip, service, undo)).kind === 'ok') return ip;
       collisions++;
     }
+  }
+
+  /** It is near the beginning of its range. */
+  #isReserved(range: ServiceRange, offset: number): boolean {
+    return offset <= range.offsets.staticSize + 1 && addressAt(range, offset).text === this.apiServerIp;
   }
 
   async #take(service: Service, ip: string, undo: Undo, dryRun: boolean): Promise<string> {
@@ -100,8 +131,7 @@ export class ClusterIps {
       invalid({ group: '', name: 'Service' }, service.metadata.name, [
         invalidValue('spec.clusterIPs', service.spec.clusterIPs, `failed to allocate IP ${ip}: ${why}`),
       ]);
-    const ready = (await this.#ranges.list()).filter(({ isReady }) => isReady);
-    if (!isWithin(ready, ipv4ToNumber(ip))) throw refuse('the provided network does not match the current range');
+    if (!isWithin(await this.#ready(), parseIp(ip))) throw refuse('the provided network does not match the current range');
     const isOwn = ip === this.apiServerIp && isApiServer(service);
     if (ip === this.apiServerIp && !isOwn) throw refuse('provided IP is already allocated');
     if (dryRun) return ip;
@@ -113,7 +143,7 @@ export class ClusterIps {
   }
 
   async #create(ip: string, service: Service, undo: Undo): ReturnType<IpAddresses['create']> {
-    const value = ipv4ToNumber(ip);
+    const value = keyOfText(ip);
     // At once, so that other requests do not choose it while the store is asked.
     this.#believedTaken.add(value);
     const result = await this.#addresses.create(ip, service).catch((error: unknown) => {
@@ -137,7 +167,7 @@ export class ClusterIps {
   /** Tells of an address whether it is one of those that services get, of ranges that are not ready, too. @throws StoreError */
   async withinRanges(): Promise<(ip: string) => boolean> {
     const ranges = await this.#ranges.list();
-    return (ip) => isWithin(ranges, ipv4ToNumber(ip));
+    return (ip) => isWithin(ranges, parseIp(ip));
   }
 
   /**
@@ -147,13 +177,13 @@ export class ClusterIps {
   async release(ip: string, service: Service, revision: number): Promise<void> {
     const taken = await this.#addresses.get(ip);
     if (taken === undefined || taken.createRevision > revision || !refersTo(taken.object, service)) return;
-    if (await this.#addresses.remove(taken)) this.#believedTaken.delete(ipv4ToNumber(ip));
+    if (await this.#addresses.remove(taken)) this.#believedTaken.delete(keyOfText(ip));
   }
 
   /** Learns what is taken. @throws StoreError */
   async look(): Promise<void> {
     const all = await this.#addresses.list();
-    this.#believedTaken = new Set(all.map(({ ip }) => ipv4ToNumber(ip)));
+    this.#believedTaken = new Set(all.map(({ ip }) => keyOfText(ip)));
   }
 }
 
@@ -168,10 +198,11 @@ function once(work: () => Promise<void>): () => Promise<boolean> {
   };
 }
 
-/** NaN, which lies in no range, for what is no IPv4 address. */
-function ipv4ToNumber(text: string): number {
-  const ip = parseIp(text);
-  return ip?.family === 'IPv4' ? Number(ip.value) : Number.NaN;
-}
+/** A number for each address, of both families; those of one range follow each other. */
+const keyOf = ({ family, value }: IpAddress): bigint => (family === 'IPv4' ? value : value + 2n ** 128n);
 
-const numberToIpv4 = (value: number): string => ipAddress('IPv4', BigInt(value)).text;
+/** -1, which is no address's, for what is none. */
+function keyOfText(text: string): bigint {
+  const ip = parseIp(text);
+  return ip === undefined ? -1n : keyOf(ip);
+}

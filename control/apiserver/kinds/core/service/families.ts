@@ -1,33 +1,65 @@
 /**
- * The IP families of a Service, on a cluster with IPv4 service addresses.
+ * The IP families of a Service, on a cluster with service addresses of one family or of both.
  *
  * Source: upstream `pkg/registry/core/service/storage/alloc.go`, initIPFamilyFields.
  */
 import type { FieldError } from '#api/field-error.ts';
 import { invalidValue } from '#api/field-error.ts';
-import { familyOf } from '#api/ip.ts';
+import { familyOf, type IpFamily } from '#api/ip.ts';
 import { invalid } from '#api/status.ts';
 import type { Service } from '#api/types.generated.ts';
 import { isHeadless, needsClusterIp, sameList } from './shape.ts';
 
-/** Fills in `ipFamilyPolicy` and `ipFamilies`. In place. @throws ApiError 422 for what the cluster cannot do */
-export function initIpFamilies(service: Service, old: Service | undefined): void {
-  if (!needsClusterIp(service)) return;
+/**
+ * Fills in `ipFamilyPolicy` and `ipFamilies`. In place.
+ * @param configured the cluster's families; the first one is that of services that ask for none
+ * @throws ApiError 422 for what the cluster cannot do
+ */
+export function initIpFamilies(service: Service, old: Service | undefined, configured: readonly IpFamily[]): void {
+  if (!needsClusterIp(service) || keepsPreference(service, old)) return;
   const { spec } = service;
+  const [byDefault = 'IPv4'] = configured;
   const selectorless = isHeadless(service) && Object.keys(spec.selector ?? {}).length === 0;
   spec.ipFamilyPolicy ??= old?.spec.ipFamilyPolicy ?? (selectorless ? 'RequireDualStack' : 'SingleStack');
-  throwIfAny(service, checkPolicy(service, old));
+  throwIfAny(service, [...checkPolicy(service, old), ...checkIps(service, configured)]);
   const ips = isHeadless(service) ? [] : (spec.clusterIPs ?? []);
   const families = [...(spec.ipFamilies ?? []), ...ips.slice(spec.ipFamilies?.length ?? 0).map(familyOf)];
   // A headless service without a selector has whatever addresses its author gives it.
   if (selectorless) {
-    if (families.length === 0) families.push('IPv4');
-    if (families.length < 2 && spec.ipFamilyPolicy !== 'SingleStack') families.push(families[0] === 'IPv4' ? 'IPv6' : 'IPv4');
+    if (families.length === 0) families.push(byDefault);
+    if (families.length === 1 && spec.ipFamilyPolicy !== 'SingleStack') families.push(otherThan(families[0]));
     spec.ipFamilies = families;
     return;
   }
-  throwIfAny(service, checkFamilies(service, families, ips));
-  spec.ipFamilies = families.length === 0 ? ['IPv4'] : families;
+  throwIfAny(service, checkFamilies(service, families, configured));
+  if (families.length === 0) families.push(byDefault);
+  if (families.length === 1 && configured.length === 2 && spec.ipFamilyPolicy !== 'SingleStack')
+    families.push(otherThan(families[0]));
+  spec.ipFamilies = families;
+}
+
+const otherThan = (family: string | undefined): IpFamily => (family === 'IPv4' ? 'IPv6' : 'IPv4');
+
+/** A service that only prefers two families gets or loses one when it is asked for, not when the cluster has changed. */
+function keepsPreference({ spec }: Service, old: Service | undefined): boolean {
+  return (
+    old !== undefined &&
+    spec.ipFamilyPolicy === 'PreferDualStack' &&
+    (old.spec.ipFamilyPolicy ?? 'PreferDualStack') === 'PreferDualStack' &&
+    old.spec.type === spec.type &&
+    sameList(spec.clusterIPs, old.spec.clusterIPs) &&
+    sameList(spec.ipFamilies, old.spec.ipFamilies)
+  );
+}
+
+function checkIps(service: Service, configured: readonly IpFamily[]): FieldError[] {
+  const { clusterIPs = [], ipFamilies = [] } = service.spec;
+  if (isHeadless(service)) return [];
+  return clusterIPs.flatMap((ip, index) => {
+    const family = familyOf(ip);
+    if (index < ipFamilies.length || configured.includes(family)) return [];
+    return [invalidValue(`spec.clusterIPs[${index}]`, clusterIPs, `${family} is not configured on this cluster`)];
+  });
 }
 
 function checkPolicy({ spec }: Service, old: Service | undefined): FieldError[] {
@@ -52,21 +84,16 @@ function checkPolicy({ spec }: Service, old: Service | undefined): FieldError[] 
   return errors;
 }
 
-function checkFamilies({ spec }: Service, families: readonly string[], ips: readonly string[]): FieldError[] {
+function checkFamilies({ spec }: Service, families: readonly string[], configured: readonly string[]): FieldError[] {
   const errors: FieldError[] = [];
-  ips.forEach((ip, index) => {
-    if (index >= (spec.ipFamilies?.length ?? 0) && familyOf(ip) === 'IPv6') {
-      errors.push(invalidValue(`spec.clusterIPs[${index}]`, spec.clusterIPs, 'IPv6 is not configured on this cluster'));
-    }
-  });
-  if (errors.length > 0) return errors;
-  if (spec.ipFamilyPolicy === 'RequireDualStack') {
+  if (spec.ipFamilyPolicy === 'RequireDualStack' && configured.length < 2) {
     errors.push(
       invalidValue('spec.ipFamilyPolicy', spec.ipFamilyPolicy, 'this cluster is not configured for dual-stack services'),
     );
   }
   families.forEach((family, index) => {
-    if (family !== 'IPv4') errors.push(invalidValue(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster'));
+    if (!configured.includes(family))
+      errors.push(invalidValue(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster'));
   });
   return errors;
 }

@@ -6,6 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { parseExact } from '#api/int64.ts';
+import { familyOf } from '#api/ip.ts';
 import { rfc3339 } from '#api/meta.ts';
 import { shape } from '#api/schema/shape.ts';
 import type { IPAddress, Service } from '#api/types.generated.ts';
@@ -81,7 +82,7 @@ export class IpAddresses {
         name: ip,
         uid: randomUUID(),
         creationTimestamp: now,
-        labels: { [familyLabel]: 'IPv4', [managedByLabel]: manager },
+        labels: { [familyLabel]: familyOf(ip), [managedByLabel]: manager },
         managedFields: [
           {
             manager: 'kube-apiserver',
@@ -136,5 +137,6 @@ export function refersTo(object: IPAddress | undefined, { metadata }: Owner): bo
 /** Whether the allocator of services made it: others' addresses are not ours to clean up. */
 export const isOurs = (object: IPAddress): boolean => object.metadata.labels?.[managedByLabel] === manager;
 
-/** Whether it has both labels that the allocator of IPv4 addresses sets. */
-export const hasOurLabels = (object: IPAddress): boolean => isOurs(object) && object.metadata.labels?.[familyLabel] === 'IPv4';
+/** Whether it has both labels that the allocator of its family sets. */
+export const hasOurLabels = (object: IPAddress): boolean =>
+  isOurs(object) && object.metadata.labels?.[familyLabel] === familyOf(object.metadata.name);

@@ -8,7 +8,7 @@
  *
  * Source: upstream `pkg/registry/core/service/ipallocator/controller/repairip.go`.
  */
-import { parseIp } from '#api/ip.ts';
+import { familyOf, parseIp } from '#api/ip.ts';
 import type { IPAddress, Service } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
@@ -68,7 +68,7 @@ export class IpRepair {
       if (parseIp(ip) === undefined) {
         this.#warn(service, 'ClusterIPNotValid', `Cluster IP ${ip} is not a valid IP; please recreate Service`);
       } else if (!isInRange(ip)) {
-        const what = `Cluster IP [IPv4]: ${ip} is not within any configured Service CIDR; please recreate service`;
+        const what = `Cluster IP [${familyOf(ip)}]: ${ip} is not within any configured Service CIDR; please recreate service`;
         this.#warn(service, 'ClusterIPOutOfRange', what);
       } else {
         const taken = byIp.get(ip);
@@ -96,7 +96,7 @@ export class IpRepair {
     // Changed or gone meanwhile, and with it perhaps the address; the next round sees the newer one.
     if (entry === undefined || String(entry.modRevision) !== service.metadata.resourceVersion) return;
     if (taken === undefined) {
-      this.#warn(service, 'ClusterIPNotAllocated', `Cluster IP [IPv4]: ${ip} is not allocated; repairing`);
+      this.#warn(service, 'ClusterIPNotAllocated', `Cluster IP [${familyOf(ip)}]: ${ip} is not allocated; repairing`);
       await addresses.create(ip, service);
       return;
     }
@@ -105,13 +105,13 @@ export class IpRepair {
       const { parentRef } = object.spec;
       const other = byName.get(`${parentRef.namespace}/${parentRef.name}`);
       if (other !== undefined && this.#ipsOf(other).includes(ip)) {
-        const what = `Cluster IP [IPv4]:${ip} was assigned to multiple services; please recreate service`;
+        const what = `Cluster IP [${familyOf(ip)}]:${ip} was assigned to multiple services; please recreate service`;
         this.#warn(service, 'ClusterIPAlreadyAllocated', what);
         return;
       }
     }
     if (!refersTo(object, service)) {
-      const what = `the ClusterIP [IPv4]: ${ip} for Service ${namespace}/${name} has a wrong reference; repairing`;
+      const what = `the ClusterIP [${familyOf(ip)}]: ${ip} for Service ${namespace}/${name} has a wrong reference; repairing`;
       this.#warn(service, 'ClusterIPNotAllocated', what);
     }
     await addresses.reassign(taken, service);

@@ -6,11 +6,11 @@
  */
 
 import { parseExact } from '#api/int64.ts';
-import { type Cidr, ipAddress, parseCidr } from '#api/ip.ts';
+import { addressBits, type Cidr, type IpAddress, type IpFamily, ipAddress, parseCidr } from '#api/ip.ts';
 import { shape } from '#api/schema/shape.ts';
 import type { ServiceCIDR } from '#api/types.generated.ts';
 import type { Store, StoreEntry } from '#control/store/store.ts';
-import { contains, type ScarceRange, staticBandSize } from './scarce-range.ts';
+import { type ScarceRange, staticBandSize } from './scarce-range.ts';
 
 const prefix = '/registry/servicecidrs/';
 /** The ServiceCIDR of the flag `--service-cluster-ip-range`, which every cluster has. */
@@ -18,9 +18,13 @@ export const defaultServiceCidr = 'kubernetes';
 
 /** A range of cluster IPs, of one ServiceCIDR. */
 export interface ServiceRange {
+  family: IpFamily;
   /** Its own address, which no service gets. */
-  network: string;
-  addresses: ScarceRange;
+  network: IpAddress;
+  /** The last address that a service may have. */
+  last: bigint;
+  /** Distances from the network's own address. Of a range beyond 2^53 addresses only those below are given out unasked. */
+  offsets: ScarceRange;
   /** Whether new services may get addresses of it. */
   isReady: boolean;
 }
@@ -31,23 +35,23 @@ export interface ServiceRange {
  */
 export class ServiceRanges {
   readonly #store: Store;
-  readonly #default: ServiceRange;
+  readonly #default: readonly ServiceRange[];
   /** What each stored value holds; replaced at each look, so that it holds no more than the store. */
   #known = new Map<string, { revision: number; ranges: readonly ServiceRange[] }>();
 
-  /** @param flag the range of `--service-cluster-ip-range`: it stands in for the default ServiceCIDR until that is there */
-  constructor(store: Store, flag: Cidr) {
+  /** @param flag the ranges of `--service-cluster-ip-range`: they stand in for the default ServiceCIDR until that is there */
+  constructor(store: Store, flag: readonly Cidr[]) {
     this.#store = store;
-    this.#default = serviceRange(flag, true);
+    this.#default = flag.map((cidr) => serviceRange(cidr, true));
   }
 
-  /** All IPv4 ranges. One that several ServiceCIDRs have is there several times. @throws StoreError */
+  /** All ranges, of both families. One that several ServiceCIDRs have is there several times. @throws StoreError */
   async list(): Promise<ServiceRange[]> {
     const { entries } = await this.#store.range({ prefix });
     const known = new Map(entries.map((entry) => [entry.key, this.#read(entry)]));
     this.#known = known;
     const ranges = [...known.values()].flatMap((one) => one.ranges);
-    return known.has(prefix + defaultServiceCidr) ? ranges : [this.#default, ...ranges];
+    return known.has(prefix + defaultServiceCidr) ? ranges : [...this.#default, ...ranges];
   }
 
   #read(entry: StoreEntry): { revision: number; ranges: readonly ServiceRange[] } {
@@ -58,15 +62,29 @@ export class ServiceRanges {
 }
 
 /** Whether the address is one that services get of some of these ranges. */
-export const isWithin = (ranges: readonly ServiceRange[], value: number): boolean =>
-  ranges.some(({ addresses }) => contains(addresses, value));
+export const isWithin = (ranges: readonly ServiceRange[], ip: IpAddress | undefined): boolean =>
+  ip !== undefined &&
+  ranges.some(({ family, network, last }) => family === ip.family && ip.value > network.value && ip.value <= last);
 
-/** Without the network's own address and its broadcast address: upstream, too, refuses them as outside of the range. */
-function serviceRange({ first, prefixLength }: Cidr, isReady: boolean): ServiceRange {
-  const [network, size] = [Number(first), 2 ** (32 - prefixLength)];
-  const addresses = { first: network + 1, last: network + size - 2, staticSize: staticBandSize(size, 16, 256) };
-  return { network: ipAddress('IPv4', first).text, addresses, isReady };
+/** The address so far from the network's own one. */
+export const addressAt = ({ family, network }: ServiceRange, offset: number): IpAddress =>
+  ipAddress(family, network.value + BigInt(offset));
+
+/** Without the network's own address, and without the broadcast address of IPv4: upstream, too, refuses them as outside of the range. */
+function serviceRange({ family, first, prefixLength }: Cidr, isReady: boolean): ServiceRange {
+  const size = 2n ** BigInt(addressBits[family] - prefixLength);
+  const lastOffset = family === 'IPv4' ? size - 2n : size - 1n;
+  const offsets = {
+    first: 1,
+    last: Math.min(Number(lastOffset), Number.MAX_SAFE_INTEGER),
+    staticSize: staticBandSize(Number(size), 16, 256),
+  };
+  return { family, network: ipAddress(family, first), last: first + lastOffset, offsets, isReady };
 }
+
+/** Ranges of IPv6 have at most 64 bits. */
+export const isUsable = ({ family, prefixLength }: Cidr): boolean =>
+  family === 'IPv4' ? prefixLength <= 30 : prefixLength >= 64 && prefixLength <= 126;
 
 /** What cannot be read gives no addresses. */
 function rangesOf(object: ServiceCIDR | undefined): ServiceRange[] {
@@ -76,7 +94,7 @@ function rangesOf(object: ServiceCIDR | undefined): ServiceRange[] {
   const isReady = condition?.status === 'True' && metadata.deletionTimestamp === undefined;
   return (spec?.cidrs ?? []).flatMap((text) => {
     const cidr = parseCidr(text);
-    return cidr?.family === 'IPv4' ? [serviceRange(cidr, isReady)] : [];
+    return cidr === undefined || !isUsable(cidr) ? [] : [serviceRange(cidr, isReady)];
   });
 }
 
