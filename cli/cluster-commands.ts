@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Command } from 'commander';
+import { addAuditFlags } from './audit-flags.ts';
 import { addAuthenticationFlags } from './authentication-flags.ts';
 import { addAuthorizationFlags } from './authorization-flags.ts';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
@@ -61,7 +62,9 @@ const defaultCniBinDir = '/usr/lib/cni';
 const defaultSandboxImage = 'registry.k8s.io/pause:3.10.1';
 
 function serverCommand(program: Command): void {
-  addLeadershipFlags(addAuthorizationFlags(addServiceAccountFlags(addAuthenticationFlags(program.command('server')))))
+  addAuditFlags(
+    addLeadershipFlags(addAuthorizationFlags(addServiceAccountFlags(addAuthenticationFlags(program.command('server'))))),
+  )
     .description('run the control plane: store, API server, controllers, scheduler')
     .option('--data-dir <path>', 'store, keys and certificates', defaultServerDataDir)
     .option('--bind-address <address>', 'where HTTPS listens', '0.0.0.0')

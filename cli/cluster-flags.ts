@@ -1,5 +1,6 @@
 /** The flags of `tinker server` and `tinker agent` as commander parses them. Durations are in milliseconds. */
 
+import type { AuditFlags } from './audit-flags.ts';
 import type { AuthenticationFlags } from './authentication-flags.ts';
 import type { AuthorizationFlags } from './authorization-flags.ts';
 import type { JoinFlags } from './join-flags.ts';
@@ -8,7 +9,7 @@ import type { LeadershipFlags } from './leadership-flags.ts';
 import type { ServiceAccountFlags } from './service-account-flags.ts';
 
 /** The flags of `tinker server`. */
-export interface ServerFlags extends AuthenticationFlags, AuthorizationFlags, LeadershipFlags, ServiceAccountFlags {
+export interface ServerFlags extends AuditFlags, AuthenticationFlags, AuthorizationFlags, LeadershipFlags, ServiceAccountFlags {
   dataDir: string;
   admissionControlConfigFile: string | undefined;
   bindAddress: string;

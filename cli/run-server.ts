@@ -15,6 +15,7 @@ import { readProxyClientFiles, readSigningFiles } from '#control/pki/signing-fil
 import { parseConfiguration, type SchedulerConfiguration } from '#control/scheduler/config/configuration.ts';
 import { createProfile } from '#control/scheduler/config/profile.ts';
 import { runServer } from '#control/server.ts';
+import { auditOptions } from './audit-flags.ts';
 import { authenticationOptions } from './authentication-flags.ts';
 import { authorizationOptions } from './authorization-flags.ts';
 import { checkAddress, checkFolder, firstAddress } from './checks.ts';
@@ -44,6 +45,7 @@ export async function server(flags: ServerFlags): Promise<void> {
     warn: (...warning) => warnings.push(warning),
   });
   const authorization = authorizationOptions(flags);
+  const audit = auditOptions(flags);
   const clusterSigner = signerOf(flags);
   const leadership = leadershipOptions(flags);
   const scheduler = flags.schedulerConfig === undefined ? undefined : schedulerConfiguration(flags.schedulerConfig);
@@ -90,6 +92,7 @@ export async function server(flags: ServerFlags): Promise<void> {
         tokens,
         legacyTokenCleanUpPeriodMs: flags.legacyServiceAccountTokenCleanUpPeriod,
         authorization,
+        audit,
         leadership,
         isFair: flags.enablePriorityAndFairness,
         inflight: { readOnly: flags.maxRequestsInflight, mutating: flags.maxMutatingRequestsInflight },

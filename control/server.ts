@@ -25,6 +25,7 @@ import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
 import { Aggregation } from './apiserver/aggregation/aggregation.ts';
 import { runAggregation } from './apiserver/aggregation/run-aggregation.ts';
 import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
+import type { AuditOptions } from './apiserver/audit/auditor.ts';
 import { type ComponentName, componentUser, controllerUser } from './apiserver/authentication/component-users.ts';
 import type { AuthenticationOptions } from './apiserver/authentication/create-authentication.ts';
 import type { RequestHeaderOptions } from './apiserver/authentication/request-header.ts';
@@ -117,6 +118,8 @@ export interface ServerOptions {
   scheduler?: SchedulerConfiguration | undefined;
   /** `--authorization-mode`, or `--authorization-config` and its file. */
   authorization: { chain: readonly AuthorizerSpec[]; file?: ConfigFile<readonly AuthorizerSpec[]> | undefined };
+  /** `--audit-…`; absent: nothing is audited. */
+  audit?: AuditOptions | undefined;
   /** `--leader-elect…`, of controllers and scheduler. */
   leadership: LeadershipOptions;
   /** More names and addresses for the serving certificate (`--tls-san`). */
@@ -373,6 +376,7 @@ function buildApiServer({
       metrics: options.metrics,
       inflight: options.inflight,
       isFair: options.isFair,
+      audit: options.audit,
     },
   );
 }

@@ -1,4 +1,5 @@
 /** The dependencies and the options of an API server. */
+
 import type { Metric } from 'prom-client';
 import type { Clock } from '#client/clock.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
@@ -7,6 +8,7 @@ import type { Store } from '#control/store/store.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
 import type { WebhookCaller } from './admission/webhooks/webhook-call.ts';
 import type { Aggregation } from './aggregation/aggregation.ts';
+import type { AuditOptions } from './audit/auditor.ts';
 import type { AuthenticationOptions } from './authentication/create-authentication.ts';
 import type { TokenOptions } from './authentication/service-account-tokens.ts';
 import type { Authorization } from './authorization/modes.ts';
@@ -64,6 +66,8 @@ export interface ApiServerOptions {
   inflight?: InflightLimits;
   /** `--enable-priority-and-fairness`: the limits are divided among priority levels. Default true. */
   isFair?: boolean;
+  /** `--audit-…`. Absent: nothing is audited. */
+  audit?: AuditOptions | undefined;
   /** Deep-freezes cached objects, so that a handler that changes one fails; for tests. */
   freezeCached?: boolean;
   /** More metrics for `/metrics`: those of the process. */

@@ -16,6 +16,7 @@ import type { PluginChoice } from './admission/plugin-names.ts';
 import { admissionPlugins } from './admission/plugins/index.ts';
 import { type ApiServer, createApiServer } from './api-server.ts';
 import { type ApiServerDeps } from './api-server-deps.ts';
+import type { AuditOptions } from './audit/auditor.ts';
 import type { AuthenticationOptions } from './authentication/create-authentication.ts';
 import type { TokenOptions } from './authentication/service-account-tokens.ts';
 import type { AuthorizationMode } from './authorization/mode-names.ts';
@@ -127,6 +128,8 @@ export interface TestServerOptions {
   authentication?: AuthenticationOptions;
   /** See {@link ApiServerOptions}. */
   inflight?: InflightLimits;
+  /** See {@link ApiServerOptions}. */
+  audit?: AuditOptions;
   /** Default true; see {@link ApiServerOptions}. */
   freezeCached?: boolean;
 }
@@ -175,6 +178,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       freezeCached: options.freezeCached ?? true,
       tokens: { ...(await keys), issuer, audiences: [issuer], ...options.tokens },
       ...(options.authentication === undefined ? {} : { authentication: options.authentication }),
+      ...(options.audit === undefined ? {} : { audit: options.audit }),
       ...(options.inflight === undefined ? {} : { inflight: options.inflight }),
       ...(options.watchCache === undefined ? {} : { watchCache: options.watchCache }),
     },

@@ -13,6 +13,7 @@ import { WebhookCaller } from './admission/webhooks/webhook-call.ts';
 import type { RemoteDocument } from './aggregation/remote-documents.ts';
 import type { ApiServerDeps, ApiServerOptions } from './api-server-deps.ts';
 import { AuditAnnotations } from './audit/audit-annotations.ts';
+import { Auditor } from './audit/auditor.ts';
 import { anonymousUser } from './authentication/anonymous.ts';
 import { AuthenticationMetrics } from './authentication/authentication-metrics.ts';
 import { componentUser } from './authentication/component-users.ts';
@@ -105,6 +106,7 @@ class Server implements ApiServer {
   readonly #checks: HealthCheck[];
   readonly #filters: readonly Filter[];
   readonly #router: Router;
+  readonly #auditor: Auditor | undefined;
   /** Aborts at the shutdown; ends watches and other long requests. */
   readonly #shutdown = new AbortController();
 
@@ -158,6 +160,10 @@ class Server implements ApiServer {
       endOf: (id) => this.#kinds.endOf(id),
       shutdown: this.#shutdown.signal,
     });
+    if (options.audit !== undefined && (options.audit.log ?? options.audit.webhook) !== undefined) {
+      const { random = Math.random } = deps;
+      this.#auditor = new Auditor(options.audit, { registry: this.metrics.registry, clock, log, random });
+    }
     this.#filters = buildFilters({
       log,
       metrics: this.metrics,
@@ -166,6 +172,7 @@ class Server implements ApiServer {
       anonymous: deps.authorization?.anonymous ?? 'healthOnly',
       flowControl,
       flowSchemas,
+      auditor: this.#auditor,
       // The body goes to another server as a stream, so it is neither read nor limited here.
       passesBodyOn: (info) =>
         aggregation?.find(info) !== undefined || (proxy !== undefined && findConnect(catalog, info)?.connect.to === 'proxy'),
@@ -221,6 +228,7 @@ class Server implements ApiServer {
     this.beginShutdown();
     await compacting;
     this.#parts.decoder.close();
+    await this.#auditor?.close();
   }
 
   beginShutdown(): void {
@@ -264,6 +272,7 @@ class Server implements ApiServer {
       user: anonymousUser,
       warnings: new WarningRecorder(),
       annotations: new AuditAnnotations(),
+      auditId: '',
     };
     return await passThrough(this.#filters, exchange, (served) => this.#router.serve(served));
   }

@@ -119,7 +119,7 @@ export class Router {
     const context = {
       clock,
       warn: (message: string) => warnings.add(message),
-      annotate: (key: string, value: string) => annotations.add(key, value),
+      annotate: (key: string, value: string, isContent?: boolean) => annotations.add(key, value, isContent),
       read: (resource: ResourceId | Resource, namespace: string | undefined, name: string) =>
         registry.read(resource, namespace, name),
       list: (resource: ResourceId | Resource, namespace?: string) => registry.list(resource, namespace),

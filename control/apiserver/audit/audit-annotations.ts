@@ -1,20 +1,50 @@
 /**
  * What the parts that a request passes have noted about it, for its audit event.
  *
- * Source: apiserver `pkg/audit/context.go` (AddAuditAnnotation).
+ * Source: apiserver `pkg/audit/context.go` (AddAuditAnnotation), `request.go` (LogRequestObject).
  */
+import type { JsonValue } from '#api/json.ts';
+import type { KubeObject } from '#api/meta.ts';
+import type { AuditObjectRef } from './audit-event.ts';
 
-/** The annotations of one request. */
+/** The notes about one request. */
 export class AuditAnnotations {
   readonly #values = new Map<string, string>();
+  #about: AuditObjectRef = {};
+  #object: JsonValue | undefined;
+  /** Set before the request is handled: whether its event will have the request's object. */
+  keepsObject = false;
 
-  /** Of two values for one key the first stays. */
-  add(key: string, value: string): void {
-    if (!this.#values.has(key)) this.#values.set(key, value);
+  /** Of two values for one key the first stays. @param isContent only for events that have objects */
+  add(key: string, value: string, isContent = false): void {
+    if (!this.#values.has(key) && (!isContent || this.keepsObject)) this.#values.set(key, value);
   }
 
-  /** Undefined: there are none. */
+  /** The object that a client has sent, before anything changes it. */
+  requested(object: Partial<KubeObject>): void {
+    const { namespace, name, uid, resourceVersion } = object.metadata ?? {};
+    this.#about = {
+      ...(name ? { name } : {}),
+      ...(namespace ? { namespace } : {}),
+      ...(uid ? { uid } : {}),
+      ...(resourceVersion ? { resourceVersion } : {}),
+    };
+    if (this.keepsObject) this.#object = structuredClone(object) as JsonValue;
+  }
+
+  /** What the object that was sent says of itself. */
+  get about(): AuditObjectRef {
+    return this.#about;
+  }
+
+  /** Undefined: none was sent, or it was not to be kept. */
+  get object(): JsonValue | undefined {
+    return this.#object;
+  }
+
+  /** Sorted by key; undefined: there are none. */
   values(): Readonly<Record<string, string>> | undefined {
-    return this.#values.size === 0 ? undefined : Object.fromEntries(this.#values);
+    if (this.#values.size === 0) return undefined;
+    return Object.fromEntries([...this.#values].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 }

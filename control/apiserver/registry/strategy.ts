@@ -31,8 +31,11 @@ export interface RequestContext {
   clock: Clock;
   /** Adds a `Warning:` header to the answer (kubectl prints it). */
   warn(message: string): void;
-  /** Adds an annotation to the audit event of the request. Of two values for one key the first stays. */
-  annotate(key: string, value: string): void;
+  /**
+   * Adds an annotation to the audit event of the request. Of two values for one key the first stays.
+   * @param isContent it shows a part of the object: only for events that have objects (level Request)
+   */
+  annotate(key: string, value: string, isContent?: boolean): void;
   /**
    * Reads another stored object, never older than a write acknowledged before; undefined where it does not exist. Shared: never change it.
    * @throws ApiError 500 when the stored value cannot be read

@@ -137,7 +137,7 @@ export function writeContext(exchange: Omit<Exchange, 'resource'>, optionsKind: 
     user,
     clock: parts.clock,
     warn: (message) => exchange.warnings.add(message),
-    annotate: (key, value) => exchange.annotations.add(key, value),
+    annotate: (key, value, isContent) => exchange.annotations.add(key, value, isContent),
     read: (resource, namespace, name) => parts.registry.read(resource, namespace, name),
     list: (resource, namespace) => parts.registry.list(resource, namespace),
     fieldManager: parseFieldManager(info.query, request.headers['user-agent'], optionsKind),

@@ -40,8 +40,11 @@ export const methodNotAllowed = () =>
 
 /** Calls the handler of the request's verb. @throws ApiError 405, and what the handler throws */
 export async function handleResource(exchange: Exchange): Promise<TransportResponse> {
-  const { info, resource, warnings } = exchange;
-  if (resource.deprecation !== undefined) warnings.add(resource.deprecation);
+  const { info, resource, warnings, annotations } = exchange;
+  if (resource.deprecation !== undefined) {
+    warnings.add(resource.deprecation);
+    annotations.add('k8s.io/deprecated', 'true');
+  }
   if (info.subresource !== '') return await handleSubresource(exchange);
   if (!resource.verbs.includes(info.verb)) throw methodNotAllowed();
   switch (info.verb) {

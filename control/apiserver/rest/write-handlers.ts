@@ -89,6 +89,7 @@ export async function readObject(
   const job = { kind: 'object', body: request.body ?? noBody, contentType, expected, validation } as const;
   const object = (await decoded(exchange, job)) as JsonObject;
   object['metadata'] ??= {};
+  exchange.annotations.requested(object as unknown as KubeObject);
   return object as unknown as KubeObject;
 }
 

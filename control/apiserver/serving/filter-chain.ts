@@ -52,6 +52,8 @@ export interface ServedRequest {
   readonly warnings: WarningRecorder;
   /** For its audit event. */
   readonly annotations: AuditAnnotations;
+  /** Under which answer and audit event name the request; '' before the first filter. */
+  auditId: string;
 }
 
 /** Calls `next` for the answer of what comes behind, or answers by itself. Its name is the function's. @throws ApiError for an answer */

@@ -4,8 +4,11 @@
  * Source: apiserver `pkg/endpoints/filters`, `pkg/server/filters`.
  */
 import { randomUUID } from 'node:crypto';
-import { failure, forbidden, internalError } from '#api/status.ts';
+import { ApiError, failure, forbidden, internalError } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import type { AuditAnnotations } from '../audit/audit-annotations.ts';
+import type { Auditor } from '../audit/auditor.ts';
+import { anonymousUser } from '../authentication/anonymous.ts';
 import type { Authentication } from '../authentication/authentication.ts';
 import { joinedHeaderValues } from '../authentication/header-values.ts';
 import { asksToImpersonate, Impersonation } from '../authentication/impersonation/impersonation.ts';
@@ -34,6 +37,8 @@ export interface FilterDeps {
   anonymous: Authorization['anonymous'];
   flowControl: FlowControl;
   flowSchemas: FlowSchemas;
+  /** Absent: nothing is audited. */
+  auditor?: Auditor | undefined;
   /** Whether the body is passed on to a kubelet, pod or service while it arrives, so that it is not read into memory here. */
   passesBodyOn(info: RequestInfo): boolean;
 }
@@ -47,7 +52,9 @@ export function buildFilters(deps: FilterDeps): Filter[] {
     errorAnswers(deps.log),
     compression,
     deadline,
+    ...(deps.auditor === undefined ? [] : [failedAuthentication(deps.auditor)]),
     authentication(deps.authentication),
+    ...(deps.auditor === undefined ? [] : [audit(deps.auditor)]),
     impersonation(deps),
     classification(deps.flowSchemas),
     authorization(deps),
@@ -57,8 +64,10 @@ export function buildFilters(deps: FilterDeps): Filter[] {
 }
 
 /** Gives every answer an audit ID (the client's own where it sent one), and forbids caches to keep it. */
-const auditId: Filter = async function auditId({ request, warnings }, next) {
+const auditId: Filter = async function auditId(exchange, next) {
+  const { request, warnings } = exchange;
   const id = request.headers['audit-id'] || randomUUID();
+  exchange.auditId = id;
   const response = await next();
   response.headers['audit-id'] ??= id;
   response.headers['cache-control'] ??= 'no-cache, private';
@@ -145,6 +154,24 @@ function authentication(known: FilterDeps['authentication']): Filter {
   };
 }
 
+/** Whoever is not known never comes as far as the audit of requests. */
+function failedAuthentication(auditor: Auditor): Filter {
+  return async function failedAuthentication(exchange, next) {
+    try {
+      return await next();
+    } catch (error) {
+      if (exchange.user === anonymousUser && error instanceof ApiError && error.code === 401)
+        await auditor.unauthenticated(exchange);
+      throw error;
+    }
+  };
+}
+
+const audit = (auditor: Auditor): Filter =>
+  async function audit(exchange, next) {
+    return await auditor.pass(exchange, next);
+  };
+
 function impersonation({ authorizer, metrics }: Pick<FilterDeps, 'authorizer' | 'metrics'>): Filter {
   const modes = new Impersonation(authorizer, new ImpersonationMetrics(metrics.registry));
   return async function impersonation(exchange, next) {
@@ -159,24 +186,32 @@ function impersonation({ authorizer, metrics }: Pick<FilterDeps, 'authorizer' | 
 const streams: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
 
 function authorization({ authorizer, anonymous }: Pick<FilterDeps, 'authorizer' | 'anonymous'>): Filter {
-  return async function authorization({ info, user, arrival }, next) {
+  return async function authorization({ info, user, arrival, annotations }, next) {
     // Nobody else was let in by then: see `authenticate`.
     if (anonymous === 'healthOnly' && user.groups.includes('system:unauthenticated') && isPublic(info)) return await next();
-    await authorize(authorizer, info, user);
+    await authorize(authorizer, info, user, annotations);
     // A browser can open a WebSocket by GET only, but exec is more than reading: `create` is asked for, too
     // (AuthorizePodWebsocketUpgradeCreatePermission).
     if (arrival.upgrade !== undefined && info.resource === 'pods' && streams.has(info.subresource))
-      await authorize(authorizer, { ...info, verb: 'create' }, user);
+      await authorize(authorizer, { ...info, verb: 'create' }, user, annotations);
     return await next();
   };
 }
 
 /** @throws ApiError 403 */
-async function authorize(authorizer: Authorizer, info: RequestInfo, user: UserInfo): Promise<void> {
+async function authorize(
+  authorizer: Authorizer,
+  info: RequestInfo,
+  user: UserInfo,
+  annotations: AuditAnnotations,
+): Promise<void> {
   const attributes = attributesOf(info, user);
   const decision = await authorizer.authorize(attributes);
-  if (decision.allowed) return;
-  if (decision.error !== undefined) throw internalError(decision.error);
+  const { allowed, reason, error } = decision;
+  if (allowed || error === undefined) annotations.add('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid');
+  annotations.add('authorization.k8s.io/reason', allowed || error === undefined ? reason : 'internal error');
+  if (allowed) return;
+  if (error !== undefined) throw internalError(error);
   const why = forbiddenReason(attributes, decision.reason);
   if (!info.isResource) throw failure(403, 'Forbidden', `forbidden: ${why}`, {});
   throw forbidden({ group: info.group, name: info.resource }, attributes.name, why);

@@ -39,6 +39,7 @@ async function ask(
   attributes: AdmissionAttributes,
   context: AdmissionContext,
   { caller }: WebhookDeps,
+  place: string,
 ): Promise<{ verdict: Verdict; request: AdmissionRequest } | undefined> {
   const { name, sideEffects, timeoutSeconds = 10, clientConfig, admissionReviewVersions } = webhook;
   if (attributes.dryRun && sideEffects !== 'None' && sideEffects !== 'NoneOnDryRun') throw dryRunUnsupported(name);
@@ -48,11 +49,15 @@ async function ask(
     const text = await caller.post(clientConfig, stringifyExact(reviewOf(version, request)), timeoutSeconds * 1000, context);
     const verdict = readVerdict(text, version, request.uid, isMutating);
     for (const warning of verdict.warnings) context.warn(warning);
+    for (const [key, value] of Object.entries(verdict.auditAnnotations)) context.annotate(`${name}/${key}`, value);
     if (!verdict.allowed) throw refusal(name, verdict);
     return { verdict, request };
   } catch (error) {
     if (!(error instanceof WebhookCallError)) throw error;
-    if (webhook.failurePolicy === 'Ignore') return undefined;
+    if (webhook.failurePolicy === 'Ignore') {
+      context.annotate(`failed-open.${place}`, name);
+      return undefined;
+    }
     const why =
       error.message.startsWith('received ') || error.message.startsWith('could not ')
         ? error.message
@@ -93,14 +98,22 @@ export function mutatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
       // Plugins of this server have changed the object since: then all that want to are asked.
       if (first !== undefined && stringifyExact(attributes.object) !== first.output)
         for (const uid of first.again) first.toAsk.add(uid);
+      let index = -1;
       for (const { metadata, webhooks = [] } of configurations) {
         for (const webhook of webhooks) {
+          index++;
           const uid = `${metadata.name}/${webhook.name}`;
           if (first !== undefined && !first.toAsk.has(uid)) continue;
           const shown = await shownTo(webhook, attributes, context, deps);
           if (shown === undefined) continue;
-          const answer = await ask(webhook, true, shown, attributes, context, deps);
-          if (answer?.verdict.patch !== undefined && applyPatch(webhook, answer.verdict.patch, shown, attributes, deps)) {
+          const place = `webhook.admission.k8s.io/round_${first === undefined ? 0 : 1}_index_${index}`;
+          const answer = await ask(webhook, true, shown, attributes, context, deps, `mutation.${place}`);
+          const patch = answer?.verdict.patch;
+          const mutated = patch !== undefined && applyPatch(webhook, patch, shown, attributes, deps);
+          const named = { configuration: metadata.name, webhook: webhook.name };
+          context.annotate(`mutation.${place}`, JSON.stringify({ ...named, mutated }));
+          if (mutated) {
+            context.annotate(`patch.${place}`, stringifyExact({ ...named, patch, patchType: 'JSONPatch' }), true);
             round.hasChanged = true;
             for (const earlier of round.again) round.toAsk.add(earlier);
           }
@@ -171,7 +184,9 @@ export function validatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
         }
       }
       // All are asked at the same time; where several refuse, the first of them is told.
-      const asked = calls.map(({ webhook, shown }) => ask(webhook, false, shown, attributes, context, deps));
+      const asked = calls.map(({ webhook, shown }, index) =>
+        ask(webhook, false, shown, attributes, context, deps, `validation.webhook.admission.k8s.io/round_0_index_${index}`),
+      );
       for (const result of await Promise.allSettled(asked)) if (result.status === 'rejected') throw result.reason;
     },
   };

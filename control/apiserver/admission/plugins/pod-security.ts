@@ -38,6 +38,8 @@ export interface PodSecurityOptions {
   };
 }
 
+const prefix = 'pod-security.kubernetes.io';
+
 /** Where the resources that make pods have their template. */
 const templates: Readonly<Record<string, readonly string[]>> = {
   podtemplates: ['template'],
@@ -57,17 +59,30 @@ const ignoredSubresources = new Set(['exec', 'attach', 'binding', 'eviction', 'l
 export const podSecurity = ({ defaults = defaultPolicy, exemptions = {} }: PodSecurityOptions = {}): AdmissionPlugin => {
   const isExempt = ({ namespace, user }: AdmissionAttributes): boolean =>
     exemptions.namespaces?.includes(namespace) === true || exemptions.usernames?.includes(user.name) === true;
+  /** @returns whether it is exempt */
+  function noteExemption(attributes: AdmissionAttributes, context: AdmissionContext): boolean {
+    if (!isExempt(attributes)) return false;
+    const isOfNamespace = exemptions.namespaces?.includes(attributes.namespace) === true;
+    context.annotate(`${prefix}/exempt`, isOfNamespace ? 'namespace' : 'user');
+    return true;
+  }
   const isExemptClass = ({ runtimeClassName }: PodSpec): boolean =>
     runtimeClassName !== undefined && exemptions.runtimeClasses?.includes(runtimeClassName) === true;
 
   async function validatePod(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
-    if (ignoredSubresources.has(attributes.subresource) || isExempt(attributes)) return;
+    if (ignoredSubresources.has(attributes.subresource)) return;
+    if (noteExemption(attributes, context)) return;
     const namespace = await context.read('namespaces', undefined, attributes.namespace);
     if (namespace === undefined) throw internalError(`failed to lookup namespace "${attributes.namespace}"`);
     const { policy, errors } = policyOf(namespace.metadata.labels, defaults);
     const pod = attributes.object as Pod;
     if ((errors.length === 0 && isPrivileged(policy)) || !isSignificant(pod, attributes.oldObject as Pod | undefined)) return;
-    if (isExemptClass(pod.spec)) return;
+    if (isExemptClass(pod.spec)) {
+      context.annotate(`${prefix}/exempt`, 'runtimeClass');
+      return;
+    }
+    context.annotate(`${prefix}/enforce-policy`, policyText(policy.enforce));
+    annotateOf(pod, policy, context);
     const violations = violationsOf(pod, policy.enforce);
     if (violations.length > 0) {
       const why = `violates PodSecurity "${policyText(policy.enforce)}": ${detailsText(violations)}`;
@@ -81,11 +96,13 @@ export const podSecurity = ({ defaults = defaultPolicy, exemptions = {} }: PodSe
     attributes: AdmissionAttributes,
     context: AdmissionContext,
   ): Promise<void> {
-    if (attributes.subresource !== '' || isExempt(attributes)) return;
+    if (attributes.subresource !== '' || noteExemption(attributes, context)) return;
     const namespace = await context.read('namespaces', undefined, attributes.namespace);
     const template = templateAt(attributes.object, path);
     if (namespace === undefined || template === undefined || isExemptClass(template.spec)) return;
-    warnOf(template, policyOf(namespace.metadata.labels, defaults).policy, context);
+    const { policy } = policyOf(namespace.metadata.labels, defaults);
+    annotateOf(template, policy, context);
+    warnOf(template, policy, context);
   }
 
   async function validateNamespace(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
@@ -127,6 +144,16 @@ export const podSecurity = ({ defaults = defaultPolicy, exemptions = {} }: PodSe
     },
   };
 };
+
+/** For the audit event. */
+function annotateOf(pod: PodLike, { audit }: Policy, context: AdmissionContext): void {
+  const violations = violationsOf(pod, audit);
+  if (violations.length > 0)
+    context.annotate(
+      `${prefix}/audit-violations`,
+      `would violate PodSecurity "${policyText(audit)}": ${detailsText(violations)}`,
+    );
+}
 
 function warnOf(pod: PodLike, { warn }: Policy, context: AdmissionContext): void {
   const violations = violationsOf(pod, warn);

@@ -10,6 +10,8 @@ export interface Verdict {
   /** Its own account of a refusal. */
   status: Partial<ApiError['status']> | undefined;
   warnings: readonly string[];
+  /** For the audit event, by keys of the webhook's own. */
+  auditAnnotations: Readonly<Record<string, string>>;
   /** A JSON patch; undefined: nothing is to be changed. */
   patch: JsonValue | undefined;
 }
@@ -58,11 +60,16 @@ export function readVerdict(text: string, version: 'v1' | 'v1beta1', uid: string
     if (patch !== undefined && patchType !== 'JSONPatch')
       throw new WebhookCallError(`unsupported patch type ${JSON.stringify(patchType)}`);
   }
-  const { allowed, status, warnings } = response;
+  const { allowed, status, warnings, auditAnnotations } = response;
   return {
     allowed: allowed === true,
     status: isJsonObject(status) ? (status as Partial<ApiError['status']>) : undefined,
     warnings: Array.isArray(warnings) ? warnings.filter((warning) => typeof warning === 'string') : [],
+    auditAnnotations: isJsonObject(auditAnnotations)
+      ? Object.fromEntries(
+          Object.entries(auditAnnotations).flatMap(([key, value]) => (typeof value === 'string' ? [[key, value]] : [])),
+        )
+      : {},
     patch: isMutating && patch !== undefined ? decodedPatch(patch) : undefined,
   };
 }

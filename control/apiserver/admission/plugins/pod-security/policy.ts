@@ -21,7 +21,7 @@ export interface LevelVersion {
   version: number;
 }
 
-/** `enforce` refuses, `warn` tells the client. `audit` is read and checked, but this server keeps no audit log. */
+/** `enforce` refuses, `warn` tells the client, `audit` the audit log. */
 export interface Policy {
   enforce: LevelVersion;
   audit: LevelVersion;
