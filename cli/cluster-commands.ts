@@ -145,6 +145,8 @@ function serverCommand(program: Command): void {
     .option('--max-requests-inflight <n>', 'requests at a time that only read; 0: no limit', count, 400)
     .option('--max-mutating-requests-inflight <n>', 'requests at a time that change something; 0: no limit', count, 200)
     .option('--enable-priority-and-fairness <bool>', 'the limits are divided fairly among priority levels', boolean, true)
+    .option('--tls-cert-file <file>', 'serving certificate; read again when it changes; by default that of the data folder')
+    .option('--tls-private-key-file <file>', 'its key')
     .option('--tls-san <name>', 'another name or address for the serving certificate; may be given often', collect, [])
     .option('--write-kubeconfig <file>', "where to write the administrator's kubeconfig, besides <data-dir>/admin.conf")
     .option('--log-level <level>', 'debug, info, warn or error', 'info')

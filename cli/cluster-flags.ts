@@ -15,6 +15,8 @@ export interface ServerFlags extends AuditFlags, AuthenticationFlags, Authorizat
   bindAddress: string;
   advertiseAddress: string | undefined;
   securePort: number;
+  tlsCertFile: string | undefined;
+  tlsPrivateKeyFile: string | undefined;
   serviceClusterIpRange: string;
   serviceNodePortRange: { first: number; last: number };
   clusterCidr: string;

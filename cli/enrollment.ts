@@ -41,10 +41,6 @@ export function enrollmentOf(flags: AgentFlags): Enrollment {
   if ((tlsCertFile === undefined) !== (tlsKeyFile === undefined))
     throw new Error('--tls-cert-file and --tls-private-key-file go together: give both');
   const rotateServing = flags.rotateServerCertificates ?? tlsCertFile === undefined;
-  if (!rotateServing && tlsCertFile === undefined)
-    throw new Error(
-      '--rotate-server-certificates=false: give the serving certificate with --tls-cert-file and --tls-private-key-file',
-    );
   return {
     how,
     timeoutMs: flags.tlsBootstrapTimeout,

@@ -7,6 +7,7 @@ import { embeddedFiles } from '#api/embedded.ts';
 import { errorText } from '#api/error-text.ts';
 import { mustParseCidr } from '#api/ip.ts';
 import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
+import { CertificateFiles } from '#client/certificate-files.ts';
 import { readAdmissionConfiguration } from '#control/apiserver/admission/config/admission-configuration.ts';
 import { pluginChoiceProblems } from '#control/apiserver/admission/plugin-names.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
@@ -44,6 +45,7 @@ export async function server(flags: ServerFlags): Promise<void> {
     ...silentLog,
     warn: (...warning) => warnings.push(warning),
   });
+  const servingCertificate = servingCertificateOf(flags);
   const authorization = authorizationOptions(flags);
   const audit = auditOptions(flags);
   const clusterSigner = signerOf(flags);
@@ -96,6 +98,7 @@ export async function server(flags: ServerFlags): Promise<void> {
         leadership,
         isFair: flags.enablePriorityAndFairness,
         inflight: { readOnly: flags.maxRequestsInflight, mutating: flags.maxMutatingRequestsInflight },
+        servingCertificate,
         extraNames: {
           dns: flags.tlsSan.filter((name) => isIP(name) === 0),
           ips: flags.tlsSan.filter((name) => isIP(name) !== 0),
@@ -125,6 +128,18 @@ function schedulerConfiguration(path: string): SchedulerConfiguration {
     return configuration;
   } catch (error) {
     throw new Error(`--scheduler-config ${path}: ${errorText(error)}`, { cause: error });
+  }
+}
+
+/** @throws Error that names the flags */
+function servingCertificateOf({ tlsCertFile: certFile, tlsPrivateKeyFile: keyFile }: ServerFlags): CertificateFiles | undefined {
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined)
+    throw new Error('--tls-cert-file and --tls-private-key-file go together: give both');
+  try {
+    return new CertificateFiles(certFile, keyFile);
+  } catch (error) {
+    throw new Error(`--tls-cert-file, --tls-private-key-file: ${errorText(error)}`, { cause: error });
   }
 }
 

@@ -9,6 +9,7 @@ import type { Metric } from 'prom-client';
 import { formatCidr } from '#api/ip.ts';
 import type { Descriptions } from '#api/schema/descriptions.ts';
 import { createOpenApi } from '#api/schema/openapi.ts';
+import { CertificateFiles } from '#client/certificate-files.ts';
 import { type Client } from '#client/client.ts';
 import { type Clock, systemClock } from '#client/clock.ts';
 import { runControllerSet } from '#client/controller-runner.ts';
@@ -122,6 +123,8 @@ export interface ServerOptions {
   audit?: AuditOptions | undefined;
   /** `--leader-elect…`, of controllers and scheduler. */
   leadership: LeadershipOptions;
+  /** `--tls-cert-file` and `--tls-private-key-file`; absent: those of the data folder. */
+  servingCertificate?: CertificateFiles | undefined;
   /** More names and addresses for the serving certificate (`--tls-san`). */
   extraNames: { dns: readonly string[]; ips: readonly string[] };
   /** Receives the administrator's kubeconfig, besides `<data-dir>/admin.conf`. */
@@ -206,18 +209,19 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       advertiseAddress: options.advertiseAddress,
       securePort: options.securePort,
     };
+    const served = servingCertificate(options);
     const listener = await listen(
       server,
       {
         host: options.bindAddress,
         port: options.securePort,
-        certificate: pki.apiserver.certificate,
-        key: pki.apiserver.key,
+        ...served.current(),
         clientCa: pki.ca.certificate,
         requestHeaderCa: frontProxy.requestHeader.clientCa,
       },
       log,
     );
+    served.onChange((pair) => listener.useCertificate(pair));
     const listening = begun(listener.run(ending.listener.signal));
     const apiClient = clientOf(server, 'apiserver', clock, ending.clients.signal);
     let isBootstrapped = false;
@@ -274,6 +278,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
         followAuthorization(options.authorization.file, authorization, { clock, log }, ending.clients.signal),
         keepFlowControl(apiClient, clock, log, ending.clients.signal),
         usage.run(ending.clients.signal),
+        served.run({ clock, log }, ending.clients.signal),
       ],
     );
     void begun(clients);
@@ -293,6 +298,10 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     await store.close();
   }
 }
+
+/** Of the flags, or of the data folder, where {@link loadPki} has made it. */
+const servingCertificate = ({ servingCertificate: files, dataDir }: ServerOptions): CertificateFiles =>
+  files ?? new CertificateFiles(join(dataDir, 'pki/apiserver.crt'), join(dataDir, 'pki/apiserver.key'));
 
 /** The chain changes with the file. */
 async function followAuthorization(

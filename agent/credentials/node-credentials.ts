@@ -4,10 +4,10 @@
  *
  * Source: kubernetes.io, Configure Certificate Rotation for the Kubelet; upstream `pkg/kubelet/certificate/{kubelet,transport}.go`.
  */
-import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { agentContext, agentUsers, kubeletUser } from '#api/agent-users.ts';
 import { kubeletServingSigner } from '#api/certificates/signers.ts';
+import { CertificateFiles } from '#client/certificate-files.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import { createHttpTransport, type HttpTransport } from '#client/http-transport.ts';
@@ -19,6 +19,7 @@ import { CertificateManager } from './certificate-manager.ts';
 import { clientMetrics, serverMetrics } from './certificate-metrics.ts';
 import { CertificateStore, readCertificateAndKey, type StoredCertificate } from './certificate-store.ts';
 import { nodeUsers } from './node-users.ts';
+import { selfSigned } from './self-signed.ts';
 
 /** Where certificates are, and which of them are renewed. */
 export interface CredentialOptions {
@@ -69,6 +70,7 @@ export function createNodeCredentials(options: Options, deps: Deps): NodeCredent
   const managers = new Map<NodeUserName, CertificateManager>();
   const clients = new Map<NodeUserName, Client>();
   let serving: CertificateManager | undefined;
+  let files: CertificateFiles | undefined;
   if (credentials.rotateClients) {
     for (const { user, prefix, wanted } of nodeUsers(nodeName)) {
       const name = nameOf(user, nodeName);
@@ -96,7 +98,19 @@ export function createNodeCredentials(options: Options, deps: Deps): NodeCredent
       managers.get(user)?.onChange(() => transport.reconnect());
     },
     serving() {
-      if (!credentials.rotateServing) return fixed(options);
+      if (!credentials.rotateServing) {
+        files = servingFiles(options, deps.clock);
+        const read = (): StoredCertificate => readCertificateAndKey(found.certificate, found.key);
+        let found = files.current();
+        let current = read();
+        const listeners: (() => void)[] = [];
+        files.onChange((pair) => {
+          found = pair;
+          current = read();
+          for (const listener of listeners) listener();
+        });
+        return { current: () => current, onChange: (listener) => void listeners.push(listener) };
+      }
       const user = kubeletUser(nodeName);
       const store = new CertificateStore(credentials.certDir, 'kubelet-server');
       const client = (): Client => clientOf(clients, 'kubelet');
@@ -117,7 +131,7 @@ export function createNodeCredentials(options: Options, deps: Deps): NodeCredent
     async run(signal) {
       const all = [...managers.values(), ...(serving === undefined ? [] : [serving])];
       // Where all are given there is nothing to do: a part that ends before it is told to is taken for one that has failed.
-      await Promise.all([untilAborted(signal), ...all.map((manager) => manager.run(signal))]);
+      await Promise.all([untilAborted(signal), files?.run(deps, signal), ...all.map((manager) => manager.run(signal))]);
     },
   };
 }
@@ -144,8 +158,8 @@ function bootstrapClient({ bootstrapKubeconfig }: CredentialOptions, { clock, si
   return createClient(boundedTransport(transport), { userAgent: 'kubelet', clock, signal });
 }
 
-function fixed({ tlsCertFile, tlsKeyFile }: Options): Pick<CertificateManager, 'current' | 'onChange'> {
-  if (tlsCertFile === undefined || tlsKeyFile === undefined) throw new Error('there is no serving certificate of the kubelet');
-  const pair = readCertificateAndKey(readFileSync(tlsCertFile, 'utf8'), readFileSync(tlsKeyFile, 'utf8'));
-  return { current: () => pair, onChange: () => undefined };
+/** In files that somebody else keeps current, or that are made once. */
+function servingFiles({ tlsCertFile, tlsKeyFile, nodeName, nodeIp, credentials }: Options, clock: Clock): CertificateFiles {
+  if (tlsCertFile !== undefined && tlsKeyFile !== undefined) return new CertificateFiles(tlsCertFile, tlsKeyFile);
+  return new CertificateFiles(...selfSigned(credentials.certDir, { nodeName, nodeIp }, clock.now()));
 }

@@ -110,7 +110,8 @@ async function makeRequest(
   return isSame(found, wanted, key, clock.now()) ? found : await create({ generateName: 'csr-' });
 }
 
-function addressBytes(text: string): Buffer {
+/** The address as certificates hold it. */
+export function addressBytes(text: string): Buffer {
   const address = parseIp(text);
   if (address === undefined) throw new CertificateRequestError(`${text} is not an IP address`);
   const digits = address.value.toString(16);

@@ -59,7 +59,8 @@ function attributes(names: Partial<AlternativeNames> = {}): Buffer {
   return derElement(0xa0, derElement(tags.sequence, derElement(tags.oid, oids.extensionRequest), extensions));
 }
 
-function signatureOf({ asymmetricKeyType }: KeyObject): { hash: string | null; identifier: Buffer } {
+/** The algorithm with which the key signs: its hash for `crypto.sign`, and its name in DER. @throws Error for another type of key */
+export function signatureOf({ asymmetricKeyType }: KeyObject): { hash: string | null; identifier: Buffer } {
   if (asymmetricKeyType === 'rsa') return { hash: 'sha256', identifier: hex('300d06092a864886f70d01010b0500') };
   if (asymmetricKeyType === 'ed25519') return { hash: null, identifier: hex('300506032b6570') };
   return { hash: 'sha256', identifier: hex('300a06082a8648ce3d040302') };

@@ -8,6 +8,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { SecureContextOptions } from 'node:tls';
 import { untilAborted } from '#client/until-aborted.ts';
 import type { ApiServer } from '../api-server.ts';
 import { parseRequestInfo } from '../rest/request-info.ts';
@@ -40,6 +41,8 @@ export interface ListenerOptions {
 /** The HTTPS server. */
 export interface Listener {
   readonly port: number;
+  /** Of connections that begin from now on. @throws Error for what is no pair */
+  useCertificate(pair: { certificate: string; key: string }): void;
   /** Serves until `signal` aborts, then lets requests finish. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -47,18 +50,21 @@ export interface Listener {
 /** Opens the port. @throws the socket's error (EADDRINUSE, EACCES) */
 export async function listen(server: ApiServer, options: ListenerOptions, log: ServerLog): Promise<Listener> {
   const times = { ...defaultTimes, ...options.times };
-  const http = http2.createSecureServer({
-    ...connectionLimits(times),
-    allowHTTP1: true,
-    cert: options.certificate,
-    key: options.key,
+  const secure = ({ certificate, key }: { certificate: string; key: string }): SecureContextOptions => ({
+    cert: certificate,
+    key,
     ca: [options.clientCa, ...(options.requestHeaderCa === undefined ? [] : [options.requestHeaderCa])],
     // Which of two CAs has signed is read from the whole chain, which a resumed session does not have: then none is resumed.
     ...(options.requestHeaderCa === undefined ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
+    minVersion: 'TLSv1.2',
+  });
+  const http = http2.createSecureServer({
+    ...connectionLimits(times),
+    allowHTTP1: true,
+    ...secure(options),
     requestCert: true,
     // Whoever has no certificate of ours may still have a token.
     rejectUnauthorized: false,
-    minVersion: 'TLSv1.2',
   });
   const authorities = { client: certificatesOf(options.clientCa), requestHeader: certificatesOf(options.requestHeaderCa) };
   const serving: Serving = { server, bodies: new BodyReader(), log, requestMs: times.requestMs, authorities };
@@ -97,6 +103,7 @@ export async function listen(server: ApiServer, options: ListenerOptions, log: S
   const connections = new OpenConnections(http);
   return {
     port: (http.address() as AddressInfo).port,
+    useCertificate: (pair) => http.setSecureContext(secure(pair)),
     async run(signal) {
       await untilAborted(signal);
       server.beginShutdown();
