@@ -18,7 +18,7 @@ import type { CachedQuotaStore } from './quota-store.ts';
 import type { RegistryDeps } from './registry-deps.ts';
 import { settled } from './settled.ts';
 import type { Strategy } from './strategy.ts';
-import { fillRequestFields, fillSystemFields } from './system-fields.ts';
+import { dropRevision, fillRequestFields, fillSystemFields } from './system-fields.ts';
 import type { WriteContext } from './write-request.ts';
 
 /** Upstream's number (`maxNameGenerationCreateAttempts`). */
@@ -97,6 +97,7 @@ export class Creator {
   }
 
   async #put(resource: Resource, object: KubeObject, strategy: Strategy, context: WriteContext): Promise<CachedObject> {
+    dropRevision(object);
     const key = storageKey(resource, object.metadata);
     const existing = this.#deps.feed.cache(resource.storagePrefix).get(key);
     if (existing !== undefined) throw existsError(resource, existing.object);

@@ -53,6 +53,14 @@ describe('registry', () => {
         undefined,
         /^resourceVersion should not be set on objects to be created/,
       ],
+      [
+        'a resourceVersion, and what may not be created anyway',
+        maps,
+        { ...configMap('x', { data: { '../x': '1' } }), metadata: { name: 'x', resourceVersion: '5' } },
+        422,
+        'Invalid',
+        /data\[\.\.\/x\]: Invalid value/,
+      ],
       ['no name at all', maps, { ...configMap(''), metadata: {} }, 422, 'Invalid', /name or generateName is required/],
       [
         'an apiVersion that this endpoint does not serve',

@@ -23,10 +23,9 @@ export const optimisticLockMessage =
 
 /**
  * Gives a submitted object the type and namespace of the request.
- * @throws ApiError 400 when it says another namespace, 500 when it names a revision
+ * @throws ApiError 400 when it says another namespace
  */
 export function fillRequestFields(resource: Resource, namespace: string, object: KubeObject): void {
-  if (namesRevision(object)) throw unknownError('resourceVersion should not be set on objects to be created');
   object.apiVersion = apiVersionOf(resource.group, resource.version);
   object.kind = resource.kind;
   placeIn(resource, namespace, object);
@@ -37,12 +36,21 @@ export function fillSystemFields({ metadata }: KubeObject, nowMs: number, random
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
-  delete (metadata as Partial<typeof metadata>).resourceVersion;
   metadata.creationTimestamp = rfc3339(nowMs);
   metadata.uid = randomUUID();
   if ((metadata.name ?? '') === '' && (metadata.generateName ?? '') !== '') {
     metadata.name = generateName(metadata.generateName ?? '', random);
   }
+}
+
+/**
+ * Takes the revision off a new object. In place, and last of all: whoever may not create the object at all is told that first, as by upstream,
+ * whose storage looks at it.
+ * @throws ApiError 500 when it names one
+ */
+export function dropRevision(object: KubeObject): void {
+  if (namesRevision(object)) throw unknownError('resourceVersion should not be set on objects to be created');
+  delete (object.metadata as Partial<KubeObject['metadata']>).resourceVersion;
 }
 
 /** As upstream, a text that is no revision counts as none on a create. */
