@@ -12,9 +12,8 @@ import { isPodTerminal } from '#api/pod/conditions.ts';
 import { isNotFound } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
-import type { Controller, ControllerDeps } from '#client/controller.ts';
+import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
-import { own } from '#client/controller-runner.ts';
 import { creationMs } from './creation-order.ts';
 import type { NodeMonitor } from './monitors/node-monitor.ts';
 import { readyCondition } from './node-health.ts';
@@ -37,10 +36,21 @@ export const podGcController = (
 ): Controller => {
   const { client, caches, clock } = deps;
   const nodeGoneSince = new Map<string, number>();
+  /** The keys of the pods that have ended: all pods need not be looked at for each of them. */
+  const ended = new Set<string>();
   return {
     name: 'pod-gc',
     watches: [
-      own('pods'),
+      {
+        resource: 'pods',
+        keys: (pod, _, all) => {
+          const key = keyOf(pod);
+          const cached = all.cache('pods').get(key);
+          if (cached !== undefined && isPodTerminal(cached)) ended.add(key);
+          else ended.delete(key);
+          return [key];
+        },
+      },
       {
         resource: 'nodes',
         keys: (node, _, all) =>
@@ -64,7 +74,7 @@ export const podGcController = (
         if (remainingMs > 0) return requeueAfter(remainingMs);
         if (await nodeExists(client, nodeName)) return done;
       } else nodeGoneSince.delete(nodeName);
-      const reason = collectReason(pod, node, terminatedBeyond(pod, caches.cache('pods').list(), terminatedPodGcThreshold));
+      const reason = collectReason(pod, node, terminatedBeyond(pod, ended, caches, terminatedPodGcThreshold));
       if (reason !== undefined) await collect(pod, reason, deps, monitor);
       return done;
     },
@@ -92,11 +102,10 @@ export function collectReason(pod: Pod, node: Node | undefined, isBeyondThreshol
   return isBeyondThreshold ? 'terminated' : undefined;
 }
 
-function terminatedBeyond(pod: Pod, all: readonly Pod[], threshold: number): boolean {
-  if (threshold <= 0 || !isPodTerminal(pod)) return false;
-  const ended = all.filter(isPodTerminal);
-  if (ended.length <= threshold) return false;
-  const oldest = ended.sort((a, b) => creationMs(a) - creationMs(b)).slice(0, ended.length - threshold);
+function terminatedBeyond(pod: Pod, keys: ReadonlySet<string>, caches: Caches, threshold: number): boolean {
+  if (threshold <= 0 || keys.size <= threshold || !isPodTerminal(pod)) return false;
+  const ended = [...keys].flatMap((key) => caches.cache('pods').get(key) ?? []).filter(isPodTerminal);
+  const oldest = ended.sort((a, b) => creationMs(a) - creationMs(b)).slice(0, Math.max(0, ended.length - threshold));
   return oldest.includes(pod);
 }
 
