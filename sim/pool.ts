@@ -60,7 +60,8 @@ export class SimulationThread {
 
 /** How seeds are run. */
 export interface RunOptions extends WorkerSettings {
-  threads: number;
+  /** How many are made for it, or those that the caller has, and stops. */
+  threads: number | readonly SimulationThread[];
   /** Is told of each world, in the order in which they end; true: enough, no further world is begun. */
   ended: (outcome: Outcome) => boolean | void;
 }
@@ -69,19 +70,19 @@ export interface RunOptions extends WorkerSettings {
 export async function runSeeds(seeds: Iterable<string>, { threads, ended, defect }: RunOptions): Promise<void> {
   const next = seeds[Symbol.iterator]();
   let isEnough = false;
-  const work = async (): Promise<void> => {
-    const thread = new SimulationThread({ defect });
-    try {
-      while (!isEnough) {
-        const { value: seed, done } = next.next();
-        if (done === true) return;
-        if (ended(await thread.run(seed)) === true) isEnough = true;
-      }
-    } finally {
-      await thread.stop();
+  const work = async (thread: SimulationThread): Promise<void> => {
+    while (!isEnough) {
+      const { value: seed, done } = next.next();
+      if (done === true) return;
+      if (ended(await thread.run(seed)) === true) isEnough = true;
     }
   };
-  await Promise.all(Array.from({ length: threads }, work));
+  const made = typeof threads === 'number' ? Array.from({ length: threads }, () => new SimulationThread({ defect })) : [];
+  try {
+    await Promise.all((typeof threads === 'number' ? made : threads).map(work));
+  } finally {
+    await Promise.all(made.map((thread) => thread.stop()));
+  }
 }
 
 /** The seeds `from`, `from` + 1, …, `count` of them. */

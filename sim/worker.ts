@@ -2,10 +2,14 @@
  * A thread that runs worlds, one after the other. It takes time and chance over, plants a defect where one is asked for, and only then loads
  * what is simulated.
  */
+import { enableCompileCache } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import { installHost } from './host.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from './pool.ts';
 
+// Half of a thread's start is the reading of the control plane's sources.
+enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)));
 if (parentPort === null) throw new Error('sim/worker.ts is the program of a worker thread: use sim/pool.ts');
 const port = parentPort;
 const { defect } = workerData as WorkerSettings;

@@ -48,15 +48,16 @@ export function createPodChanges(
   /** The released pods that the cache does not show yet, by UID. */
   const expected = new Map<string, Map<string, Pod>>();
 
-  async function removeFinalizer(jobKey: string, pod: Pod): Promise<void> {
+  async function removeFinalizer(jobKey: string, pod: Pod, asSeen = false): Promise<void> {
     if (!isTracked(pod)) return;
-    await takeFinalizer(client, pod);
+    await takeFinalizer(client, pod, asSeen);
     const pods = expected.get(jobKey) ?? new Map<string, Pod>();
     expected.set(jobKey, pods.set(pod.metadata.uid, pod));
   }
 
   async function remove(job: Job, pod: Pod, keepFinalizers: boolean): Promise<void> {
-    if (!keepFinalizers) await removeFinalizer(keyOf(job), pod);
+    // Not if it has succeeded since: it would never be counted. (Upstream's controller loses such a pod.)
+    if (!keepFinalizers) await removeFinalizer(keyOf(job), pod, true);
     await podControl.remove(job, pod);
   }
 
@@ -101,10 +102,11 @@ export function createPodChanges(
   };
 }
 
-/** Takes the finalizer off a pod. One that is gone has none. @throws ApiError */
-export async function takeFinalizer(client: ControllerDeps['client'], { metadata }: Pod): Promise<void> {
-  const { namespace, name, uid } = metadata;
-  const body = { metadata: { uid, '$deleteFromPrimitiveList/finalizers': [trackingFinalizer] } };
+/** Takes the finalizer off a pod. One that is gone has none. @param asSeen not if it has changed since @throws ApiError */
+export async function takeFinalizer(client: ControllerDeps['client'], { metadata }: Pod, asSeen = false): Promise<void> {
+  const { namespace, name, uid, resourceVersion } = metadata;
+  const seen = asSeen ? { uid, resourceVersion } : { uid };
+  const body = { metadata: { ...seen, '$deleteFromPrimitiveList/finalizers': [trackingFinalizer] } };
   try {
     await client.resource('pods').patch({ namespace, name }, { type: 'strategic', body });
   } catch (error) {
