@@ -22,6 +22,7 @@
  *
  * Types are parsed when first asked for: a process that serves three kinds pays for three.
  */
+import type { JSONSchemaProps } from '../types.generated.ts';
 import { factsText } from './facts.generated.ts';
 import { unlistedTypes } from './unlisted-types.ts';
 
@@ -212,8 +213,8 @@ export function addedTypes(): string {
 export interface DetailedType {
   /** @param part '' for the type as a whole @throws Error for a part that nobody was told of */
   facts(part: string): TypeFacts;
-  /** What it is made from, as JSON can say it: another thread makes the same. */
-  source: unknown;
+  /** The schema that it is made from: another thread makes the same. */
+  source: JSONSchemaProps;
   /** How the OpenAPI documents show it. @param texts descriptions of what every object has */
   published(isV2: boolean, texts: ObjectTexts): Record<string, unknown>;
   /** Changes whenever what is published changes, and is the same in all servers. */

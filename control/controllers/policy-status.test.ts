@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createResourceCatalog } from '#api/resource-catalog.ts';
+import { addDetails } from '#api/schema/facts.ts';
+import { detailedType } from '#api/structural-schema/schema-types.ts';
 import type { NamedRuleWithOperations, ValidatingAdmissionPolicy } from '#api/types.generated.ts';
 import type { World } from './cluster.testing.ts';
 import { startWorld } from './cluster.testing.ts';
@@ -50,6 +52,25 @@ describe('the types of a policy’s expressions', () => {
     const [warning] = warnings({ ...several, validations: [{ expression: 'object.data["a"] == "b"' }] });
     assert.match(warning?.warning ?? '', /^\/v1, Kind=Pod: ERROR: <input>:1:7: undefined field 'data'/);
     assert.doesNotMatch(warning?.warning ?? '', /Kind=ConfigMap/);
+  });
+
+  it('are those of custom resources, too', () => {
+    const catalog = createResourceCatalog();
+    const row = catalog.builtIn('deployments.apps');
+    const type = 'stable.example.com/v1.CronTab';
+    const names = { id: 'crontabs.stable.example.com', group: 'stable.example.com', plural: 'crontabs', kind: 'CronTab' };
+    catalog.add({ ...row, ...names, storagePrefix: '/registry/stable.example.com/crontabs', schema: type });
+    const replicas = { type: 'object', properties: { spec: { type: 'object', properties: { replicas: { type: 'integer' } } } } };
+    const forget = addDetails(type, detailedType(type, replicas));
+    try {
+      const matchConstraints = { resourceRules: [rule('stable.example.com', 'v1', 'crontabs')] };
+      const told = (expression: string) =>
+        policyTypeWarnings(policyOf({ matchConstraints, validations: [{ expression }] }), catalog);
+      assert.deepEqual(told('object.spec.replicas > 1 && object.metadata.name != ""'), []);
+      assert.match(told('object.spec.replicas > "1"')[0]?.warning ?? '', /Kind=CronTab: ERROR: <input>:1:22: found no matching/);
+    } finally {
+      forget();
+    }
   });
 
   it('know variables and parameters', () => {

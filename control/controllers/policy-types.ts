@@ -9,7 +9,8 @@ import { declaredType } from '#api/cel-schema/declared-type.ts';
 import { factsNode } from '#api/cel-schema/facts-node.ts';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
-import { hasType } from '#api/schema/facts.ts';
+import { detailedTypeOf, hasType } from '#api/schema/facts.ts';
+import { parseStructuralSchema } from '#api/structural-schema/structural-schema.ts';
 import type { ExpressionWarning, NamedRuleWithOperations, ParamKind, ValidatingAdmissionPolicy } from '#api/types.generated.ts';
 
 const maxTypes = 10;
@@ -75,6 +76,8 @@ function paramTypeOf(paramKind: ParamKind | undefined, catalog: ResourceCatalog)
 
 /** Undefined: nothing is known of the type. */
 function declaredTypeOf({ schema, kind }: Resource): Type | undefined {
+  const details = detailedTypeOf(schema);
+  if (details !== undefined) return declaredType(parseStructuralSchema(details.source), true, kind)?.type;
   if (!hasType(schema) || isRecursive.has(schema)) return undefined;
   return declaredType(factsNode(schema), true, kind)?.type;
 }
