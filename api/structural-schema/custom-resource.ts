@@ -73,7 +73,10 @@ export function* validateCustomResourceSteps(
   const errors: FieldError[] = isStatus
     ? validateStatus(value, schema, correlation)
     : [...toFieldErrors(validateValue(value, schema, { correlation })), ...validateEmbeddedMeta(value, schema)];
-  if (old === undefined || validateListTypes(old, schema).length === 0) errors.push(...validateListTypes(value, schema));
+  const repeated = validateListTypes(value, schema);
+  // What was repeated already may stay so.
+  const isNew = repeated.length > 0 && (old === undefined || validateListTypes(old, schema).length === 0);
+  if (isNew) errors.push(...repeated);
   if (!hasRules(schema)) return errors;
   if ([...found, ...errors].some(({ reason }) => blocking.has(reason))) return [...errors, unchecked()];
   const { errors: failed } = yield* validateRules(value, old, schema, { isResource: true, correlation, warn });

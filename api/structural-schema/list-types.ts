@@ -4,7 +4,7 @@
  * Source: apiextensions-apiserver `pkg/apiserver/schema/listtype/validation.go`.
  */
 import { duplicate, type FieldError, invalidValue } from '../field-error.ts';
-import type { JsonValue } from '../json.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 import { isJsonObject } from '../json.ts';
 import { canonicalJson, childPath, keyPath, type StructuralSchema } from './structural-schema.ts';
 
@@ -38,28 +38,38 @@ function collect(value: JsonValue, schema: StructuralSchema | undefined, path: s
 const isContainer = (value: unknown): boolean => typeof value === 'object' && value !== null;
 
 const validateSet = (list: readonly JsonValue[], path: string): FieldError[] =>
-  secondOccurrences(list).map((index) => duplicate(keyPath(path, index), list[index]));
+  secondOccurrences(list, identityOf).map((index) => duplicate(keyPath(path, index), list[index]));
 
 function validateMap(list: readonly JsonValue[], keys: readonly string[], path: string): FieldError[] {
   const wrong = list.findIndex((item) => item !== null && !isJsonObject(item));
   if (wrong >= 0) return [invalidValue(keyPath(path, wrong), list[wrong], 'must be an object for an array of list-type map')];
-  const found = list.map((item) => {
-    const given = isJsonObject(item) ? keys.filter((key) => Object.hasOwn(item, key)).map((key) => [key, item[key]]) : [];
-    return Object.fromEntries(given) as JsonValue;
-  });
-  return secondOccurrences(found).map((index) => duplicate(keyPath(path, index), found[index]));
+  const idOf = (item: JsonValue): string =>
+    keys.map((key) => (isJsonObject(item) && Object.hasOwn(item, key) ? identityOf(item[key]) : '')).join('\0');
+  return secondOccurrences(list, idOf).map((index) => duplicate(keyPath(path, index), keysOf(list[index], keys)));
+}
+
+/** The keys that an item has. */
+function keysOf(item: JsonValue | undefined, keys: readonly string[]): JsonObject {
+  const given = isJsonObject(item) ? keys.filter((key) => Object.hasOwn(item, key)).map((key) => [key, item[key]]) : [];
+  return Object.fromEntries(given) as JsonObject;
+}
+
+/** A text that only equal values have. */
+function identityOf(value: JsonValue | undefined): string {
+  if (isContainer(value)) return canonicalJson(value);
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }
 
 /** The indexes at which an item occurs the second time. */
-function secondOccurrences(list: readonly JsonValue[]): number[] {
+function secondOccurrences(list: readonly JsonValue[], idOf: (item: JsonValue) => string): number[] {
   if (list.length < 2) return [];
-  const times = new Map<unknown, number>();
-  return [...list.keys()].filter((index) => {
-    const item = list[index];
-    // An object of its own keeps texts of containers apart from strings that look like them.
-    const id = isContainer(item) ? `{${canonicalJson(item)}` : typeof item === 'string' ? `"${item}` : item;
+  const times = new Map<string, number>();
+  const found: number[] = [];
+  for (const [index, item] of list.entries()) {
+    const id = idOf(item);
     const count = (times.get(id) ?? 0) + 1;
     times.set(id, count);
-    return count === 2;
-  });
+    if (count === 2) found.push(index);
+  }
+  return found;
 }

@@ -68,6 +68,7 @@ function rangeError(number: number | bigint, type: string, format: string, what:
 }
 
 function fitsInteger(number: number | bigint, bits: number): boolean {
+  if (typeof number === 'number' && Number.isSafeInteger(number)) return bits === 64 || (number | 0) === number;
   const text = plainNumber(number);
   return /^-?\d{1,19}$/.test(text) && BigInt.asIntN(bits, BigInt(text)) === BigInt(text);
 }
