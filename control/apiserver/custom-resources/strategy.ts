@@ -58,7 +58,7 @@ export function customResourceStrategy(
       const found = [...validateGenericMetaUpdate(object.metadata, old.metadata), ...scaled(object, isStatus)];
       return [...found, ...schema.validate(object, old, found, isStatus)];
     },
-    warnings: finalizerWarnings,
+    warnings: (object, old) => [...schema.warningsOf(object), ...finalizerWarnings(object, old)],
     resetFields: {
       '': hasStatus ? { fields: [['f:status']] } : {},
       status: { fields: [['f:metadata'], ['f:spec']] },

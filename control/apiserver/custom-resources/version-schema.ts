@@ -3,7 +3,7 @@ import type { FieldError } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { badRequest } from '#api/status.ts';
-import { validateCustomResource } from '#api/structural-schema/custom-resource.ts';
+import { validateBriefly } from '#api/structural-schema/custom-resource.ts';
 import { applyDefaults, dropNulls } from '#api/structural-schema/defaulting.ts';
 import { coerceEmbeddedMeta } from '#api/structural-schema/embedded-meta.ts';
 import { pruneUnknownFields } from '#api/structural-schema/pruning.ts';
@@ -15,6 +15,7 @@ export class VersionSchema {
   readonly #schema: StructuralSchema;
   /** The whole object is kept as it is, whatever the schema says: the way of definitions of apiextensions.k8s.io/v1beta1. */
   readonly #preservesAll: boolean;
+  readonly #warnings = new WeakMap<KubeObject, string[]>();
 
   constructor({ schema }: CustomResourceDefinitionVersion, preservesAll: boolean) {
     this.#schema = parseStructuralSchema(schema?.openAPIV3Schema);
@@ -40,9 +41,23 @@ export class VersionSchema {
     applyDefaults(object as unknown as JsonObject, this.#schema);
   }
 
-  /** @param old undefined on create @param found errors that were found before @param isStatus only the status is written */
+  /**
+   * @param old undefined on create @param found errors that were found before @param isStatus only the status is written
+   * @throws LongValidation when the rules cost much
+   */
   validate(object: KubeObject, old: KubeObject | undefined, found: readonly FieldError[], isStatus: boolean): FieldError[] {
     const before = old as unknown as JsonObject | undefined;
-    return validateCustomResource(object as unknown as JsonObject, before, this.#schema, { found, isStatus });
+    const warnings: string[] = [];
+    this.#warnings.set(object, warnings);
+    return validateBriefly(object as unknown as JsonObject, before, this.#schema, {
+      found,
+      isStatus,
+      warn: (warning) => warnings.push(warning),
+    });
+  }
+
+  /** What {@link validate} let through because it has not changed. */
+  warningsOf(object: KubeObject): readonly string[] {
+    return this.#warnings.get(object) ?? [];
   }
 }
