@@ -27,6 +27,8 @@ export interface TransportResponse {
   body: AsyncIterable<Uint8Array>;
   /** Aborts when the source of the body has ended (a watch that lags behind). The server then stops waiting for a reader that does not read. */
   over?: AbortSignal | undefined;
+  /** Of a watch: resolves when it has given what there was at its beginning, or has ended. */
+  begun?: Promise<void> | undefined;
 }
 
 /** Carries one request to the server. @throws the transport's error when the server cannot be reached; an answer with an error code is not an exception. */

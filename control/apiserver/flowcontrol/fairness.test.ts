@@ -54,6 +54,49 @@ describe('priority and fairness', { timeout: 120_000 }, () => {
     assert.equal(await metric('current_executing_seats', 'global-default'), 0);
   });
 
+  it('lets a watch keep its seats until all that there is has been sent', async () => {
+    const sender = { user: { name: 'watcher', groups: ['system:authenticated'], extra: {} } };
+    const executing = (): Promise<number> => metric('current_executing_requests', 'global-default');
+    const stop = new AbortController();
+    const path = `${list}?watch=1`;
+    const answer = await api.server.handle({ method: 'GET', path, headers: {}, signal: stop.signal }, { sender });
+    assert.equal(answer.status, 200);
+    assert.equal(await executing(), 1);
+    const pieces = answer.body[Symbol.asyncIterator]();
+    let text = '';
+    while (text.split('\n').length <= 100) text += Buffer.from((await pieces.next()).value as Uint8Array).toString();
+    const more = pieces.next();
+    await answer.begun;
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(await executing(), 0);
+    stop.abort();
+    assert.equal((await more).done, true);
+    const gone = new AbortController();
+    await api.server.handle({ method: 'GET', path, headers: {}, signal: gone.signal }, { sender });
+    assert.equal(await executing(), 1);
+    gone.abort();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(await executing(), 0);
+  });
+
+  it("has upstream's metrics", async () => {
+    await user('writer')('POST', list, { metadata: { name: 'counted' } });
+    const { text } = await api.request('GET', '/metrics');
+    for (const [name, labels] of [
+      ['priority_level_seat_utilization_bucket', 'le="0.95",priority_level="global-default",phase="executing"'],
+      ['priority_level_request_utilization_bucket', 'le="0.001",priority_level="global-default",phase="waiting"'],
+      ['demand_seats_bucket', 'le="1.7",priority_level="global-default"'],
+      ['dispatch_r', 'priority_level="global-default"'],
+      ['latest_s', 'priority_level="global-default"'],
+      ['current_r', 'priority_level="global-default"'],
+      ['request_execution_seconds_count', 'priority_level="global-default",flow_schema="global-default",type="watch"'],
+      ['request_execution_seconds_count', 'priority_level="global-default",flow_schema="global-default",type="regular"'],
+      ['watch_count_samples_count', 'priority_level="global-default",flow_schema="global-default"'],
+      ['work_estimated_seats_bucket', 'le="64",priority_level="global-default",flow_schema="global-default"'],
+    ] as const)
+      assert.ok(text.includes(`apiserver_flowcontrol_${name}{${labels}}`), `${name} ${labels}`);
+  });
+
   it('shows levels, queues and requests', async () => {
     const { text } = await api.request('GET', '/debug/api_priority_and_fairness/dump_priority_levels');
     const [head = '', ...rows] = text.trimEnd().split('\n');

@@ -5,32 +5,16 @@
  * Source: apiserver `pkg/util/flowcontrol/metrics/metrics.go`.
  */
 import { Gauge, type Metric } from 'prom-client';
+import { Distribution } from './distribution.ts';
 import type { LevelState } from './level-state.ts';
 import type { QueueSetObserver, Refusal } from './queue-set.ts';
+import type { TimedRatio } from './timed-ratio.ts';
 
 const prefix = 'apiserver_flowcontrol_';
 const secondBounds = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30];
 const lengthBounds = [0, 10, 25, 50, 100, 250, 500, 1000];
-const seatBounds = [1, 2, 4, 10, 100];
-
-class Distribution {
-  count = 0;
-  sum = 0;
-  readonly counts: number[];
-  readonly bounds: readonly number[];
-
-  constructor(bounds: readonly number[]) {
-    this.bounds = bounds;
-    this.counts = bounds.map(() => 0);
-  }
-
-  observe(value: number): void {
-    this.count += 1;
-    this.sum += value;
-    for (let index = this.bounds.length - 1; index >= 0 && value <= (this.bounds[index] ?? 0); index--)
-      this.counts[index] = (this.counts[index] ?? 0) + 1;
-  }
-}
+const seatBounds = [1, 2, 4, 8, 16, 32, 64, 100];
+const watchBounds = [0, 1, 10, 100, 1000, 10_000];
 
 /** Of one FlowSchema's requests at one level. */
 export class FlowCounts {
@@ -46,6 +30,9 @@ export class FlowCounts {
   readonly waits = new Distribution(secondBounds);
   readonly refusedWaits = new Distribution(secondBounds);
   readonly executions = new Distribution(secondBounds);
+  readonly watchExecutions = new Distribution(secondBounds);
+  /** How many watch what a change changes. */
+  readonly watchers = new Distribution(watchBounds);
   readonly seats = new Distribution(seatBounds);
 
   constructor(level: string, schema: string) {
@@ -71,8 +58,27 @@ export class FlowMetrics {
   readonly #counts = new Map<string, Map<string, FlowCounts>>();
   #fraction = 0;
 
-  /** @param states read when the metrics are asked for */
-  constructor(states: () => readonly LevelState[]) {
+  /** @param states read when the metrics are asked for @param now the monotonic clock, in milliseconds */
+  constructor(states: () => readonly LevelState[], now: () => number) {
+    const ratios = (name: string, help: string, of: (level: LevelState) => [TimedRatio, Labels][]): Metric =>
+      this.#metric(name, help, 'histogram', () =>
+        states().flatMap((level) =>
+          of(level).flatMap(([ratio, more]) =>
+            samplesOf(prefix + name, ratio.read(now()), { priority_level: level.name, ...more }),
+          ),
+        ),
+      );
+    const bounds = (name: string, help: string, which: 'next' | 'discounted'): Metric =>
+      this.#metric(name, help, 'gauge', () =>
+        states().flatMap(({ name: level, queues }) => {
+          const found = queues.nextBounds()?.[which];
+          if (found === undefined) return [];
+          return (['min', 'max'] as const).map((bound, index) => ({
+            labels: { priority_level: level, bound },
+            value: found[index] ?? 0,
+          }));
+        }),
+      );
     const ofLevels = (name: string, help: string, value: (level: LevelState) => number): Metric =>
       this.#metric(name, help, 'gauge', () =>
         states().map((level) => ({ labels: { priority_level: level.name }, value: value(level) })),
@@ -143,7 +149,10 @@ export class FlowMetrics {
       spread(
         'request_execution_seconds',
         'Duration of initial stage (for a WATCH) or any (for a non-WATCH) stage of request execution in the API Priority and Fairness subsystem',
-        (flow) => [[flow.executions, {}]],
+        (flow) => [
+          [flow.executions, { type: 'regular' }],
+          [flow.watchExecutions, { type: 'watch' }],
+        ],
       ),
       spread(
         'work_estimated_seats',
@@ -196,6 +205,35 @@ export class FlowMetrics {
         Math.max(limits.lower, Math.min(limits.nominal, demand.highWatermark), demand.smoothed),
       ),
       ofLevels('current_r', 'R(time of last change)', ({ queues }) => queues.currentR),
+      ofLevels('dispatch_r', 'R(time of last dispatch)', ({ queues }) => queues.last.dispatchR),
+      ofLevels('latest_s', 'S(most recently dispatched request)', ({ queues }) => queues.last.latestS),
+      bounds('next_s_bounds', 'min and max, over queues, of S(oldest waiting request in queue)', 'next'),
+      bounds(
+        'next_discounted_s_bounds',
+        'min and max, over queues, of S(oldest waiting request in queue) - estimated work in progress',
+        'discounted',
+      ),
+      ratios(
+        'priority_level_seat_utilization',
+        'Observations, at the end of every nanosecond, of utilization of seats for any stage of execution (but only initial stage for WATCHes)',
+        ({ queues }) => [[queues.ratios.seats, { phase: 'executing' }]],
+      ),
+      ratios(
+        'priority_level_request_utilization',
+        'Observations, at the end of every nanosecond, of number of requests (as a fraction of the relevant limit) waiting or in any stage of execution (but only initial stage for WATCHes)',
+        ({ queues }) => [
+          [queues.ratios.executing, { phase: 'executing' }],
+          [queues.ratios.waiting, { phase: 'waiting' }],
+        ],
+      ),
+      ratios(
+        'demand_seats',
+        'Observations, at the end of every nanosecond, of (the number of seats each priority level could use) / (nominal number of seats for that level)',
+        ({ queues }) => [[queues.ratios.demand, {}]],
+      ),
+      spread('watch_count_samples', 'count of watchers for mutating requests in API Priority and Fairness', (flow) => [
+        [flow.watchers, {}],
+      ]),
     ];
   }
 

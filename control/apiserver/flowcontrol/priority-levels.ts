@@ -9,6 +9,7 @@ import type { Clock } from '#client/clock.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { allocate } from './concurrency-allocation.ts';
+import type { Distribution } from './distribution.ts';
 import { DroppedRequests } from './dropped-requests.ts';
 import { type FlowCounts, FlowMetrics } from './flow-metrics.ts';
 import type { Flow, FlowSchemas } from './flow-schemas.ts';
@@ -50,7 +51,10 @@ export class PriorityLevels {
     this.#deps = deps;
     this.#total = total;
     this.#adjustedMs = deps.clock.monotonic();
-    this.metrics = new FlowMetrics(() => this.states());
+    this.metrics = new FlowMetrics(
+      () => this.states(),
+      () => deps.clock.monotonic(),
+    );
   }
 
   /** All levels there are, those included whose last requests are served. */
@@ -66,17 +70,19 @@ export class PriorityLevels {
     const work = estimateWork(info, level.maxSeats, this.#deps.factsOf);
     const counts = this.metrics.of(level.name, schema);
     counts.seats.observe(Math.max(work.initialSeats, work.finalSeats));
+    if (work.watchers !== undefined) counts.watchers.observe(work.watchers);
+    const executions = info.verb === 'watch' ? counts.watchExecutions : counts.executions;
     const waitMs = Math.min(longestWaitMs, timeoutMs === undefined ? defaultWaitMs : timeoutMs / 4);
     const distinguisher = distinguisherOf(flow, info, user);
     const admitted = level.queues.start({ schema, distinguisher, work, waitMs, signal, about: { user, info } });
     if (admitted instanceof Promise) {
       const arrivedMs = this.#deps.clock.monotonic();
-      return admitted.then((result) => this.#entry(level, counts, result, this.#deps.clock.monotonic() - arrivedMs));
+      return admitted.then((result) => this.#entry(level, counts, executions, result, this.#deps.clock.monotonic() - arrivedMs));
     }
-    return this.#entry(level, counts, admitted, 0);
+    return this.#entry(level, counts, executions, admitted, 0);
   }
 
-  #entry(level: LevelState, counts: FlowCounts, result: Ticket | Refusal, waitedMs: number): Entry {
+  #entry(level: LevelState, counts: FlowCounts, executions: Distribution, result: Ticket | Refusal, waitedMs: number): Entry {
     const { clock } = this.#deps;
     if (typeof result === 'string') {
       counts.refusedWaits.observe(waitedMs / 1000);
@@ -88,7 +94,7 @@ export class PriorityLevels {
     const startMs = clock.monotonic();
     return {
       leave: () => {
-        counts.executions.observe((clock.monotonic() - startMs) / 1000);
+        executions.observe((clock.monotonic() - startMs) / 1000);
         result.leave();
         if (level.quiescing && level.queues.isIdle) this.#remove(level);
       },
@@ -196,7 +202,8 @@ export class PriorityLevels {
       for (const [index, { level }] of limited.entries()) level.current = Math.round(allocations[index] ?? 0);
     }
     // Nobody is left without any: a level of no seats would never serve who waits.
-    for (const level of levels) level.queues.setLimit(Math.max(level.config.spec.type === 'Exempt' ? 0 : 1, level.current));
+    for (const level of levels)
+      level.queues.setLimit(Math.max(level.config.spec.type === 'Exempt' ? 0 : 1, level.current), level.limits.nominal);
   }
 }
 

@@ -10,6 +10,7 @@
 import type { Clock } from '#client/clock.ts';
 import { SeatDemand } from './seat-demand.ts';
 import { Dealer } from './shuffle-sharding.ts';
+import { TimedRatio } from './timed-ratio.ts';
 
 /** What a request takes. */
 export interface Work {
@@ -18,6 +19,8 @@ export interface Work {
   /** Seats that it keeps for {@link additionalMs} after its answer: watchers are being told. */
   finalSeats: number;
   additionalMs: number;
+  /** How many watch what it changes, for a change; for the metrics. */
+  watchers?: number;
 }
 
 /** The queues of one level: their number, length and hand size. */
@@ -66,6 +69,11 @@ export interface RequestFacts {
 /** How long a request is taken to last before it is known, in seconds. */
 const estimatedSeconds = 0.003;
 
+// Upstream's buckets.
+const seatShares = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1];
+const requestShares = [0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 1];
+const demandShares = [0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.7, 2, 2.8, 4, 6];
+
 interface Waiting {
   facts: RequestFacts;
   queue: Queue;
@@ -103,6 +111,10 @@ class Queue {
 /** The fair queues of one level. Source: apiserver `pkg/util/flowcontrol/fairqueuing/queueset`. */
 export class QueueSet {
   readonly demand: SeatDemand;
+  /** Over time, as shares of the level's limits. */
+  readonly ratios: { seats: TimedRatio; executing: TimedRatio; waiting: TimedRatio; demand: TimedRatio };
+  /** R of the last dispatch, and S of the request that it was. */
+  readonly last = { dispatchR: 0, latestS: 0 };
   readonly counts = { dispatched: 0, rejected: 0, timedOut: 0, cancelled: 0 };
   readonly #clock: Clock;
   readonly #observer: QueueSetObserver;
@@ -130,6 +142,13 @@ export class QueueSet {
     this.#limit = limit;
     this.#lastMs = clock.monotonic();
     this.demand = new SeatDemand(this.#lastMs);
+    const ratio = (bounds: readonly number[]): TimedRatio => new TimedRatio(bounds, this.#lastMs);
+    this.ratios = {
+      seats: ratio(seatShares),
+      executing: ratio(requestShares),
+      waiting: ratio(requestShares),
+      demand: ratio(demandShares),
+    };
     this.#dealer = new Dealer(Math.max(1, config.queues), Math.max(1, config.handSize));
     this.#grow();
   }
@@ -165,10 +184,14 @@ export class QueueSet {
     this.#grow();
   }
 
-  /** How many seats there are now. */
-  setLimit(limit: number): void {
-    this.#sync();
+  /** How many seats there are now. @param nominal by the configuration alone */
+  setLimit(limit: number, nominal = limit): void {
+    const nowMs = this.#sync();
     this.#limit = limit;
+    this.ratios.seats.setDenominator(limit, nowMs);
+    this.ratios.executing.setDenominator(limit, nowMs);
+    this.ratios.waiting.setDenominator(Math.max(1, this.#config.queues * this.#config.queueLength), nowMs);
+    this.ratios.demand.setDenominator(nominal, nowMs);
     this.#dispatch();
   }
 
@@ -186,6 +209,7 @@ export class QueueSet {
         queue.nextDispatchR = this.#currentR;
         this.#active += 1;
       } else queue.nextDispatchR = Math.max(queue.nextDispatchR, this.#currentR);
+      this.#noteDispatch(queue);
       queue.nextDispatchR += workOf(facts);
       this.#robin = queue.index;
       return this.#execute({ facts, arrivalMs: nowMs, startMs: nowMs }, queue);
@@ -302,6 +326,7 @@ export class QueueSet {
     }
     this.#robin = best.index;
     this.#unqueue(one, 0);
+    this.#noteDispatch(best);
     best.nextDispatchR += workOf(one.facts);
     this.#bound(best);
     const ticket = this.#execute({ facts: one.facts, arrivalMs: one.arrivalMs, startMs: this.#clock.monotonic() }, best);
@@ -374,7 +399,31 @@ export class QueueSet {
   }
 
   #noteDemand(): void {
-    this.demand.set(this.#seatsInUse + this.#seatsWaiting, this.#lastMs);
+    const { demand, ratios } = this;
+    demand.set(this.#seatsInUse + this.#seatsWaiting, this.#lastMs);
+    ratios.demand.set(this.#seatsInUse + this.#seatsWaiting, this.#lastMs);
+    ratios.seats.set(this.#seatsInUse, this.#lastMs);
+    ratios.executing.set(this.#executing, this.#lastMs);
+    ratios.waiting.set(this.#waiting, this.#lastMs);
+  }
+
+  #noteDispatch(queue: Queue): void {
+    this.last.dispatchR = this.#currentR;
+    this.last.latestS = queue.nextDispatchR;
+  }
+
+  /** The least and the greatest S of those that wait next in their queues, and without the work in progress there. Undefined: nobody waits. */
+  nextBounds(): { next: [min: number, max: number]; discounted: [min: number, max: number] } | undefined {
+    if (this.#withWaiting.size === 0) return undefined;
+    const bounds = (of: (queue: Queue) => number): [min: number, max: number] => {
+      let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+      for (const queue of this.#withWaiting) [min, max] = [Math.min(min, of(queue)), Math.max(max, of(queue))];
+      return [min, max];
+    };
+    return {
+      next: bounds(({ nextDispatchR }) => nextDispatchR),
+      discounted: bounds(({ nextDispatchR, seatsInUse }) => nextDispatchR - estimatedSeconds * seatsInUse),
+    };
   }
 }
 

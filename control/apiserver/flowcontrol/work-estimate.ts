@@ -35,10 +35,10 @@ export function estimateWork(info: RequestInfo, maxSeats: number, factsOf: (info
   }
   if (!mutating.has(info.verb) || (info.resource === 'serviceaccounts' && info.subresource === 'token')) return one;
   const watchers = factsOf(info)?.watchers ?? 0;
-  if (watchers < watchersPerSeat) return one;
+  if (watchers < watchersPerSeat) return { ...one, watchers };
   const wanted = Math.ceil(watchers / watchersPerSeat);
   const finalSeats = Math.max(1, Math.min(wanted, maxMutatingSeats, maxSeats));
-  return { initialSeats: 1, finalSeats, additionalMs: (wanted * eventMs) / finalSeats };
+  return { initialSeats: 1, finalSeats, additionalMs: (wanted * eventMs) / finalSeats, watchers };
 }
 
 /** A watch from a revision begins with nothing. */

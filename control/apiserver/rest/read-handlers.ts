@@ -138,7 +138,7 @@ export async function handleWatch(exchange: Exchange): Promise<TransportResponse
   const frames = new Frames(exchange, format, include);
   const question = { resource, namespace: info.namespace, query, predicate };
   const body = new WatchStream(parts, question, (events) => frames.pieces(events), exchange.signal());
-  return { status: 200, headers: { 'content-type': contentTypeOf(format, true) }, body, over: body.over };
+  return { status: 200, headers: { 'content-type': contentTypeOf(format, true) }, body, over: body.over, begun: body.begun };
 }
 
 /** The events of one watch as frames, in the format and shape that the client accepts. */

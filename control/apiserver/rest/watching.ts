@@ -73,6 +73,7 @@ export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
   readonly #convert: (events: ServedEvent[]) => Iterable<Piece>;
   readonly #signal: AbortSignal;
   readonly #over = new AbortController();
+  readonly #begun = Promise.withResolvers<void>();
   #state: WatchState = { kind: 'new' };
   #pieces: Iterator<Piece> = [].values();
   #waiting: PromiseWithResolvers<IteratorResult<Piece>> | undefined;
@@ -94,6 +95,11 @@ export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
     this.#signal = signal;
     signal.addEventListener('abort', this.#stop, { once: true });
     if (signal.aborted) this.#stop();
+  }
+
+  /** Resolves when the initial events have been taken, or the watch has ended. */
+  get begun(): Promise<void> {
+    return this.#begun.promise;
   }
 
   get over(): AbortSignal {
@@ -199,8 +205,10 @@ export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
       switch (state.kind) {
         case 'initial': {
           const batch = next(state.initial);
-          if (batch.length === 0) this.#state = { kind: 'following', watcher: state.watcher };
-          else this.#pieces = this.#convert(batch)[Symbol.iterator]();
+          if (batch.length === 0) {
+            this.#state = { kind: 'following', watcher: state.watcher };
+            this.#begun.resolve();
+          } else this.#pieces = this.#convert(batch)[Symbol.iterator]();
           break;
         }
         case 'following': {
@@ -269,6 +277,7 @@ export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
   readonly #stop = (): void => {
     const state = this.#state;
     this.#state = { kind: 'ended' };
+    this.#begun.resolve();
     if (this.#over.signal.aborted) return;
     this.#over.abort();
     this.#cancelTimeout();

@@ -223,7 +223,16 @@ function flowControl(control: FlowControl): Filter {
     // Most are served at once, and need no turn of the event loop for it.
     const leave = entering instanceof Promise ? await entering : entering;
     if (typeof leave !== 'function') return tooManyRequests(leave);
-    return await next().finally(leave);
+    let begun: Promise<void> | undefined;
+    try {
+      const response = await next();
+      ({ begun } = response);
+      return response;
+    } finally {
+      // A watch costs as much as a list until all that there is has been sent, and nothing afterwards.
+      if (begun === undefined) leave();
+      else void begun.then(leave);
+    }
   };
 }
 
