@@ -21,6 +21,7 @@ import { clusterRoleAggregationController } from './cluster-role-aggregation.ts'
 import { cronJobController } from './cronjob/cron-job.ts';
 import { daemonSetController } from './daemonset.ts';
 import { deploymentController } from './deployment.ts';
+import { deviceTaintEvictionController } from './device-taint-eviction.ts';
 import { disruptionController, staleDisruptionController } from './disruption.ts';
 import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
@@ -38,6 +39,7 @@ import type { NodeIpamOptions } from './node-ipam.ts';
 import { nodeIpamController } from './node-ipam.ts';
 import type { NodeLifecycleOptions } from './node-lifecycle.ts';
 import { nodeLifecycleController } from './node-lifecycle.ts';
+import { nodeTtlController } from './node-ttl.ts';
 import { persistentVolumeBinder } from './persistent-volume/binder.ts';
 import type { PodGcOptions } from './pod-gc.ts';
 import { podGcController } from './pod-gc.ts';
@@ -145,7 +147,6 @@ export function controllers(
           }),
         ]),
     csrCleanerController(as('csrcleaner', 'certificate-controller')),
-    podGcController(as('pod-garbage-collector'), options),
     podGcController(as('pod-garbage-collector'), options, options.monitors?.nodes),
     policyStatusController(as('validatingadmissionpolicy-status-controller')),
     persistentVolumeBinder(as('persistentvolume-controller', 'persistent-volume-binder')),
@@ -157,7 +158,12 @@ export function controllers(
     pvcProtectionController(as('pvc-protection-controller')),
     vacProtectionController(as('volumeattributesclass-protection-controller')),
     nodeLifecycleController(as('node-controller'), options),
-    taintEvictionController(as('taint-eviction-controller', 'node-controller'), options.monitors?.nodes),
+    nodeTtlController(as('ttl-controller')),
+    deviceTaintEvictionController(
+      as('device-taint-eviction', 'device-taint-eviction-controller'),
+      options.monitors?.deviceEvictions,
+    ),
+    taintEvictionController(as('taint-eviction-controller', 'node-controller'), options.monitors?.evictions),
     ...(clusterCidr === undefined
       ? []
       : [nodeIpamController(as('cidrAllocator', 'node-controller'), { ...options, clusterCidr })]),

@@ -15,17 +15,19 @@ import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
 import { creationMs } from './creation-order.ts';
-import type { NodeMonitor } from './monitors/node-monitor.ts';
+import type { EvictionMonitor } from './monitors/node-monitor.ts';
 import { markDisrupted } from './pod-disruption.ts';
 
 /** Makes the taint eviction controller. */
-export const taintEvictionController = (deps: ControllerDeps, monitor?: Pick<NodeMonitor, 'evicted'>): Controller => {
+export const taintEvictionController = (deps: ControllerDeps, monitor?: EvictionMonitor): Controller => {
   const { client, caches, clock, events } = deps;
   /**
    * When the taints of each pod's node were first seen, for taints without a time. The map also shows which evictions were
    * announced.
    */
   const taintedSince = new Map<string, number>();
+  /** The UIDs of pods that were deleted, until the cache shows it. */
+  const deleted = new Map<string, string>();
   return {
     name: 'taint-eviction',
     watches: [own('pods'), { resource: 'nodes', keys: podsOnNode }],
@@ -35,8 +37,10 @@ export const taintEvictionController = (deps: ControllerDeps, monitor?: Pick<Nod
       const pod = caches.cache('pods').get(key);
       if (pod === undefined || pod.metadata.deletionTimestamp !== undefined) {
         taintedSince.delete(key);
+        deleted.delete(key);
         return done;
       }
+      if (deleted.get(key) === pod.metadata.uid) return done;
       const taints = (caches.cache('nodes').get(pod.spec.nodeName ?? '')?.spec.taints ?? []).filter(({ effect }) =>
         executionEffects.has(effect),
       );
@@ -53,6 +57,7 @@ export const taintEvictionController = (deps: ControllerDeps, monitor?: Pick<Nod
         await markDisrupted(client, pod, 'DeletionByTaintManager', 'Taint manager: deleting due to NoExecute taint', clock.now());
         const { namespace, name, uid } = pod.metadata;
         await client.resource('pods').delete({ namespace, name }, { preconditions: { uid } });
+        deleted.set(key, uid);
         monitor?.evicted((clock.now() - Math.max(atMs, sinceMs)) / 1000);
       } catch (error) {
         if (!isNotFound(error)) throw error;

@@ -283,6 +283,31 @@ const goodObjects: readonly Placed[] = [
     },
     { finalizers: ['resource.kubernetes.io/delete-protection'] },
   ),
+  // A pod whose device must not be used any more.
+  good('resourceslices.resource.k8s.io', 'bad-devices', {
+    spec: {
+      driver: 'gpu.example.com',
+      nodeName: 'n1',
+      pool: { name: 'bad', generation: 1, resourceSliceCount: 1 },
+      devices: [{ name: 'bad', taints: [{ key: 'bad', effect: 'NoExecute', timeAdded: created }] }],
+    },
+  }),
+  good('resourceclaims.resource.k8s.io', 'bad', {
+    spec: {},
+    status: {
+      allocation: { devices: { results: [{ request: 'one', driver: 'gpu.example.com', pool: 'bad', device: 'bad' }] } },
+      reservedFor: [{ resource: 'pods', name: 'on-bad', uid: 'uid-Pod-on-bad' }],
+    },
+  }),
+  good(
+    'pods',
+    'on-bad',
+    {
+      spec: { ...podSpec, nodeName: 'n1', resourceClaims: [{ name: 'gpu', resourceClaimName: 'bad' }] },
+      status: { phase: 'Running' },
+    },
+    { labels: { of: 'on-bad' } },
+  ),
   // It counts what no absurd object is: those would count with good reason.
   good('resourcequotas', 'quota', { spec: { hard: { secrets: '10' } } }),
   good('persistentvolumes', 'pv', {
@@ -414,6 +439,7 @@ const kinds: readonly ResourceId[] = [
   'resourcequotas',
   'resourceclaims.resource.k8s.io',
   'resourceclaimtemplates.resource.k8s.io',
+  'resourceslices.resource.k8s.io',
   'persistentvolumes',
   'persistentvolumeclaims',
   'volumeattributesclasses.storage.k8s.io',

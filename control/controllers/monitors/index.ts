@@ -9,7 +9,7 @@ import { ResourceClaimMetrics } from '../resource-claim/metrics.ts';
 import { JobMonitor } from './job-monitor.ts';
 import type { Monitor, MonitorDeps } from './monitor.ts';
 import { upstreamNames } from './names.ts';
-import { NodeMonitor } from './node-monitor.ts';
+import { EvictionMonitor, NodeMonitor } from './node-monitor.ts';
 import { ScaleDownMonitor } from './scale-down-monitor.ts';
 import { SliceMonitor, TrafficMonitor } from './slice-monitor.ts';
 import { VolumeMonitor } from './volume-monitor.ts';
@@ -20,6 +20,8 @@ const registers: [] = [];
 export class ControllerMonitors implements ReconcileObserver {
   readonly resourceClaim = new ResourceClaimMetrics();
   readonly nodes: NodeMonitor;
+  readonly evictions = new EvictionMonitor('TaintEvictionController', 'taint_eviction_controller');
+  readonly deviceEvictions = new EvictionMonitor('DeviceTaintEvictionController', 'device_taint_eviction_controller');
   readonly #queues = new WorkQueueMetrics();
   readonly #running = new Gauge({
     name: 'running_managed_controllers',
@@ -53,6 +55,8 @@ export class ControllerMonitors implements ReconcileObserver {
     this.#parts = [
       new JobMonitor(),
       this.nodes,
+      this.evictions,
+      this.deviceEvictions,
       new SliceMonitor('endpointslice-controller.k8s.io', 'endpointslice', 'endpoint_slice_controller'),
       new SliceMonitor(
         'endpointslicemirroring-controller.k8s.io',

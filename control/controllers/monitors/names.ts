@@ -48,6 +48,12 @@ export const upstreamNames: Readonly<Record<string, { controller: string; queue:
   },
   'node-lifecycle': { controller: 'node-lifecycle-controller', queue: 'node_lifecycle_controller' },
   'taint-eviction': { controller: 'taint-eviction-controller', queue: 'node_lifecycle_controller_pods' },
+  'validatingadmissionpolicy-status-controller': {
+    controller: 'validatingadmissionpolicy-status-controller',
+    queue: 'validatingadmissionpolicy-status',
+  },
+  ttl: { controller: 'ttl-controller', queue: 'ttlcontroller' },
+  'device-taint-eviction': { controller: 'device-taint-eviction-controller', queue: 'device_taint_eviction' },
   'node-ipam': { controller: 'node-ipam-controller', queue: 'node_ipam' },
   'root-ca-certificate-publisher': { controller: 'root-ca-certificate-publisher-controller', queue: 'root_ca_cert_publisher' },
 };

@@ -13,6 +13,37 @@ const evictionTaints: ReadonlySet<string> = new Set(['node.kubernetes.io/not-rea
 const isEvicted = ({ spec }: Node): boolean =>
   (spec.taints ?? []).some(({ key, effect }) => effect === 'NoExecute' && evictionTaints.has(key));
 
+/** The pods that a controller deletes for taints. */
+export class EvictionMonitor implements Monitor {
+  readonly #deletions: Counter;
+  readonly #seconds: Histogram;
+
+  /** @param name `TaintEvictionController` @param prefix of the metrics */
+  constructor(name: string, prefix: string) {
+    this.#deletions = new Counter({
+      name: `${prefix}_pod_deletions_total`,
+      help: `Total number of Pods deleted by ${name} since its start.`,
+      registers,
+    });
+    this.#seconds = new Histogram({
+      name: `${prefix}_pod_deletion_duration_seconds`,
+      help: `Latency, in seconds, between the time when a taint effect has been activated and a Pod's deletion via ${name}.`,
+      buckets: [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240],
+      registers,
+    });
+  }
+
+  get metrics(): readonly Metric[] {
+    return [this.#deletions, this.#seconds];
+  }
+
+  /** A pod was deleted, so long after its taint began to count. */
+  evicted(seconds: number): void {
+    this.#deletions.inc();
+    this.#seconds.observe(Math.max(0, seconds));
+  }
+}
+
 /** What can be seen of nodes. */
 export class NodeMonitor implements Monitor {
   #informers: Informers | undefined;
@@ -38,17 +69,6 @@ export class NodeMonitor implements Monitor {
     name: 'node_ipam_controller_cidrset_cidrs_releases_total',
     help: 'Counter measuring total number of CIDR releases.',
     labelNames: ['clusterCIDR'],
-    registers,
-  });
-  readonly #podDeletions = new Counter({
-    name: 'taint_eviction_controller_pod_deletions_total',
-    help: 'Total number of Pods deleted by TaintEvictionController since its start.',
-    registers,
-  });
-  readonly #podDeletionSeconds = new Histogram({
-    name: 'taint_eviction_controller_pod_deletion_duration_seconds',
-    help: 'Latency, in seconds, between the time when a taint effect has been activated for the Pod and its deletion via TaintEvictionController.',
-    buckets: [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240],
     registers,
   });
   readonly #forced = new Counter({
@@ -105,8 +125,6 @@ export class NodeMonitor implements Monitor {
       this.#healthSeconds,
       this.#allocations,
       this.#releases,
-      this.#podDeletions,
-      this.#podDeletionSeconds,
       this.#forced,
       this.#forcedErrors,
       ...this.#gauges,
@@ -130,12 +148,6 @@ export class NodeMonitor implements Monitor {
 
   reconciled(controller: string, seconds: number): void {
     if (controller === 'node-lifecycle') this.#healthSeconds.observe(seconds);
-  }
-
-  /** The taint eviction controller has deleted a pod, so long after its taint began to count. */
-  evicted(seconds: number): void {
-    this.#podDeletions.inc();
-    this.#podDeletionSeconds.observe(Math.max(0, seconds));
   }
 
   /** The pod garbage collector has deleted a pod, or could not. @param reason upstream's word */

@@ -6,6 +6,7 @@
  * `structured/internal/incubating/allocator_incubating.go`.
  */
 import { compileDeviceSelector, DeviceMatchError, type DeviceSelector, DeviceSelectorError } from '#api/dra/device-cel.ts';
+import { preventsAllocation } from '#api/dra/device-taints.ts';
 import { keyOf } from '#api/meta.ts';
 import type { NodeIdentity } from '#api/pod/node-selector.ts';
 import { addQuantity, type ParsedQuantity, subtractQuantity } from '#api/quantity.ts';
@@ -24,7 +25,6 @@ import { consumedOf, fitsCapacity } from './consumed-capacity.ts';
 import { Counters } from './counters.ts';
 import { type DevicePool, poolsOf, reaches, type SliceIndex } from './device-pools.ts';
 import { type AllocatedState, type DeviceId, deviceId } from './device-state.ts';
-import { preventsAllocation } from './taints.ts';
 
 /** The most devices that one claim may have (the API's limit). */
 export const maxDevices = 32;

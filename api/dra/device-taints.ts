@@ -10,7 +10,7 @@ export const preventsAllocation = (taints: readonly DeviceTaint[] = [], tolerati
   );
 
 /** Whether the toleration lets the taint pass. What it leaves out means any. */
-function toleratesDeviceTaint(
+export function toleratesDeviceTaint(
   { effect = '', key = '', operator = 'Equal', value = '' }: DeviceToleration,
   taint: DeviceTaint,
 ): boolean {

@@ -1,0 +1,60 @@
+/**
+ * TTL controller: tells each node in an annotation for how long its kubelet may believe what it knows of secrets and ConfigMaps. The more nodes,
+ * the longer.
+ *
+ * Watches: Node.  Writes: Node (annotation).
+ * Source: kubernetes `pkg/controller/ttl`.
+ */
+import { keyOf } from '#api/meta.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
+import { done } from '#client/controller.ts';
+
+const annotation = 'node.alpha.kubernetes.io/ttl';
+
+/** Steps overlap, so that a cluster at the edge of one does not go to and fro. */
+const steps: readonly { atLeast: number; atMost: number; seconds: number }[] = [
+  { atLeast: 0, atMost: 100, seconds: 0 },
+  { atLeast: 90, atMost: 500, seconds: 15 },
+  { atLeast: 450, atMost: 1000, seconds: 30 },
+  { atLeast: 900, atMost: 2000, seconds: 60 },
+  { atLeast: 1800, atMost: Number.POSITIVE_INFINITY, seconds: 300 },
+];
+
+/** The step for this many nodes, coming from another one. Pure. */
+export function ttlStep(before: number, nodes: number): number {
+  let step = before;
+  while (nodes > (steps[step]?.atMost ?? 0)) step++;
+  while (nodes < (steps[step]?.atLeast ?? 0)) step--;
+  return step;
+}
+
+/** Makes the TTL controller. */
+export function nodeTtlController({ client, caches }: ControllerDeps): Controller {
+  const nodes = new Set<string>();
+  let step = 0;
+  return {
+    name: 'ttl',
+    watches: [
+      {
+        resource: 'nodes',
+        keys(node, _, all) {
+          const key = keyOf(node);
+          if (all.cache('nodes').get(key) === undefined) nodes.delete(key);
+          else nodes.add(key);
+          step = ttlStep(step, nodes.size);
+          // The others hear of it with their next heartbeat.
+          return [key];
+        },
+      },
+    ],
+    async reconcile(name) {
+      const node = caches.cache('nodes').get(name);
+      const value = String(steps[step]?.seconds ?? 0);
+      if (node === undefined || node.metadata.annotations?.[annotation] === value) return done;
+      await client
+        .resource('nodes')
+        .patch({ name }, { type: 'strategic', body: { metadata: { annotations: { [annotation]: value } } } });
+      return done;
+    },
+  };
+}
