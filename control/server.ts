@@ -43,6 +43,7 @@ import { ensureFlowControl, keepFlowControl } from './apiserver/flowcontrol/ensu
 import { flowSchemaStatusController } from './apiserver/flowcontrol/status-controller.ts';
 import { inProcessTransport } from './apiserver/in-process-transport.ts';
 import { PolicyGuard } from './apiserver/kinds/admissionregistration/policy-guard.ts';
+import { CertificateDurationMetrics } from './apiserver/kinds/certificates/certificatesigningrequest/duration-metrics.ts';
 import { type ComponentCheck, ComponentChecks, storeCheck } from './apiserver/kinds/core/componentstatus/component-checks.ts';
 import { createServiceAllocator, type ServiceAllocator } from './apiserver/kinds/core/service/allocator.ts';
 import { apiServerIpOf, parseServiceCidrs } from './apiserver/kinds/core/service/cluster-ips.ts';
@@ -350,8 +351,17 @@ function buildApiServer({
 }: Parts): ApiServer {
   const { issuer = `https://kubernetes.default.svc.${options.clusterDomain}`, ...tokens } = options.tokens;
   const policies = new PolicyGuard({ authorizer: authorization.authorizer, catalog: () => catalog.resources });
+  const certificates = new CertificateDurationMetrics();
   const catalog = new KindCatalog(
-    builtInKinds({ clock, services: allocator, components, roles: authorization.roles, policies, random: Math.random }),
+    builtInKinds({
+      clock,
+      services: allocator,
+      certificates,
+      components,
+      roles: authorization.roles,
+      policies,
+      random: Math.random,
+    }),
   );
   const openApi = createOpenApi(catalog.resources, options.version, options.descriptions);
   return createApiServer(
@@ -382,7 +392,7 @@ function buildApiServer({
       tokens: { ...pki.tokens, audiences: [issuer, ...(tokens.otherIssuers ?? [])], ...tokens, issuer },
       authentication: { ...options.authentication, requestHeader },
       serverAddress: `${options.advertiseAddress}:${options.securePort}`,
-      metrics: options.metrics,
+      metrics: [...options.metrics, ...certificates.all],
       inflight: options.inflight,
       isFair: options.isFair,
       audit: options.audit,

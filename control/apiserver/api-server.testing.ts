@@ -25,6 +25,7 @@ import type { WatchCacheLimits } from './cache/watch-cache.ts';
 import { KindCatalog } from './catalog.ts';
 import { inProcessTransport } from './in-process-transport.ts';
 import { PolicyGuard } from './kinds/admissionregistration/policy-guard.ts';
+import { CertificateDurationMetrics } from './kinds/certificates/certificatesigningrequest/duration-metrics.ts';
 import { ComponentChecks, storeCheck } from './kinds/core/componentstatus/component-checks.ts';
 import {
   createServiceAllocator,
@@ -151,8 +152,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const components = new ComponentChecks(clock);
   components.add('etcd-0', storeCheck(store));
   const policies = new PolicyGuard({ authorizer: authorization.authorizer, catalog: () => catalog.resources });
+  const certificates = new CertificateDurationMetrics();
   const catalog = new KindCatalog(
-    builtInKinds({ clock, services, components, roles: authorization.roles, policies, random: Math.random }),
+    builtInKinds({ clock, services, certificates, components, roles: authorization.roles, policies, random: Math.random }),
   );
   const deps = typeof options.deps === 'function' ? options.deps(catalog) : options.deps;
   const server = createApiServer(
@@ -175,6 +177,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
     {
       build: { version: '0.1.0' },
+      metrics: certificates.all,
       freezeCached: options.freezeCached ?? true,
       tokens: { ...(await keys), issuer, audiences: [issuer], ...options.tokens },
       ...(options.authentication === undefined ? {} : { authentication: options.authentication }),

@@ -2,6 +2,7 @@
 import type { Clock } from '#client/clock.ts';
 import type { RoleGuard } from '../authorization/rbac/role-guard.ts';
 import type { PolicyGuard } from './admissionregistration/policy-guard.ts';
+import type { CertificateDurationMetrics } from './certificates/certificatesigningrequest/duration-metrics.ts';
 import type { ComponentChecks } from './core/componentstatus/component-checks.ts';
 import type { ServiceAllocator } from './core/service/allocator.ts';
 
@@ -10,6 +11,8 @@ export interface StrategyDeps {
   clock: Clock;
   /** Hands out cluster IPs and node ports; it refuses to until its first repair. */
   services: ServiceAllocator;
+  /** Counts what signers give. Absent: nothing is counted. */
+  certificates?: CertificateDurationMetrics | undefined;
   /** Knows how the parts of the control plane are. */
   components: ComponentChecks;
   /** Knows who may write which roles and bindings. */

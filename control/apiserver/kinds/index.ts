@@ -70,7 +70,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   apiServiceKind,
   autoscalerKind,
   autoscalerV1Kind,
-  certificateSigningRequestKind,
+  certificateSigningRequestKind(deps),
   clusterRoleBindingKind(deps),
   clusterRoleKind(deps),
   componentStatusKind(deps),

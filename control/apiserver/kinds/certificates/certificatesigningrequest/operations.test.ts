@@ -105,6 +105,39 @@ describe('certificate signing requests', () => {
     assert.equal(await list(), 0);
   });
 
+  it('count whether a signer gives the life that was asked for', async () => {
+    const certificate = Buffer.from((await createAuthority(Date.now())).certificate).toString('base64');
+    const tenYears = 3650 * 24 * 3600;
+    for (const [signer, expirationSeconds] of [
+      ['kubernetes.io/kube-apiserver-client', tenYears],
+      ['example.com/a', 3600],
+      ['example.com/b', tenYears],
+    ] as const) {
+      const spec = { ...template.spec, signerName: signer, expirationSeconds, usages: ['client auth'] };
+      const { metadata } = await send('POST', base, { ...template, spec });
+      const path = `${base}/${metadata.name}`;
+      const conditions = [{ type: 'Approved', status: 'True', reason: 'x' }];
+      await send('PATCH', `${path}/approval`, { status: { conditions } }, merge);
+      await send('PATCH', `${path}/status?dryRun=All`, { status: { certificate } }, merge);
+      await send('PATCH', `${path}/status`, { status: { certificate } }, merge);
+      await send('PATCH', `${path}/status`, { metadata: { annotations: { again: 'true' } } }, merge);
+    }
+    const { text } = await api.request('GET', '/metrics');
+    const lines = text.split('\n').filter((line) => line.startsWith('apiserver_certificates_registry_csr_'));
+    const prefix = 'apiserver_certificates_registry_csr';
+    for (const line of [
+      `${prefix}_requested_duration_total{signerName="kubernetes.io/kube-apiserver-client"} 1`,
+      `${prefix}_honored_duration_total{signerName="kubernetes.io/kube-apiserver-client"} 1`,
+      `${prefix}_honored_duration_total{signerName="other"} 1`,
+    ])
+      assert.ok(lines.includes(line), lines.join('\n'));
+    // The requests of the test above count, too.
+    assert.ok(
+      lines.some((line) => /requested_duration_total\{signerName="other"\} [23]$/.test(line)),
+      lines.join('\n'),
+    );
+  });
+
   it('are owned by whom an endpoint lets write: nobody owns the spec', async () => {
     const made = await send('POST', base, template);
     const path = `${base}/${made.metadata.name}`;

@@ -8,7 +8,7 @@ import { createAuthority } from '#control/pki/certificates.ts';
 import { create, rejects, systemMeta, texts, update } from '../../strategy.testing.ts';
 import { certificateSigningRequestKind } from './strategy.ts';
 
-const { strategy } = certificateSigningRequestKind;
+const { strategy } = certificateSigningRequestKind({});
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 const request = base64(createCertificateRequest({ commonName: 'jane' }, privateKey));

@@ -9,55 +9,58 @@ import { validateObjectMeta } from '#api/object-meta.ts';
 import type { CertificateSigningRequest } from '#api/types.generated.ts';
 import type { UserInfo } from '../../../registry/strategy.ts';
 import { defineKind } from '../../define-kind.ts';
+import type { StrategyDeps } from '../../deps.ts';
 import { partSubresource } from '../../part-subresource.ts';
 import { certificateSigningRequestColumns } from './columns.ts';
 import { completeTimes, keepConditions } from './conditions.ts';
 import { validateRequest, validateRequestUpdate } from './validation.ts';
 
 /** Has `/status` and `/approval`; each of the three endpoints may write another part. */
-export const certificateSigningRequestKind = defineKind({
-  resource: 'certificatesigningrequests.certificates.k8s.io',
-  cluster: true,
-  names: nameIsPathSegment,
-  defaults(object) {
-    object.spec ??= { request: '', signerName: '' };
-  },
-  prepare(object, old, { user }) {
-    if (old === undefined) tellWhoAsks(object, user);
-    else object.spec = old.spec;
-  },
-  status: {
-    initial: () => ({}),
-    prepare(object, old, { clock }) {
-      keepConditions(object, old, 'Approved');
-      keepConditions(object, old, 'Denied');
-      completeTimes(object, old, clock.now());
+export const certificateSigningRequestKind = ({ certificates }: Pick<StrategyDeps, 'certificates'>) =>
+  defineKind({
+    resource: 'certificatesigningrequests.certificates.k8s.io',
+    cluster: true,
+    names: nameIsPathSegment,
+    defaults(object) {
+      object.spec ??= { request: '', signerName: '' };
     },
-    validate: (object, old) => [...metadataErrors(object), ...validateRequestUpdate(object, old, 'status')],
-  },
-  parts: {
-    approval: {
+    prepare(object, old, { user }) {
+      if (old === undefined) tellWhoAsks(object, user);
+      else object.spec = old.spec;
+    },
+    status: {
+      initial: () => ({}),
       prepare(object, old, { clock }) {
+        keepConditions(object, old, 'Approved');
+        keepConditions(object, old, 'Denied');
         completeTimes(object, old, clock.now());
-        const { conditions } = object.status ?? {};
-        object.spec = old.spec;
-        object.status = { ...old.status, conditions };
-        if (conditions === undefined) delete object.status.conditions;
       },
-      validate: (object, old) => [...metadataErrors(object), ...validateRequestUpdate(object, old, 'approval')],
+      validate: (object, old) => [...metadataErrors(object), ...validateRequestUpdate(object, old, 'status')],
     },
-  },
-  resetFields: {
-    '': { fields: [['f:spec'], ['f:status']] },
-    approval: { fields: [['f:spec'], ['f:status', 'f:certificate']] },
-    status: { fields: [['f:spec'], ['f:status', 'f:conditions']] },
-  },
-  subresources: { approval: partSubresource('approval') },
-  checkedAgain: 'first',
-  validate: (object, old) => (old === undefined ? validateRequest(object) : validateRequestUpdate(object, old, '')),
-  fieldSelectors: { 'spec.signerName': ({ spec }) => spec.signerName ?? '' },
-  columns: certificateSigningRequestColumns,
-});
+    parts: {
+      approval: {
+        prepare(object, old, { clock }) {
+          completeTimes(object, old, clock.now());
+          const { conditions } = object.status ?? {};
+          object.spec = old.spec;
+          object.status = { ...old.status, conditions };
+          if (conditions === undefined) delete object.status.conditions;
+        },
+        validate: (object, old) => [...metadataErrors(object), ...validateRequestUpdate(object, old, 'approval')],
+      },
+    },
+    resetFields: {
+      '': { fields: [['f:spec'], ['f:status']] },
+      approval: { fields: [['f:spec'], ['f:status', 'f:certificate']] },
+      status: { fields: [['f:spec'], ['f:status', 'f:conditions']] },
+    },
+    subresources: { approval: partSubresource('approval') },
+    checkedAgain: 'first',
+    validate: (object, old) => (old === undefined ? validateRequest(object) : validateRequestUpdate(object, old, '')),
+    fieldSelectors: { 'spec.signerName': ({ spec }) => spec.signerName ?? '' },
+    committed: async (object, old) => certificates?.written(object, old),
+    columns: certificateSigningRequestColumns,
+  });
 
 const metadataErrors = ({ metadata }: CertificateSigningRequest) =>
   validateObjectMeta(metadata, { namespaced: false, name: nameIsPathSegment });
