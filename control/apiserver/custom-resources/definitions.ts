@@ -31,8 +31,9 @@ import type { PostToWebhook } from './webhook-conversion.ts';
 
 const resourceId = 'customresourcedefinitions.apiextensions.k8s.io';
 const prefix = '/registry/apiextensions.k8s.io/customresourcedefinitions';
-/** Definitions that begin to be served, and whose objects are deleted, at the same time. */
+/** Definitions that begin to be served, get their status, and whose objects are deleted, at the same time. */
 const servingWorkers = 16;
+const statusWorkers = 16;
 const cleanupWorkers = 5;
 const backOff = { firstBackOffMs: 50, maxBackOffMs: 60_000 };
 
@@ -66,6 +67,8 @@ export class Definitions {
   /** Names that have to be looked at before the server is ready; undefined: it is, or the caches are not filled yet. */
   #first: Set<string> | undefined;
   readonly #ready = Promise.withResolvers<void>();
+  /** The work on the status of a definition of each group: one after the other, because each has to see the names of the others. */
+  readonly #groups = new Map<string, Promise<void>>();
   /** Apart from other work, because it may take long. */
   readonly #cleanup: WorkQueue;
 
@@ -118,11 +121,14 @@ export class Definitions {
         this.#looked(name);
       }),
     );
-    const status = this.#ready.promise.then(() => this.#work(this.#status, signal, (name) => this.#control(name)));
+    const status = Array.from({ length: statusWorkers }, async () => {
+      await this.#ready.promise;
+      await this.#work(this.#status, signal, (name) => this.#inGroup(name, () => this.#control(name)));
+    });
     const cleanup = Array.from({ length: cleanupWorkers }, () =>
       this.#work(this.#cleanup, signal, (name) => this.#clean(name, signal)),
     );
-    await Promise.all([...serving, status, ...cleanup]);
+    await Promise.all([...serving, ...status, ...cleanup]);
   }
 
   #looked(name: string): void {
@@ -182,6 +188,19 @@ export class Definitions {
     for (const { resource } of kinds.toReversed()) this.#deps.kinds.remove(resource.id);
   }
 
+  async #inGroup(name: string, work: () => Promise<void>): Promise<void> {
+    const group = groupOf(name);
+    const before = this.#groups.get(group) ?? Promise.resolve();
+    const result = before.then(work);
+    const settled = result.catch(() => {}); // The caller gets the error.
+    this.#groups.set(group, settled);
+    try {
+      await result;
+    } finally {
+      if (this.#groups.get(group) === settled) this.#groups.delete(group);
+    }
+  }
+
   async #control(name: string): Promise<void> {
     const definition = this.#get(name);
     if (definition === undefined) return this.#reconsiderGroup(name);
@@ -209,7 +228,7 @@ export class Definitions {
   }
 
   #groupOf(name: string): CustomResourceDefinition[] {
-    const group = name.slice(name.indexOf('.') + 1);
+    const group = groupOf(name);
     return [...this.#deps.feed.cache(prefix).range(`${prefix}/`)]
       .map(({ object }: CachedObject) => object as CustomResourceDefinition)
       .filter(({ spec }) => spec.group === group);
@@ -247,6 +266,9 @@ export class Definitions {
     };
   }
 }
+
+/** Of a definition's name: `widgets.example.com`. */
+const groupOf = (name: string): string => name.slice(name.indexOf('.') + 1);
 
 const isSame = ({ uid, spec, names }: Served, { metadata, spec: now, status }: CustomResourceDefinition): boolean =>
   uid === metadata.uid && sameJson(spec, now) && sameJson(names, status?.acceptedNames);
