@@ -5,10 +5,19 @@
  *
  * Source: apiextensions-apiserver `pkg/controller/{status,establish,apiapproval,nonstructuralschema}`.
  */
+import { invalidValue } from '#api/field-error.ts';
+import { unsupportedReason, validateStructural } from '#api/structural-schema/structural-checks.ts';
 import type { CustomResourceDefinition } from '#api/types.generated.ts';
 import { approvalCondition } from '../kinds/apiextensions/customresourcedefinition/approval.ts';
 import { hasUsableCa } from '../kinds/apiextensions/customresourcedefinition/ca-bundle.ts';
-import { type ConditionFacts, isTrue, says, withCondition } from '../kinds/apiextensions/customresourcedefinition/conditions.ts';
+import {
+  type ConditionFacts,
+  findCondition,
+  isTrue,
+  says,
+  withCondition,
+  withoutCondition,
+} from '../kinds/apiextensions/customresourcedefinition/conditions.ts';
 import { withAcceptedNames } from './names.ts';
 
 /** What is known besides the definition. */
@@ -27,6 +36,9 @@ export function withStatus(
 ): CustomResourceDefinition {
   const conditions = [approvalCondition(definition), isServed ? establishedCondition(definition) : undefined];
   let next = withAcceptedNames(definition, group, nowMs);
+  const violations = structuralViolations(definition);
+  if (violations === undefined) next = withoutCondition(next, 'NonStructuralSchema');
+  else conditions.push(violations);
   for (const facts of conditions) if (facts !== undefined && !says(next, facts)) next = withCondition(next, facts, nowMs);
   return next;
 }
@@ -47,6 +59,30 @@ function establishedCondition(definition: CustomResourceDefinition): ConditionFa
     reason: 'InitialNamesAccepted',
     message: 'the initial names have been accepted',
   };
+}
+
+/**
+ * What stored schemas have wrong that new ones may not. Only definitions of apiextensions.k8s.io/v1beta1 can: checks refuse all others, so these
+ * are not looked at again.
+ */
+function structuralViolations(definition: CustomResourceDefinition): ConditionFacts | undefined {
+  const { versions, preserveUnknownFields = false } = definition.spec;
+  if (!preserveUnknownFields && findCondition(definition, 'NonStructuralSchema') === undefined) return undefined;
+  const errors = preserveUnknownFields ? [invalidValue('spec.preserveUnknownFields', true, 'must be false')] : [];
+  for (const [index, { name, schema }] of versions.entries()) {
+    const props = schema?.openAPIV3Schema;
+    if (props === undefined) continue;
+    const why = unsupportedReason(props);
+    if (why !== undefined) {
+      const message = `failed to check validation schema for version ${name}: ${why}`;
+      return { type: 'NonStructuralSchema', status: 'Unknown', reason: 'StructuralError', message };
+    }
+    errors.push(...validateStructural(props, `spec.versions[${index}].schema.openAPIV3Schema`));
+  }
+  if (errors.length === 0) return undefined;
+  const texts = errors.map(({ field, message }) => `${field}: ${message}`);
+  const message = texts.length === 1 ? (texts[0] as string) : `[${texts.join(', ')}]`;
+  return { type: 'NonStructuralSchema', status: 'True', reason: 'Violations', message };
 }
 
 /** Whether its kinds are served. */

@@ -54,3 +54,10 @@ export function withCondition(
   const changed = old === undefined ? [...conditions, next] : conditions.map((one) => (one === old ? next : one));
   return { ...definition, status: { ...definition.status, conditions: changed } };
 }
+
+/** The definition without the condition of this type; itself when it has none. */
+export function withoutCondition(definition: CustomResourceDefinition, type: ConditionType): CustomResourceDefinition {
+  if (findCondition(definition, type) === undefined) return definition;
+  const conditions = (definition.status?.conditions ?? []).filter((one) => one.type !== type);
+  return { ...definition, status: { ...definition.status, conditions } };
+}

@@ -10,6 +10,7 @@ import type { DeletionStep } from '../../../registry/strategy.ts';
 import { defineKind } from '../../define-kind.ts';
 import { cleanupFinalizer, withCondition } from './conditions.ts';
 import { keepStorageVersion, setDefaults } from './defaults.ts';
+import { formatWarnings } from './unrecognized-formats.ts';
 import { checkDefinition, validateStatus } from './validation.ts';
 
 /** A write of `/status` may change metadata, too: the finalizer is removed so. */
@@ -23,6 +24,7 @@ export const customResourceDefinitionKind = defineKind({
   generation: 'spec',
   prepare: (definition) => keepStorageVersion(definition, true),
   checks: checkDefinition,
+  warnings: formatWarnings,
   planDeletion: markForDeletion,
 });
 
