@@ -17,7 +17,7 @@ const clock = new FakeClock();
 const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: systemMeta('default', 'ns') };
 const stored = { 'serviceaccounts/ns/default': account };
 
-/** What the rooms give: `<group>/<kind>/sample.testing.ts`. */
+/** The sample objects of the kinds: `<group>/<kind>/sample.testing.ts`. */
 async function samplesOfRooms(): Promise<Map<string, Json>> {
   const files = globSync('*/*/sample.testing.ts', { cwd: import.meta.dirname });
   const modules = await Promise.all(files.map(async (file) => (await import(`./${file}`)) as { samples: Record<string, Json> }));
@@ -43,7 +43,7 @@ function without(value: Json, path: readonly string[]): Json {
   return copy;
 }
 
-/** An error of the API is an answer; any other is a crash. */
+/** An error of the API is a good answer; any other exception is a defect. */
 async function answers(work: Promise<unknown>, where: string): Promise<void> {
   await work.catch((error: unknown) => {
     if (!(error instanceof ApiError)) assert.fail(`${where}: ${String((error as Error).stack)}`);

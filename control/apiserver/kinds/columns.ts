@@ -6,7 +6,7 @@ import type { TableColumn, TableColumns } from '../registry/strategy.ts';
 const NAME = 'The name of the object, unique among its kind in its namespace.';
 const AGE = 'The time since the server created the object.';
 
-/** A column; upper case is kubectl's doing. */
+/** A column. (kubectl prints its name in upper case.) */
 export function column(name: string, description: string, type: TableColumn['type'] = 'string'): TableColumn {
   return { name, type, format: '', description, priority: 0 };
 }
@@ -34,7 +34,7 @@ export function since(time: string | undefined, nowMs: number): string {
 /** The cell of {@link ageColumn}: `5d`, or `<unknown>` for an object without a time of creation. */
 export const ageOf = ({ metadata }: { metadata: ObjectMeta }, nowMs: number): string => since(metadata.creationTimestamp, nowMs);
 
-/** Of kinds that show nothing else. */
+/** Columns of kinds that have no others. */
 export const nameAndAgeColumns: TableColumns<KubeObject> = {
   columns: [nameColumn, ageColumn],
   cells: (object, nowMs) => [object.metadata.name, ageOf(object, nowMs)],
@@ -94,7 +94,7 @@ export function labelsText(labels: Readonly<Record<string, string>> = {}): strin
 
 const MAX_LISTED = 3;
 
-/** At most three, and how many more. */
+/** The first three items, and how many more there are: `a,b,c + 2 more...`. */
 export function shortList(items: readonly string[], whenEmpty: string): string {
   const text = items.slice(0, MAX_LISTED).join(',');
   if (items.length > MAX_LISTED) return `${text} + ${items.length - MAX_LISTED} more...`;

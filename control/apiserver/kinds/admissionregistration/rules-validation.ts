@@ -41,7 +41,7 @@ const wildcardAlone = (values: readonly string[], path: string, what: string): F
     ? [invalidValue(path, values, `if '*' is present, must not specify other ${what}`)]
     : [];
 
-/** `pods`, `pods/log`, `pods/\*`: none may be within another one of the list. */
+/** Resources such as `pods`, `pods/log`, `pods/\*`: no entry of the list may be covered by another entry. */
 function validateResources(resources: readonly string[], path: string): FieldError[] {
   const errors = atLeastOne(resources, path);
   const allOf = new Set<string>();

@@ -1,7 +1,7 @@
 /** What the API promises for absent fields of webhooks. Source: kubernetes `pkg/apis/admissionregistration/v1/defaults.go`. */
 import type { MutatingWebhook, ValidatingWebhook } from '#api/types.generated.ts';
 
-/** In place. */
+/** Sets the defaults of one webhook, in place. */
 export function setWebhookDefaults(webhook: MutatingWebhook | ValidatingWebhook): void {
   webhook.failurePolicy ??= 'Fail';
   webhook.matchPolicy ??= 'Equivalent';

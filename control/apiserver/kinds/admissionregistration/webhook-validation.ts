@@ -21,7 +21,7 @@ const sideEffects = ['None', 'NoneOnDryRun', 'Some', 'Unknown'];
 const noSideEffects = ['None', 'NoneOnDryRun'];
 const reviewVersions = ['v1', 'v1beta1'];
 
-/** What a stored configuration has wrong already may stay so. */
+/** Which mistakes an update may keep, because the stored configuration has them already. */
 interface Leniency {
   anySideEffects: boolean;
   anyReviewVersions: boolean;
@@ -113,7 +113,9 @@ function validateReviewVersions(versions: readonly string[], path: string, { any
     : [...errors, invalidValue(path, versions, `must include at least one of ${reviewVersions.join(', ')}`)];
 }
 
-/** Where a webhook is: a URL or a service. Conversion webhooks of custom resources have the same. */
+/**
+ * Problems of `clientConfig`, which is either a URL or a service. Conversion webhooks of custom resources have the same field.
+ */
 export function validateClientConfig({ url, service }: WebhookClientConfig, path: string): FieldError[] {
   if ((url === undefined) === (service === undefined)) return [required(path, 'exactly one of url or service is required')];
   return url !== undefined ? validateUrl(url, `${path}.url`) : validateService(service as ServiceReference, `${path}.service`);

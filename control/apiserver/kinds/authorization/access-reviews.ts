@@ -1,5 +1,5 @@
 /**
- * What the three kinds of access reviews share: what they must say, and what they ask the authorizer.
+ * What the three kinds of access reviews share: their validation, and how they ask the authorizer.
  *
  * Source: kubernetes `pkg/apis/authorization/validation`, `pkg/registry/authorization/util/helpers.go`.
  */
@@ -124,7 +124,7 @@ function validateFieldRequirement(
   return errors;
 }
 
-/** Asks the authorizer what a valid review asks. */
+/** Asks the authorizer the question of a valid review. */
 async function decideReview(
   authorizer: Authorizer,
   user: UserInfo,
@@ -154,7 +154,10 @@ async function decideReview(
   };
 }
 
-/** The requirements of a field selector that can be read. Without the others the review asks for more objects, never for fewer. */
+/**
+ * The requirements of a field selector that we understand. Leaving out the others widens the question, never narrows it, so the
+ * answer cannot be too generous.
+ */
 function fieldRequirements(selector: FieldSelectorAttributes | undefined): {
   requirements: FieldRequirement[];
   problem?: string;

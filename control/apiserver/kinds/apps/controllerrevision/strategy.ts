@@ -4,7 +4,10 @@ import { defineKind } from '../../define-kind.ts';
 import { controllerRevisionColumns } from './columns.ts';
 import { validateControllerRevision } from './validation.ts';
 
-/** The template of a DaemonSet or StatefulSet at one time; `data` never changes, so a rollback finds what was. */
+/**
+ * The pod template of a DaemonSet or StatefulSet at one time. `data` never changes, so that a rollback finds exactly what was
+ * there.
+ */
 export const controllerRevisionKind = defineKind({
   resource: 'controllerrevisions.apps',
   names: nameIsDnsSubdomain,

@@ -4,7 +4,7 @@ import { isJsonObject } from '#api/json.ts';
 import type { ControllerRevision } from '#api/types.generated.ts';
 import { validateNonNegative } from '../../../validation/paths.ts';
 
-/** @param old undefined on create: only then the data is looked at, which no update may change */
+/** Problems of a revision. @param old undefined on create. The data is checked only then, because no update may change it. */
 export function validateControllerRevision(
   { revision, data }: ControllerRevision,
   old: ControllerRevision | undefined,

@@ -1,5 +1,6 @@
 /**
- * The number of the template, which older clients read. It was a field once (extensions/v1beta1); in apps/v1 an annotation carries it.
+ * The number of the pod template (`templateGeneration`). It was a field in extensions/v1beta1; in apps/v1 it is an annotation,
+ * which older clients still read.
  *
  * Source: upstream `pkg/apis/apps/v1/conversion.go`, `pkg/registry/apps/daemonset/strategy.go`.
  */
@@ -13,7 +14,8 @@ import { semanticEqual } from '../../../validation/semantic-equal.ts';
 export const templateGenerationAnnotation = 'deprecated.daemonset.template.generation';
 
 /**
- * Numbers the template of a write, in place: from 1 on, and one more with each change. Clients may only set the first number.
+ * Sets the number of the template on a write, in place: 1 on create, and one more whenever the template changes. Clients may only
+ * set the first number.
  * @throws ApiError 400 when the annotation holds no integer
  */
 export function countTemplates(set: DaemonSet, old: DaemonSet | undefined): void {
@@ -27,7 +29,7 @@ export function countTemplates(set: DaemonSet, old: DaemonSet | undefined): void
   write(set, isSame ? before : BigInt.asIntN(64, before + 1n));
 }
 
-/** Keeps the stored number, in place: a write of the status does not change it. */
+/** Keeps the stored number, in place: a write of `/status` must not change it. */
 export function keepTemplateCount(set: DaemonSet, old: DaemonSet): void {
   numberIn(set);
   write(set, numberIn(old));

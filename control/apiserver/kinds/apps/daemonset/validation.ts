@@ -8,7 +8,7 @@ import { validateNonNegative } from '../../../validation/paths.ts';
 import { selectorMatches, validateLasting, validateTemplate } from '../../../validation/pod-spec/pod-template.ts';
 import { validateCollisions } from '../../../validation/replica-counts.ts';
 
-/** All of the spec. @param old undefined on create */
+/** Problems of the whole spec. @param old undefined on create */
 export function validateDaemonSet({ spec }: DaemonSet, old: DaemonSet | undefined): FieldError[] {
   return [
     ...(old === undefined ? [] : validateImmutable(spec.selector, old.spec.selector, 'spec.selector')),
@@ -25,7 +25,7 @@ export function validateDaemonSet({ spec }: DaemonSet, old: DaemonSet | undefine
 function validateSelected({ selector, template }: Partial<DaemonSet['spec']>): FieldError[] {
   const labels = template?.metadata?.labels;
   const errors: FieldError[] = [];
-  // An absent selector selects nothing; a malformed one has its errors already.
+  // An absent selector selects nothing. A malformed selector has been reported above.
   if (selector === undefined || selectorMatches(selector, labels) === false)
     errors.push(invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'));
   const { matchLabels = {}, matchExpressions = [] } = selector ?? { matchLabels: { none: '' } };
@@ -71,7 +71,7 @@ const counts = [
   'collisionCount',
 ] as const;
 
-/** No count is negative. */
+/** Problems of a written status: counts must not be negative. */
 export function validateDaemonSetStatus({ status }: DaemonSet, old: DaemonSet): FieldError[] {
   return [
     ...counts.flatMap((name) => validateNonNegative(status?.[name], `status.${name}`)),

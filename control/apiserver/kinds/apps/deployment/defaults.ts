@@ -1,7 +1,7 @@
 /** What the API promises for absent fields of a Deployment. Source: upstream `pkg/apis/apps/v1/defaults.go`. */
 import type { Deployment, DeploymentSpec } from '#api/types.generated.ts';
 
-/** In place; the template's own come after. */
+/** Sets the defaults, in place. Those of the pod template are set afterwards (`define-strategy.ts`). */
 export function setDeploymentDefaults(deployment: Deployment): void {
   deployment.spec ??= {} as DeploymentSpec;
   const { spec } = deployment;

@@ -17,7 +17,7 @@ export const deploymentKind = defineKind({
   podTemplate: 'spec.template',
   status: { keeps: ['labels'], validate: validateDeploymentStatus },
   resetFields: { status: { fields: [['f:spec'], ['f:metadata', 'f:labels']] } },
-  // Annotations count: they are copied to the ReplicaSets, which is the controller's work.
+  // Annotations count for the generation: the controller copies them to the ReplicaSets, so their change is work for it.
   generation: ({ spec, metadata }) => [spec, metadata.annotations],
   immutable: ['spec.selector'],
   validate: validateDeployment,

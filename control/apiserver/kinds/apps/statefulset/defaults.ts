@@ -1,7 +1,7 @@
 /** What the API promises for absent fields of a StatefulSet. Source: upstream `pkg/apis/apps/v1/{defaults,conversion}.go`. */
 import type { PersistentVolumeClaim, StatefulSet, StatefulSetSpec } from '#api/types.generated.ts';
 
-/** In place; the template's own come after. */
+/** Sets the defaults, in place. Those of the pod template are set afterwards (`define-strategy.ts`). */
 export function setStatefulSetDefaults(set: StatefulSet): void {
   set.spec ??= {} as StatefulSetSpec;
   const { spec } = set;

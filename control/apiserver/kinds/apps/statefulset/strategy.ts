@@ -30,7 +30,7 @@ function dropMaxUnavailable({ spec }: StatefulSet, old: StatefulSet | undefined)
 }
 
 function warnings({ spec }: StatefulSet, old: StatefulSet | undefined): string[] {
-  // Upstream writes the path of an update differently.
+  // Upstream names the field of an update by another path than on create.
   const claims = (spec.volumeClaimTemplates ?? []).flatMap((claim, index) =>
     claimSpecWarnings(claim.spec, `spec.volumeClaimTemplates[${index}]${old === undefined ? '' : '.Spec'}`),
   );

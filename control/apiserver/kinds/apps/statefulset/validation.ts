@@ -17,10 +17,11 @@ interface Skipped {
   claims: boolean;
 }
 
-/** All of the spec, and what of it no update may change. @param old undefined on create */
+/** Problems of the whole spec, and of changes that no update may make. @param old undefined on create */
 export function validateStatefulSet({ spec }: StatefulSet, old: StatefulSet | undefined): FieldError[] {
   if (old === undefined) return validateSpec(spec, { serviceName: false, podTemplate: false, claims: false });
-  // What was stored before it was checked stays valid: the service's name and the claims cannot change, and a template may have been invalid all along.
+  // On update, these are not checked again: serviceName and the claim templates cannot change, and a template that was stored
+  // before it was checked may be invalid.
   const wasInvalid = validateSpec(old.spec, { serviceName: true, podTemplate: false, claims: true }).length > 0;
   const errors = validateSpec(spec, { serviceName: true, podTemplate: wasInvalid, claims: true });
   return semanticEqual(fixedPart(spec), fixedPart(old.spec)) ? errors : [...errors, forbiddenField('spec', fixedText)];
@@ -123,14 +124,17 @@ function validateSelected(spec: StatefulSetSpec, skip: Skipped): FieldError[] {
   return [
     ...(matches ? [] : [invalidValue(`${path}.metadata.labels`, metadata.labels, '`selector` does not match template `labels`')]),
     ...(skip.podTemplate ? [] : validateTemplate(template, path)),
-    // Upstream checks these again; the causes of the refusal stand twice.
+    // Upstream checks this part twice, so its answer lists these causes twice.
     ...validateLabels(metadata.labels, `${path}.labels`),
     ...validateAnnotations(metadata.annotations, `${path}.annotations`),
     ...validatePodAnnotations(metadata.annotations ?? {}, podSpec, `${path}.annotations`),
   ];
 }
 
-/** The template as the controller completes it: with the claims as volumes, and without the names that each pod gets of its own. */
+/**
+ * The pod template as it is checked: with the claim templates as volumes, as the controller adds them, and without the fields
+ * that the controller sets for each pod.
+ */
 function templateToValidate({ template, volumeClaimTemplates = [] }: StatefulSetSpec): PodTemplateSpec {
   if (template.spec === undefined) return template;
   const { subdomain: _subdomain, hostname: _hostname, ...spec } = template.spec;
@@ -141,7 +145,7 @@ function templateToValidate({ template, volumeClaimTemplates = [] }: StatefulSet
   return { ...template, spec: { ...spec, volumes: [...claims, ...others] } };
 }
 
-/** No count is negative, and parts are not more than the whole. */
+/** Problems of a written status: no count is negative, and no part (ready, updated, …) is larger than the whole. */
 export function validateStatefulSetStatus({ status = { replicas: 0 } }: StatefulSet, old: StatefulSet): FieldError[] {
   const parts = ['readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas'] as const;
   const fields = ['replicas', ...parts, 'observedGeneration', 'collisionCount'] as const;

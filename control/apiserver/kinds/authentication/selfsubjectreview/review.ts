@@ -1,4 +1,7 @@
-/** SelfSubjectReview: whom the server takes the client for. Source: kubernetes `pkg/registry/authentication/selfsubjectreview`. */
+/**
+ * SelfSubjectReview: as which user the server has authenticated the client. Source: kubernetes
+ * `pkg/registry/authentication/selfsubjectreview`.
+ */
 import { rfc3339 } from '#api/meta.ts';
 import { defineReview, wireUser } from '../../define-review.ts';
 

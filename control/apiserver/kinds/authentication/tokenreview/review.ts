@@ -1,11 +1,14 @@
-/** TokenReview: whose a token is. Source: kubernetes `pkg/registry/authentication/tokenreview`. */
+/** TokenReview: to which user a token belongs. Source: kubernetes `pkg/registry/authentication/tokenreview`. */
 import type { JsonObject } from '#api/json.ts';
 import { badRequest } from '#api/status.ts';
 import type { TokenReview } from '#api/types.generated.ts';
 import type { CreateOnlyExchange } from '../../../rest/create-only.ts';
 import { defineReview, wireUser } from '../../define-review.ts';
 
-/** Answers whether the token is valid, and whose it is; nothing is stored. A wrong token is no error: the status says so. */
+/**
+ * Answers whether the token is valid, and to whom it belongs. Nothing is stored. A token that is not valid is no error of the
+ * request: the status says so.
+ */
 export const tokenReviewKind = defineReview({
   kind: 'TokenReview',
   answer: async (exchange, asked) => ({ status: await reviewToken(exchange, asked as unknown as TokenReview) }),

@@ -10,7 +10,7 @@ export const selfSubjectRulesReviewKind = defineReview({
   async answer({ parts, user }, asked) {
     const namespace = (asked as unknown as SelfSubjectRulesReview).spec?.namespace ?? '';
     if (namespace === '') throw badRequest('no namespace on request');
-    // Upstream's answer does not repeat the question.
+    // As upstream, the answer does not repeat the spec of the question.
     return { spec: {}, status: (await parts.authorizer.rules(user, namespace)) as unknown as JsonObject };
   },
 });

@@ -63,14 +63,14 @@ function metricText(spec: MetricSpec, status: MetricStatus | undefined): string 
   }
 }
 
-/** Of a metric with an average or a whole value. */
+/** A metric with an average value or a whole value: `10/20`. */
 function valueText(target: MetricTarget | undefined, current: MetricValueStatus | undefined): string {
   if (target?.averageValue === undefined) return `${currentText(current, 'value')}/${quantityText(target?.value)}`;
   const average = current?.averageValue === undefined ? unknown : quantityText(current.averageValue);
   return `${average}/${quantityText(target.averageValue)} (avg)`;
 }
 
-/** Of a resource: an amount, or a share of what pods request. */
+/** A resource metric: an amount, or a percentage of what the pods request. */
 function usageText(target: MetricTarget | undefined, current: MetricValueStatus | undefined): string {
   if (target?.averageValue !== undefined) return `${currentText(current, 'averageValue')}/${quantityText(target.averageValue)}`;
   const percent = (share: number | undefined, absent: string): string => (share === undefined ? absent : `${share}%`);

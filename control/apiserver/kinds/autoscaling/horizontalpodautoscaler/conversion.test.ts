@@ -203,7 +203,7 @@ describe('autoscalers of v2', () => {
       currentMetrics: fc.array(statuses, { maxLength: 4 }),
       conditions: fc.array(condition, { maxLength: 3 }),
     })
-    // v1 puts the CPU target last, and an autoscaler has a metric at least.
+    // v1 puts the CPU target last. An autoscaler always has at least one metric.
     .filter((one) => one.metrics.length > 0 || one.cpu !== undefined)
     .map(({ metrics: others, cpu: target, behavior, currentMetrics, conditions }) =>
       v2(given({ minReplicas: 1, metrics: [...others, ...(target === undefined ? [] : [cpu(target)])], behavior }), {

@@ -23,7 +23,7 @@ import { type Form, FormError, readForm, writeForm } from './go-json-form.ts';
 import { metricSpecFromV1, metricSpecToV1, metricStatusFromV1, metricStatusToV1 } from './metric-conversion.ts';
 import { behaviorForm, conditions as conditionsForm, metricSpecs, metricStatuses, roundTrip } from './v1-forms.ts';
 
-/** What an autoscaler without metrics aims at. */
+/** The CPU target, in percent of the requests, of an autoscaler without metrics. */
 export const defaultCpuUtilization = 80;
 
 const cpuMetric = (averageUtilization: number): MetricSpec => ({
@@ -31,14 +31,14 @@ const cpuMetric = (averageUtilization: number): MetricSpec => ({
   resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization } },
 });
 
-/** The metric of an autoscaler that has none. */
+/** The metrics that an autoscaler without metrics gets: CPU at {@link defaultCpuUtilization}. */
 export const defaultMetrics = (): MetricSpec[] => [cpuMetric(defaultCpuUtilization)];
 
 /** The CPU target that v1 has a field for; undefined for any other metric. */
 const cpuTarget = ({ type, resource }: MetricSpec): number | undefined =>
   type === 'Resource' && resource?.name === 'cpu' ? resource.target?.averageUtilization : undefined;
 
-/** Takes away what only conversion may write; in place. Absent annotations stay absent. */
+/** Removes the annotations that only the conversion may write, in place. Annotations that are absent stay absent (not empty). */
 export function dropRoundTrip(metadata: V2['metadata']): void {
   const { annotations } = metadata;
   const names = Object.values(roundTrip);
@@ -48,7 +48,7 @@ export function dropRoundTrip(metadata: V2['metadata']): void {
   else metadata.annotations = Object.fromEntries(kept);
 }
 
-/** Changes nothing of its argument. */
+/** The v1 view of a stored object. The argument is not changed. */
 export function toV1(autoscaler: V2): V1 {
   const { status } = autoscaler;
   const spec: Submitted<V2['spec']> = submitted(autoscaler).spec ?? {};
@@ -94,7 +94,7 @@ function statusToV1(status: V2['status']): V1['status'] {
   };
 }
 
-/** Changes nothing of its argument. An annotation that cannot be read is as good as absent. */
+/** The stored form (v2) of a v1 object. The argument is not changed. An annotation that cannot be decoded is ignored. */
 export function toV2(autoscaler: V1): V2 {
   const spec: Submitted<V1['spec']> = submitted(autoscaler).spec ?? {};
   const annotations = autoscaler.metadata.annotations ?? {};
@@ -123,7 +123,7 @@ export function toV2(autoscaler: V1): V2 {
 function statusToV2(status: V1['status'], read: (name: string, form: Form) => JsonValue | undefined): V2['status'] {
   const { observedGeneration, lastScaleTime, currentReplicas = 0, desiredReplicas = 0 } = status ?? {};
   const cpu = status?.currentCPUUtilizationPercentage;
-  // The annotation knows more than the field: the raw value, too.
+  // The annotation is more complete than the field: it also has the raw value.
   const current = read(roundTrip.currentMetrics, metricStatuses) as JsonObject[] | undefined;
   const ofCpu = { type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: cpu } } };
   const conditions = read(roundTrip.conditions, conditionsForm) as HorizontalPodAutoscalerCondition[] | undefined;
@@ -144,7 +144,7 @@ function readAnnotation(text: string | undefined, form: Form): JsonValue | undef
   try {
     return readForm(text, form);
   } catch (error) {
-    // Upstream leaves out what it cannot decode; the annotation is dropped all the same.
+    // Upstream ignores an annotation that it cannot decode, and drops it all the same.
     if ([DecodeError, FormError, QuantityError, TimeError].some((known) => error instanceof known)) return undefined;
     throw error;
   }

@@ -4,7 +4,7 @@ import { defaultMetrics, dropRoundTrip } from './conversion.ts';
 
 const periodSeconds = 15;
 
-/** Twice as many pods, or four more, every 15 seconds. */
+/** Upstream's default for scaling up: at most twice the pods, or four more, every 15 seconds. */
 const scaleUp = (): HPAScalingRules => ({
   stabilizationWindowSeconds: 0,
   selectPolicy: 'Max',
@@ -14,19 +14,21 @@ const scaleUp = (): HPAScalingRules => ({
   ],
 });
 
-/** All pods at once; how long the controller waits before it does is a flag of the controller. */
+/**
+ * Upstream's default for scaling down: all pods at once. How long the controller waits before that is a flag of the controller.
+ */
 const scaleDown = (): HPAScalingRules => ({
   selectPolicy: 'Max',
   policies: [{ type: 'Percent', value: 100, periodSeconds }],
 });
 
-/** An empty list of policies stays, for validation to refuse. */
+/** An empty list of policies is not completed: validation refuses it. */
 function completed(rules: HPAScalingRules | undefined, defaults: HPAScalingRules): HPAScalingRules {
   const set = Object.entries(rules ?? {}).filter(([, value]) => value !== undefined);
   return { ...defaults, ...Object.fromEntries(set) };
 }
 
-/** In place. The annotations that stand for fields in v1 mean nothing in v2, and are dropped. */
+/** Sets the defaults of v2, in place. Annotations that hold fields of v1 have no meaning in v2 and are dropped. */
 export function setAutoscalerDefaults(object: V2): void {
   object.spec ??= {} as V2['spec'];
   const { spec } = object;

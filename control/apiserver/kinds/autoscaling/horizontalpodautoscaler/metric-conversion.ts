@@ -16,12 +16,12 @@ import type {
 
 type Part = JsonObject | undefined;
 
-/** A quantity of v1 that has no pointer: absent is zero. */
+/** A quantity that is no pointer in Go's v1 type: absent means zero. */
 const orZero = (value: Quantity | undefined): Quantity => value ?? '0';
 
 const quantityOf = (part: JsonObject, name: string): Quantity | undefined => part[name] as Quantity | undefined;
 
-/** Only what is there. */
+/** The object without the fields that are undefined. */
 const given = <T extends object>(object: T): T =>
   Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
 
@@ -35,7 +35,7 @@ const describedObject = (part: JsonObject): ObjectMetricSource['describedObject'
   return given({ kind, name, apiVersion });
 };
 
-/** v2 → v1. */
+/** Converts a metric of the spec from v2 to v1. */
 export function metricSpecToV1(metric: MetricSpec): JsonObject {
   const { object, pods, resource, containerResource, external } = metric;
   const resourceV1 = ({ name, target }: { name: string; target?: MetricTarget }): object => ({
@@ -68,7 +68,7 @@ export function metricSpecToV1(metric: MetricSpec): JsonObject {
   }) as unknown as JsonObject;
 }
 
-/** v1 → v2. The type of a target follows from which of its values there is. */
+/** Converts a metric of the spec from v1 to v2. v1 has no target type: it follows from which value is set. */
 export function metricSpecFromV1(metric: JsonObject): MetricSpec {
   const [object, pods] = [partOf(metric, 'object'), partOf(metric, 'pods')];
   const [resource, containerResource] = [partOf(metric, 'resource'), partOf(metric, 'containerResource')];
@@ -101,7 +101,7 @@ export function metricSpecFromV1(metric: JsonObject): MetricSpec {
   });
 }
 
-/** v1 always has a value; beside an average a zero means that there was none. */
+/** The target of an object metric. In v1 `value` is always there; beside an average, zero means that there was no value. */
 function objectTarget(value: Quantity, averageValue: Quantity | undefined): MetricTarget {
   if (averageValue === undefined) return { type: 'Value', value };
   return given({ type: 'AverageValue', value: compareQuantity(value, '0') === 0 ? undefined : value, averageValue });
@@ -116,7 +116,7 @@ function resourceTarget(part: JsonObject): MetricTarget {
   });
 }
 
-/** v2 → v1. */
+/** Converts a metric of the status from v2 to v1. */
 export function metricStatusToV1(metric: MetricStatus): JsonObject {
   const { object, pods, resource, containerResource, external } = metric;
   const resourceV1 = ({ name, current = {} }: { name: string; current?: MetricValueStatus }): object => ({
@@ -149,7 +149,7 @@ export function metricStatusToV1(metric: MetricStatus): JsonObject {
   }) as unknown as JsonObject;
 }
 
-/** v1 → v2. */
+/** Converts a metric of the status from v1 to v2. */
 export function metricStatusFromV1(metric: JsonObject): MetricStatus {
   const [object, pods] = [partOf(metric, 'object'), partOf(metric, 'pods')];
   const [resource, containerResource] = [partOf(metric, 'resource'), partOf(metric, 'containerResource')];

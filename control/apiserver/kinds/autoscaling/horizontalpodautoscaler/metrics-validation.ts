@@ -23,7 +23,7 @@ const noTarget: MetricTarget = { type: '' };
 const nothing = { kind: '', name: '' };
 const targetTypes = ['Utilization', 'Value', 'AverageValue'];
 
-/** Which field goes with which type. */
+/** Metric type → the field that describes its source. */
 const fieldOf: Readonly<Record<string, keyof MetricSpec>> = {
   ContainerResource: 'containerResource',
   External: 'external',
@@ -32,7 +32,7 @@ const fieldOf: Readonly<Record<string, keyof MetricSpec>> = {
   Resource: 'resource',
 };
 
-/** @param rule of the objects that metrics are about */
+/** Problems of `spec.metrics`. @param rule which apiVersions the described objects may have */
 export function validateMetrics(
   metrics: readonly MetricSpec[],
   path: string,
@@ -59,7 +59,7 @@ function validateMetric(metric: MetricSpec, path: string, rule: ApiVersionRule):
   if (resource !== undefined) checks.push(['resource', () => validateResource(resource, `${path}.resource`)]);
   if (containerResource !== undefined)
     checks.push(['containerResource', () => validateContainerResource(containerResource, `${path}.containerResource`)]);
-  // Only the first source is looked at: with more than one the metric is wrong anyway.
+  // Only the first source is checked: a metric with more than one is refused anyway.
   errors.push(...(checks[0]?.[1]() ?? []));
   const expected = Object.hasOwn(fieldOf, type) ? fieldOf[type] : undefined;
   if (expected === undefined) errors.push(unknown());
@@ -124,7 +124,7 @@ function validateContainerResource(source: Submitted<ContainerResourceMetricSour
   ];
 }
 
-/** A share of what pods request, or an amount; one of them. */
+/** Problems of the target of a resource metric: exactly one of a percentage of the requests and an amount. */
 function validateUsage(target: Submitted<MetricTarget>, path: string): FieldError[] {
   const errors = validateTarget(target, path);
   const [hasShare, hasValue] = [target.averageUtilization !== undefined, target.averageValue !== undefined];

@@ -4,7 +4,10 @@ import { isPathSegmentName } from '#api/names.ts';
 import type { AutoscalingV2CrossVersionObjectReference } from '#api/types.generated.ts';
 import type { Submitted } from '../../../validation/submitted.ts';
 
-/** What is asked of `apiVersion`: a group; or the core group, too; or nothing, for what is stored already. */
+/**
+ * Which `apiVersion` a reference may have. `group`: one with a group. `any group`: also the core group's. `anything`: not
+ * checked, for references that are stored already.
+ */
 export type ApiVersionRule = 'group' | 'any group' | 'anything';
 
 /** The object that an autoscaler or a metric names, as a client sent it: any part may be absent. */
@@ -25,7 +28,7 @@ export function validateReference(reference: Reference, path: string, rule: ApiV
   return error === '' ? names : [...names, invalidValue(`${path}.apiVersion`, apiVersion, error)];
 }
 
-/** '' for none. */
+/** What is wrong with an apiVersion; '' for nothing. */
 export function apiVersionError(apiVersion: string, rule: ApiVersionRule): string {
   if (rule === 'anything') return '';
   const parts = apiVersion.split('/');

@@ -1,5 +1,6 @@
 /**
- * HorizontalPodAutoscalers, in two versions. v1 is a view: each of its steps is the step of v2 on the converted object.
+ * HorizontalPodAutoscalers, in two versions. Objects are stored as v2. v1 is a view: each step of its strategy converts the
+ * object to v2, runs the step of v2, and converts back.
  *
  * Source: upstream `pkg/registry/autoscaling/horizontalpodautoscaler/strategy.go`, `pkg/apis/autoscaling/v1/defaults.go`.
  */
@@ -24,7 +25,10 @@ export const autoscalerKind = defineKind({
 
 const { strategy: v2 } = autoscalerKind;
 
-/** Puts the content of `next` in the place of what `object` holds; `metadata` stays the same value, because the registry keeps it. */
+/**
+ * Replaces the content of `object` by that of `next`, in place. `metadata` stays the same JavaScript object, because the registry
+ * holds a reference to it.
+ */
 function become(object: V1, next: V1): void {
   const { metadata, ...rest } = next;
   Object.assign(object, rest);
@@ -36,7 +40,7 @@ const viewStrategy: Strategy<V1> = {
   setDefaults(object) {
     object.spec ??= {} as V1['spec'];
     object.spec.minReplicas ??= 1;
-    // There and back: the CPU target gets its default, and the annotations are written as the server writes them.
+    // Converting to v2 and back sets the default CPU target, and writes the annotations in the server's form.
     become(object, toV1(toV2(object)));
   },
   prepareForCreate(object, context) {

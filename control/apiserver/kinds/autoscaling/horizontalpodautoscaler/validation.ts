@@ -12,10 +12,10 @@ const maxStabilizationWindowSeconds = 3600;
 const selectPolicies = ['Disabled', 'Max', 'Min'];
 const policyTypes = ['Percent', 'Pods'];
 
-/** @param old undefined on create */
+/** Problems of the spec. @param old undefined on create */
 export function validateAutoscaler({ spec }: V2, old: V2 | undefined): FieldError[] {
   const { minReplicas, maxReplicas = 0, scaleTargetRef = {}, metrics = [], behavior } = spec as Submitted<V2['spec']>;
-  // Scaling to zero is an alpha feature; who has zero keeps it.
+  // Scaling to zero is an alpha feature (HPAScaleToZero). An autoscaler that is stored with zero keeps it.
   const lowest = old?.spec.minReplicas === 0 ? 0 : 1;
   const errors: FieldError[] = [];
   if (minReplicas !== undefined && minReplicas < lowest)
@@ -37,13 +37,13 @@ export function validateAutoscaler({ spec }: V2, old: V2 | undefined): FieldErro
   ];
 }
 
-/** The core group has one kind that can be scaled. */
+/** Which apiVersion the scale target may have. In the core group only ReplicationControllers can be scaled. */
 function targetRule(target: Reference, old: Reference | undefined): ApiVersionRule {
   if (old !== undefined && old.apiVersion === target.apiVersion && old.kind === target.kind) return 'anything';
   return target.kind === 'ReplicationController' ? 'any group' : 'group';
 }
 
-/** Where a stored metric is wrong already, the new ones may be. */
+/** Which apiVersion object metrics may have: any, if the stored object has a wrong one already. */
 function objectMetricRule(old: V2 | undefined): ApiVersionRule {
   const wrong = (old?.spec.metrics ?? []).some(
     ({ type, object }) =>

@@ -112,10 +112,10 @@ describe('one autoscaler in two versions', () => {
       ['new', 'autoscaling/v2', ['f:maxReplicas', 'f:metrics', 'f:minReplicas', 'f:scaleTargetRef']],
       ['old', 'autoscaling/v1', ['f:maxReplicas', 'f:scaleTargetRef', 'f:targetCPUUtilizationPercentage']],
     ]);
-    // The old one gives up its target, but the new one holds the metrics.
+    // The first manager gives up the target in v1, but the other one owns the metrics in v2.
     const given = await apply('v1', 'applied', {}, 'old');
     assert.deepEqual([given.status, specOf(given)['targetCPUUtilizationPercentage']], [200, 60]);
-    // Nobody holds minReplicas when the same manager applies in the other version without it.
+    // When the same manager applies in the other version without minReplicas, nobody owns that field any more.
     const moved = await apply('v1', 'applied', { targetCPUUtilizationPercentage: 60 }, 'new');
     assert.deepEqual([moved.status, specOf(moved)['minReplicas']], [200, 1]);
     assert.deepEqual(fields(moved.json).sort(), [

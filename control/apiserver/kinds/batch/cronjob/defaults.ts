@@ -2,7 +2,7 @@
 import type { CronJob, CronJobSpec, JobSpec } from '#api/types.generated.ts';
 import { setFailurePolicyDefaults } from '../job/defaults.ts';
 
-/** In place; the pod template's own come after. A Job's defaults come when a Job is made. */
+/** Sets the defaults, in place; those of the pod template are set afterwards. The defaults of Jobs are set when a Job is made. */
 export function setCronJobDefaults(cronJob: CronJob): void {
   cronJob.spec ??= {} as CronJobSpec;
   const { spec } = cronJob;

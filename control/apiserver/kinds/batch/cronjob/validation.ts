@@ -12,10 +12,10 @@ import { validateJobSpecParts } from '../job/spec-validation.ts';
 /** A Job's name is that of its CronJob with a dash and the minute, which has ten digits. */
 const maxNameBytes = labelMaxLength - 11;
 
-/** @param old undefined on create */
+/** Problems of the spec. @param old undefined on create */
 export function validateCronJob({ metadata, spec }: CronJob, old: CronJob | undefined): FieldError[] {
   const errors = validateSpec(spec, old?.spec);
-  // Only then: older CronJobs with longer names can still be changed.
+  // Only on create, so that CronJobs that were stored with longer names can still be changed.
   if (old === undefined && Buffer.byteLength(metadata.name) > maxNameBytes)
     errors.push(invalidValue('metadata.name', metadata.name, `must be no more than ${maxNameBytes} characters`));
   return errors;
@@ -44,7 +44,7 @@ function validateSchedule(schedule: string, { timeZone }: CronJobSpec, old: Subm
     errors.push(invalidValue(path, schedule, error.message));
   }
   if (!schedule.includes('TZ')) return errors;
-  // CronJobs from before this was checked may keep it.
+  // A CronJob that was stored before this was checked may keep it.
   const hadZone = old?.schedule?.includes('TZ') === true;
   if (!hadZone) errors.push(invalidValue(path, schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'));
   else if (timeZone !== undefined)

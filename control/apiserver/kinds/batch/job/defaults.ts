@@ -2,10 +2,10 @@
 import type { Job, JobSpec } from '#api/types.generated.ts';
 
 const defaultBackoffLimit = 6;
-/** With a limit for each index, that for all of them does not count unless it is set. */
+/** The backoffLimit of a Job with backoffLimitPerIndex and no backoffLimit of its own: in effect no limit for the whole Job. */
 const noBackoffLimit = 2 ** 31 - 1;
 
-/** In place; the template's own come after. */
+/** Sets the defaults, in place. Those of the pod template are set afterwards (`define-strategy.ts`). */
 export function setJobDefaults(job: Job): void {
   job.spec ??= {} as JobSpec;
   const { spec } = job;
@@ -14,7 +14,7 @@ export function setJobDefaults(job: Job): void {
   spec.parallelism ??= 1;
   spec.backoffLimit ??= spec.backoffLimitPerIndex === undefined ? defaultBackoffLimit : noBackoffLimit;
   const labels = spec.template.metadata?.labels;
-  // The very same map, as upstream: what is added to the template's labels is then added to the Job's (`selector.ts`).
+  // As upstream, both share one map object: a label that `selector.ts` adds to the template then also shows on the Job.
   if (labels !== undefined && Object.keys(job.metadata.labels ?? {}).length === 0) job.metadata.labels = labels;
   spec.completionMode ??= 'NonIndexed';
   spec.suspend ??= false;
@@ -23,7 +23,7 @@ export function setJobDefaults(job: Job): void {
   setFailurePolicyDefaults(spec);
 }
 
-/** In place: of a Job's spec, also inside a CronJob. */
+/** Sets the defaults of a pod failure policy, in place, for Jobs and for the Job template of a CronJob. */
 export function setFailurePolicyDefaults({ podFailurePolicy }: JobSpec): void {
   for (const rule of podFailurePolicy?.rules ?? [])
     for (const pattern of rule.onPodConditions ?? []) if ((pattern.status ?? '') === '') pattern.status = 'True';

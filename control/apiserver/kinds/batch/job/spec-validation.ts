@@ -10,7 +10,10 @@ import { validateSuccessPolicy } from './success-policy-validation.ts';
 
 const maxIndexedParallelism = 100_000;
 const maxFailedIndexes = 100_000;
-/** Beyond it, a limit for each index is only allowed with tighter limits of the others. */
+/**
+ * From this number of completions on, backoffLimitPerIndex is only allowed together with tighter limits on parallelism and failed
+ * indexes.
+ */
 const manyCompletions = 100_000;
 const maxParallelismOfMany = 10_000;
 const maxFailedIndexesOfMany = 10_000;

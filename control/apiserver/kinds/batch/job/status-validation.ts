@@ -1,6 +1,6 @@
 /**
- * The status of a Job as its controller, ours or another one (`managedBy`), reports it. A rule is applied where what it is about changes,
- * so that a Job that breaks it already can still be updated.
+ * The status of a Job, as our controller or another one (`managedBy`) reports it. A rule is applied only where the update changes
+ * what the rule is about, so that a stored Job that already breaks it can still be updated.
  *
  * Source: upstream `pkg/registry/batch/job/strategy.go` (getStatusValidationOptions), `pkg/apis/batch/validation/validation.go`
  * (validateJobStatus, ValidateJobStatusUpdate).
@@ -76,7 +76,10 @@ export function validateJobStatus(job: Job, oldJob: Job): FieldError[] {
   ];
 }
 
-/** An absent count is zero where Go has no pointer; uncounted pods may be absent or empty. */
+/**
+ * Whether a part of the status changed. An absent count equals zero, where Go has no pointer; absent uncounted pods equal empty
+ * ones.
+ */
 function differs(part: keyof JobStatus, value: unknown, old: unknown): boolean {
   if (part === 'active' || part === 'completedIndexes' || part === 'uncountedTerminatedPods') return !semanticEqual(value, old);
   return !sameJson(value, old);
@@ -124,7 +127,7 @@ function validateEnd({ status, is, changed }: Comparison): FieldError[] {
   return errors;
 }
 
-/** What a job that has ended may not have any more. */
+/** What the status of a Job that has ended may not contain. */
 function validateFinished({ job, status, is, changed }: Comparison): FieldError[] {
   const { active = 0, startTime, uncountedTerminatedPods: uncounted } = status;
   if (!is.finished) return [];
@@ -194,7 +197,7 @@ function validateSuccess({ job, is }: Comparison): FieldError[] {
   return errors;
 }
 
-/** What may only go one way. */
+/** Values that may only change in one direction. */
 function validateChange(compared: Comparison): FieldError[] {
   const { job, status, old, is, was, changed } = compared;
   const { completions, parallelism, suspend } = job.spec;
@@ -207,7 +210,7 @@ function validateChange(compared: Comparison): FieldError[] {
     if (was[fact] && !is[fact]) errors.push(invalidField(conditionsPath, `cannot disable the terminal ${type}=True condition`));
   if ((status.failed ?? 0) < (old.failed ?? 0))
     errors.push(invalidValue('status.failed', status.failed ?? 0, 'cannot decrease the failed counter'));
-  // An indexed job of which all run at once can be scaled down, and then counts fewer.
+  // An indexed Job whose indexes all run at once can be scaled down, and may then count fewer.
   const mayShrink = isIndexed(job) && completions === parallelism;
   if (!mayShrink && (status.succeeded ?? 0) < (old.succeeded ?? 0))
     errors.push(invalidValue('status.succeeded', status.succeeded ?? 0, 'cannot decrease the succeeded counter'));

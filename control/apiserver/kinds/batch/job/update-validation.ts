@@ -26,7 +26,7 @@ export function validateSpecUpdate(spec: JobSpec, old: Job): FieldError[] {
   ];
 }
 
-/** What is empty and what is absent are the same. @param show the value as the error prints it */
+/** The error for a field that was changed. Empty and absent are equal. @param show the value as the error prints it */
 function immutable<T>(
   value: T | undefined,
   old: T | undefined,
@@ -73,7 +73,7 @@ function withMutableParts(old: PodSpec, pod: PodSpec): PodSpec {
 function affinityToCompare(old: PodSpec, pod: PodSpec): PodSpec['affinity'] {
   if (old.affinity === undefined && pod.affinity === undefined) return undefined;
   const affinity = { ...old.affinity, nodeAffinity: pod.affinity?.nodeAffinity };
-  // Without any other affinity left, all of it may go.
+  // If nothing else of the affinity is left, the whole affinity may be removed.
   return pod.affinity === undefined && semanticEqual(affinity, {}) ? undefined : affinity;
 }
 

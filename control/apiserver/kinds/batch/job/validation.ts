@@ -11,7 +11,7 @@ import type { Submitted } from '../../../validation/submitted.ts';
 import { validateJobSpecParts } from './spec-validation.ts';
 import { validateSpecUpdate } from './update-validation.ts';
 
-/** @param old undefined on create */
+/** Problems of a Job. @param old undefined on create */
 export function validateJob(job: Job, old: Job | undefined): FieldError[] {
   return [...validateGeneratedSelector(job, needsPrefixedLabels(old)), ...validateJobSpec(job.spec), ...validateHostname(job)];
 }
@@ -21,7 +21,10 @@ export function validateJobUpdate(job: Job, old: Job): FieldError[] {
   return [...validateJobSpec(job.spec), ...validateSpecUpdate(job.spec, old)];
 }
 
-/** Jobs from before there were labels with a prefix may stay without. */
+/**
+ * Whether the Job must have labels with the prefix `batch.kubernetes.io/`: a Job that was stored before those existed may stay
+ * without.
+ */
 function needsPrefixedLabels(old: Job | undefined): boolean {
   const labels = old?.spec.template.metadata?.labels ?? {};
   return old === undefined || [jobLabels.jobName, jobLabels.controllerUid].every((key) => ownValue(labels, key) !== undefined);
@@ -61,7 +64,7 @@ function validateJobSpec(spec: JobSpec): FieldError[] {
   ];
 }
 
-/** `malformed`: other checks say what is wrong with the selector. */
+/** Whether the selector selects these labels. `malformed`: it cannot be evaluated, which other checks report. */
 function selects(selector: LabelSelector | undefined, labels: Readonly<Record<string, string>>): 'yes' | 'no' | 'malformed' {
   try {
     return matchesLabels(labelMatcher(selector && withAllFields(selector)), labels) ? 'yes' : 'no';
@@ -71,7 +74,7 @@ function selects(selector: LabelSelector | undefined, labels: Readonly<Record<st
   }
 }
 
-/** A client may leave out what the type promises. */
+/** The selector with every field that its type requires, because a client may have left some out. */
 function withAllFields({ matchLabels, matchExpressions = [] }: LabelSelector): LabelSelector {
   const expressions = matchExpressions.map(({ key = '', operator = '', values }: Submitted<LabelSelectorRequirement>) => ({
     key,

@@ -14,7 +14,7 @@ export function jobWarnings(job: Job, old: Job | undefined): string[] {
   return [...podNameWarnings(job, old), ...(isSame ? [] : jobSpecWarnings(job.spec, 'spec'))];
 }
 
-/** Those of the pod template are not among them. @param path `spec` */
+/** Warnings about the Job's spec, without those about its pod template. @param path `spec` */
 export function jobSpecWarnings({ completionMode, completions = 0, parallelism = 0 }: JobSpec, path: string): string[] {
   if (completionMode !== 'Indexed' || completions <= manyCompletions || parallelism <= muchParallelism) return [];
   const text =
@@ -22,7 +22,7 @@ export function jobSpecWarnings({ completionMode, completions = 0, parallelism =
   return [`${path}: ${text}`];
 }
 
-/** Pods that outlive their Job surprise people: it is the default of batch/v1 for old clients' sake. */
+/** Warns that the pods will outlive their Job, which surprises people. batch/v1 keeps this default for old clients. */
 export function jobDeleteWarnings({ propagationPolicy, orphanDependents }: Partial<DeleteOptions>): string[] {
   if (propagationPolicy !== undefined || orphanDependents !== undefined) return [];
   const advice = 'set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning';

@@ -19,7 +19,7 @@ export function issuedCertificateProblem(base64: string): string | undefined {
   }
 }
 
-/** Certificates in DER, one after the other. */
+/** Whether the bytes are one or more certificates in DER, one after the other. */
 function areCertificates(bytes: Buffer): boolean {
   try {
     for (const reader = new DerReader(bytes); !reader.isAtEnd; ) if (!isCertificate(reader.next().raw)) return false;
@@ -34,6 +34,6 @@ function isCertificate(bytes: Buffer): boolean {
   try {
     return new X509Certificate(bytes).raw.length === bytes.length;
   } catch {
-    return false; // OpenSSL's texts say nothing that helps.
+    return false; // The texts of OpenSSL's errors would not help the client.
   }
 }

@@ -1,4 +1,7 @@
-/** Conditions of requests: who writes what at which endpoint. Source: upstream `pkg/registry/certificates/certificates/strategy.go`. */
+/**
+ * Conditions of certificate signing requests: which endpoint may write which. Source: upstream
+ * `pkg/registry/certificates/certificates/strategy.go`.
+ */
 import { rfc3339 } from '#api/meta.ts';
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '#api/types.generated.ts';
 
@@ -8,8 +11,9 @@ type Conditions = readonly CertificateSigningRequestCondition[];
 export const conditionsOf = ({ status }: CertificateSigningRequest): Conditions => status?.conditions ?? [];
 
 /**
- * Keeps the stored conditions of this type, in place, where the update has as many: a signer that read the request before it was approved
- * does not fail at times and texts. Where it has more or fewer, validation refuses the update.
+ * Keeps the stored conditions of this type, in place, if the update has the same number of them: a signer that read the request
+ * before it was approved then does not fail because of other times and texts. If the number differs, validation refuses the
+ * update.
  */
 export function keepConditions(object: CertificateSigningRequest, old: CertificateSigningRequest, type: string): void {
   const stored = conditionsOf(old).filter((condition) => condition.type === type);
@@ -22,7 +26,7 @@ export function keepConditions(object: CertificateSigningRequest, old: Certifica
   }
 }
 
-/** Fills in the times that the client did not give, in place. A condition that was there with the same status has changed when it did. */
+/** Fills in the times that the client did not give, in place. A condition that keeps its status keeps its lastTransitionTime. */
 export function completeTimes(object: CertificateSigningRequest, old: CertificateSigningRequest, nowMs: number): void {
   const now = rfc3339(nowMs);
   const earlier = new Map<string, string>();

@@ -1,6 +1,7 @@
 /**
- * CertificateSigningRequests: somebody asks for a certificate, somebody approves, a signer issues. Who asks is written down by the server,
- * and nobody changes what was asked for. `/approval` writes conditions, `/status` the certificate and further conditions.
+ * CertificateSigningRequests: a client asks for a certificate, an approver approves, a signer issues. The server records who
+ * asks, and nobody can change the request itself. `/approval` writes conditions, `/status` the certificate and further
+ * conditions.
  *
  * Source: upstream `pkg/registry/certificates/certificates/strategy.go`.
  */
@@ -65,7 +66,7 @@ export const certificateSigningRequestKind = ({ certificates }: Pick<StrategyDep
 const metadataErrors = ({ metadata }: CertificateSigningRequest) =>
   validateObjectMeta(metadata, { namespaced: false, name: nameIsPathSegment });
 
-/** Whatever the client says of itself is replaced. */
+/** Records the user of the request in the spec, in place, whatever the client wrote there. */
 function tellWhoAsks({ spec }: CertificateSigningRequest, { name, uid, groups, extra }: UserInfo): void {
   const said = {
     username: name === '' ? undefined : name,

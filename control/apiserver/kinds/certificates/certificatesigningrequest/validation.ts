@@ -21,7 +21,7 @@ export function validateRequest(object: CertificateSigningRequest): FieldError[]
   return validateWhole(object, undefined);
 }
 
-/** What is wrong with a changed request, besides `metadata`. What is wrong in the stored one as well is let be. */
+/** Problems of a changed request, besides `metadata`. A mistake that the stored request has as well is accepted. */
 export function validateRequestUpdate(
   object: CertificateSigningRequest,
   old: CertificateSigningRequest,
@@ -56,7 +56,7 @@ function validateWhole(object: CertificateSigningRequest, old: CertificateSignin
   ];
 }
 
-/** What was stored was verified when it came: the request itself never changes. */
+/** Problems of the PKCS#10 request. The stored one was verified when it was created, and it never changes. */
 function validatePkcs10(request: string, old: CertificateSigningRequest | undefined): FieldError[] {
   if (old?.spec.request === request) return [];
   try {
@@ -86,7 +86,7 @@ function validateUsages(usages: readonly string[], old: readonly string[] | unde
   ];
 }
 
-/** Of these, only `True` makes sense. */
+/** Condition types of which only the status `True` makes sense. */
 const decisive: ReadonlySet<string> = new Set(['Approved', 'Denied', 'Failed']);
 
 function validateConditions(object: CertificateSigningRequest, old: CertificateSigningRequest | undefined): FieldError[] {
@@ -128,7 +128,7 @@ function validateConditionChanges(
   const forbidden = (what: 'add' | 'remove', type: string): FieldError =>
     forbiddenField('status.conditions', `updates may not ${what} a condition of type ${JSON.stringify(type)}`);
   const removed = [...decisive].filter((type) => count(object, type) < count(old, type));
-  // Those that are there at the status endpoint are kept as they are stored: see keepConditions.
+  // A write of `/status` may still contain them, as they are stored: see keepConditions.
   const added = endpoint === 'approval' ? [] : ['Approved', 'Denied'].filter((type) => count(object, type) > count(old, type));
   return [...removed.map((type) => forbidden('remove', type)), ...added.map((type) => forbidden('add', type))];
 }

@@ -19,7 +19,7 @@ export const leaseKind = defineKind({
   columns: leaseColumns,
 });
 
-/** Coordinated leader election is off in 1.36: its fields stay only where they already are. */
+/** Coordinated leader election is off by default in 1.36: its fields are kept only in objects that have them already. */
 function dropCoordination(lease: Lease, old: Lease | undefined): void {
   if (lease.spec === undefined) return;
   if (old?.spec?.strategy === undefined) delete lease.spec.strategy;

@@ -24,7 +24,10 @@ export function validateLease({ spec }: Lease): FieldError[] {
   ];
 }
 
-/** A name of Kubernetes' own, or a qualified one. Upstream, too, writes the field's name twice. */
+/**
+ * Problems of `spec.strategy`: a name that Kubernetes knows, or a qualified one. As upstream, the path contains the field's name
+ * twice.
+ */
 function validateStrategy(strategy: string, path: string): FieldError[] {
   if (strategy.includes('/')) return isQualifiedName(strategy).map((text) => invalidValue(path, strategy, text));
   return strategy === 'OldestEmulationVersion' ? [] : [notSupported(path, strategy, ['OldestEmulationVersion'])];

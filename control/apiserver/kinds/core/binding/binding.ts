@@ -1,5 +1,6 @@
 /**
- * Bindings, with the pod's name in the body only. The kind is older than subresources; `pods/binding` does the same.
+ * The kind Binding, posted to `bindings` with the pod's name in the body only. It is older than subresources; `pods/binding` does
+ * the same.
  *
  * Source: kubernetes `pkg/registry/core/pod/storage/storage.go` (LegacyBindingREST).
  */

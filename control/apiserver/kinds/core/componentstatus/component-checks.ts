@@ -1,5 +1,5 @@
 /**
- * Whether the parts of the control plane are well, asked of each at the time of the question.
+ * Whether the parts of the control plane are healthy. Each part is asked when a client asks.
  *
  * Source: upstream `pkg/registry/core/componentstatus`.
  */
@@ -11,10 +11,10 @@ import type { Store } from '#control/store/store.ts';
 /** Upstream's time limit of one check. */
 const timeoutMs = 20_000;
 
-/** Looks at one part. Resolves to what is wrong with it; undefined: nothing. A rejection is a problem, too. */
+/** Looks at one part. Resolves to what is wrong with it, or to undefined. A rejection counts as a problem, too. */
 export type ComponentCheck = () => string | undefined | Promise<string | undefined>;
 
-/** Of the store: it takes writes, and answers. */
+/** The check of the store: it answers, and it accepts writes. */
 export const storeCheck =
   (store: Pick<Store, 'problem' | 'currentRevision'>): ComponentCheck =>
   async () => {

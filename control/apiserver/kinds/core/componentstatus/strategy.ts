@@ -1,9 +1,12 @@
-/** ComponentStatuses, which are found out when they are asked for. Source: upstream `pkg/registry/core/componentstatus`. */
+/**
+ * ComponentStatuses. They are not stored: they are computed when a client asks. Source: upstream
+ * `pkg/registry/core/componentstatus`.
+ */
 import { defineKind } from '../../define-kind.ts';
 import type { StrategyDeps } from '../../deps.ts';
 import { componentStatusColumns } from './columns.ts';
 
-/** @param deps.components are asked */
+/** @param deps.components are asked for the state of each part */
 export const componentStatusKind = ({ components }: Pick<StrategyDeps, 'components'>) =>
   defineKind({
     resource: 'componentstatuses',

@@ -8,7 +8,7 @@ import { validateAppProtocol, validatePortNumber, validateProtocol } from '../..
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import type { Submitted } from '../../../validation/submitted.ts';
 
-/** Subsets that were stored before the rules became stricter may stay. */
+/** Problems of the subsets. Subsets that were stored before the rules became stricter are accepted as they are. */
 export function validateEndpoints({ subsets = [] }: Endpoints, old: Endpoints | undefined): FieldError[] {
   return old !== undefined && semanticEqual(subsets, old.subsets) ? [] : validateSubsets(subsets);
 }
@@ -28,7 +28,7 @@ function validateSubsets(subsets: readonly EndpointSubset[]): FieldError[] {
 }
 
 function validateAddress({ ip = '', hostname, nodeName }: Submitted<EndpointAddress>, path: string): FieldError[] {
-  // Of tens of thousands of addresses nearly all are right.
+  // The path is made for errors only: there may be tens of thousands of addresses, nearly all of them right.
   if (!hostname && nodeName === undefined && isUsableEndpointIp(ip)) return [];
   return [
     ...validateIp(ip, `${path}.ip`),

@@ -9,7 +9,7 @@ import type { Event } from '#api/types.generated.ts';
 const MAX_SHORT = 128;
 const MAX_NOTE = 1024;
 
-/** Of core/v1. Metadata is only looked at where all else is good. */
+/** Problems of a core/v1 Event. `metadata` is checked only if everything else is right. */
 export function validateEvent(event: Event, old: Event | undefined): FieldError[] {
   const errors = validateCoreEvent(event, 'reportingComponent');
   if (old !== undefined) return [...validateObjectMetaUpdate(event.metadata, old.metadata), ...errors];
@@ -74,7 +74,7 @@ export function validateEventsEvent(event: Event): FieldError[] {
   return errors;
 }
 
-/** Only the series of an event goes on. */
+/** Problems of an update through events.k8s.io/v1: only `series` may change. */
 export function validateEventsEventUpdate(event: Event, old: Event): FieldError[] {
   const errors = [...validateCoreEvent(event, 'reportingController'), ...validateObjectMetaUpdate(event.metadata, old.metadata)];
   if (!sameJson(event.series, old.series)) errors.push(...validateSeries(event));

@@ -62,7 +62,7 @@ function validateItem(item: LimitRangeItem, path: string): FieldError[] {
   return errors;
 }
 
-/** The order among the values of one resource. */
+/** Problems of the order among the values of one resource: min ≤ defaultRequest ≤ default ≤ max. */
 function validateResource(name: string, valueOf: (list: Lists) => Quantity | undefined, path: string): FieldError[] {
   const errors: FieldError[] = [];
   const words = { min: 'min', max: 'max', default: 'default', defaultRequest: 'default request' };
@@ -77,7 +77,7 @@ function validateResource(name: string, valueOf: (list: Lists) => Quantity | und
   ordered('min', 'defaultRequest', 'defaultRequest', 'defaultRequest');
   ordered('defaultRequest', 'max', 'defaultRequest', 'defaultRequest');
   ordered('defaultRequest', 'default', 'defaultRequest', 'defaultRequest', 'default limit');
-  // Upstream names the bound, not the default, as the wrong value.
+  // Upstream reports the bound, not the default, as the wrong value.
   ordered('min', 'default', 'default', 'min');
   ordered('default', 'max', 'default', 'max');
   errors.push(...validateRatio(name, valueOf, path));

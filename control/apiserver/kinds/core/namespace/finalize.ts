@@ -7,7 +7,10 @@ import { type Exchange, respondWith, typeOf, writeContext } from '../../../rest/
 import { checkName, readObject } from '../../../rest/write-handlers.ts';
 import { validateFinalizer } from './validation.ts';
 
-/** `PUT namespaces/<name>/finalize`: the only way to change `spec.finalizers`; the last one gone, the namespace goes. */
+/**
+ * `PUT namespaces/<name>/finalize`: the only way to change `spec.finalizers`. When the last one is gone, the namespace is
+ * removed.
+ */
 export async function finalizeNamespace(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
   const context = writeContext(exchange, 'UpdateOptions');

@@ -1,5 +1,5 @@
 /**
- * How a namespace itself is deleted. (What its life means for what is in it: the admission plugin NamespaceLifecycle.)
+ * How a namespace itself is deleted. (The admission plugin NamespaceLifecycle decides what may be created in it meanwhile.)
  *
  * Source: upstream `pkg/registry/core/namespace/storage`.
  */
@@ -10,7 +10,7 @@ import type { Strategy } from '../../../registry/strategy.ts';
 
 /** The part of the namespaces' strategy that deletes them. */
 export const namespaceDeletion: Pick<Strategy<Namespace>, 'planDeletion' | 'mayRemove'> = {
-  /** Deleting a namespace first turns it to Terminating; it goes when the namespace controller has emptied it. */
+  /** Deleting a namespace first sets its phase to Terminating. It is removed when the namespace controller has emptied it. */
   planDeletion(namespace, options, nowMs) {
     if (namespace.metadata.deletionTimestamp !== undefined) {
       return (namespace.spec?.finalizers ?? []).length > 0 ? { kind: 'pending' } : undefined;

@@ -5,7 +5,7 @@ import { isQualifiedName } from '#api/names.ts';
 import { validateKubeFinalizer } from '#api/object-meta.ts';
 import type { Namespace } from '#api/types.generated.ts';
 
-/** One of `spec.finalizers`; also for `namespaces/finalize`. */
+/** Problems of one entry of `spec.finalizers`; used for `namespaces/finalize`, too. */
 export const validateFinalizer = (name: string, path: string): FieldError[] => [
   ...isQualifiedName(name).map((text) => invalidValue(path, name, text)),
   ...validateKubeFinalizer(name, path),
@@ -16,7 +16,7 @@ export function validateNamespace({ spec }: Namespace): FieldError[] {
   return (spec?.finalizers ?? []).flatMap((name) => validateFinalizer(name, 'spec.finalizers'));
 }
 
-/** The phase is the one that the deletion timestamp says. */
+/** Problems of the status: the phase must be Terminating exactly if there is a deletionTimestamp. */
 export function validateNamespaceStatus({ metadata, status }: Namespace): FieldError[] {
   const phase = status?.phase ?? '';
   const deleting = metadata.deletionTimestamp !== undefined;

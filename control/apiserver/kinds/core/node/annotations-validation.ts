@@ -36,7 +36,7 @@ export function validateNodeAnnotations({ metadata: { annotations = {} } }: Node
   ];
 }
 
-/** What cannot be read is told with the annotation's key as the value, as upstream does. */
+/** Reports JSON that cannot be read with the annotation's key as the value, as upstream does. */
 function reading(at: string, key: string, validate: () => FieldError[]): FieldError[] {
   try {
     return validate();
@@ -64,7 +64,8 @@ function validateAvoidPods(text: string): FieldError[] {
       'OwnerReference.preferAvoidPods.podSignature.podController',
       [{ name: 'controller', kind: 'bool', goType: 'bool' }],
     );
-    // Upstream takes one without the field for true or fails; here it points to nothing.
+    // If `podSignature.podController` is missing, upstream takes `controller` as true or crashes; here the entry refers to no
+    // controller.
     return controller === true ? [] : [invalidValue(`${at}.PodController.Controller`, false, 'must point to a controller')];
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Where a kubelet once took its configuration from: nobody reads it any more, but nodes of old have it.
- * Source: upstream `pkg/apis/core/validation/validation.go`, validateNodeConfigSourceSpec and -Status.
+ * `configSource`: where a kubelet once took its configuration from. Nothing reads it any more, but old Node objects may contain
+ * it. Source: upstream `pkg/apis/core/validation/validation.go`, validateNodeConfigSourceSpec and -Status.
  */
 import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue, required } from '#api/field-error.ts';

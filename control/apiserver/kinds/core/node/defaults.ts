@@ -1,7 +1,7 @@
 /** What the API fills in of a Node. Source: upstream `pkg/apis/core/v1/{conversion,defaults}.go`. */
 import type { Node } from '#api/types.generated.ts';
 
-/** In place. */
+/** Sets the defaults of a Node, in place. */
 export function setNodeDefaults(node: Node): void {
   node.spec ??= {};
   node.status ??= {};
@@ -10,7 +10,10 @@ export function setNodeDefaults(node: Node): void {
   mirrorPodCidr(node);
 }
 
-/** `podCIDR` is the old spelling of the first of `podCIDRs`; where both are there and differ, upstream's conversion believes the old. */
+/**
+ * Copies between `podCIDR`, the old field, and the first of `podCIDRs`. If both are set and differ, `podCIDR` wins, as in
+ * upstream's conversion.
+ */
 function mirrorPodCidr(node: Node): void {
   const { spec } = node;
   if (spec === undefined) return;

@@ -5,7 +5,7 @@ import type { ConnectTools } from '../../../proxy/connect.ts';
 import { kubeletOf, type Location, splitSchemeNamePort } from '../../../proxy/location.ts';
 import type { RequestInfo } from '../../../rest/request-info.ts';
 
-/** @throws ApiError */
+/** Where requests to `nodes/<id>/proxy` go. @throws ApiError 404 for an unknown node, 400 for a malformed id */
 export async function nodeLocation({ name: id }: RequestInfo, { registry, resolve }: ConnectTools): Promise<Location> {
   const parts = splitSchemeNamePort(id);
   if (parts === undefined) throw badRequest(`invalid node request ${JSON.stringify(id)}`);

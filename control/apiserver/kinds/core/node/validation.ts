@@ -9,7 +9,7 @@ import { validateTaints } from '../../../validation/pod-spec/scheduling.ts';
 import { validateNodeAnnotations } from './annotations-validation.ts';
 import { validateNodeConfig } from './config-source-validation.ts';
 
-/** Taints are reported under `metadata`, as upstream does. */
+/** Problems of a Node. Those of taints have paths below `metadata`, as upstream's. */
 export function validateNode(node: Node): FieldError[] {
   const cidrs = node.spec?.podCIDRs ?? [];
   const errors = [
@@ -40,7 +40,7 @@ function validateNodeResources({ status }: Node): FieldError[] {
   );
 }
 
-/** Reported under `metadata`, as upstream does. */
+/** Problems of the swap capacity. Their paths lie below `metadata`, as upstream's. */
 function validateSwap({ status }: Node): FieldError[] {
   const capacity = status?.nodeInfo?.swap?.capacity;
   if (capacity === undefined || capacity > 0) return [];
@@ -51,7 +51,7 @@ const featureName = /^([A-Z][a-zA-Z0-9]*)(\/[a-zA-Z][a-zA-Z0-9]*)*$/;
 const featureRule =
   "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes";
 
-/** Well-formed, sorted, each once (KEP-5328). */
+/** Problems of `declaredFeatures`: well-formed, sorted, none twice (KEP-5328). */
 function validateDeclaredFeatures({ status }: Node): FieldError[] {
   const features = status?.declaredFeatures ?? [];
   return features.flatMap((feature, index) => {
@@ -68,7 +68,7 @@ function validateDeclaredFeatures({ status }: Node): FieldError[] {
   });
 }
 
-/** What was assigned to a node stays: its pod CIDR, its provider's ID. */
+/** Problems of an update: pod CIDRs and provider ID cannot change once they are set. */
 export function validateNodeUpdate(node: Node, old: Node): FieldError[] {
   const errors = [...validateNodeAnnotations(node), ...validateNodeResources(node), ...validateDeclaredFeatures(node)];
   const seen = new Set<string>();

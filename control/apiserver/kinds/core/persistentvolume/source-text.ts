@@ -10,7 +10,7 @@ import { type GoNames, goValue } from '../../../validation/go-value.ts';
 
 type SourceName = keyof PersistentVolumeSpec;
 
-/** Wire name, Go's name: in Go's order. */
+/** Wire name and Go's name of each source, in Go's order. */
 const sources: readonly (readonly [SourceName, string])[] = [
   ['gcePersistentDisk', 'GCEPersistentDisk'],
   ['awsElasticBlockStore', 'AWSElasticBlockStore'],
@@ -53,7 +53,7 @@ const goNames: GoNames = {
 
 const rbdNames: GoNames = { ...goNames, image: 'RBDImage', monitors: 'CephMonitors', pool: 'RBDPool', user: 'RadosUser' };
 
-/** All sources, null where the spec has none. */
+/** All fields of Go's PersistentVolumeSource; null for those that the spec does not set. */
 export function goSource(spec: PersistentVolumeSpec): JsonObject {
   const facts = typeFacts('core/v1.PersistentVolumeSpec');
   return Object.fromEntries(

@@ -25,11 +25,11 @@ import {
 } from '../../../validation/volumes/sources.ts';
 
 interface Source {
-  /** What is wrong with the source, if the spec has it. */
+  /** Problems of this source, if the spec has it. */
   check(spec: PersistentVolumeSpec, path: string, volumeName: string): FieldError[] | undefined;
-  /** What its errors call it, if not by its own name. */
+  /** The field name in its errors, where it differs from the wire name. */
   shown?: string;
-  /** What the error about a further source calls it. Null: upstream forgets to refuse it. */
+  /** The field name in the error about a second source. Null: upstream forgets to refuse it as a second source. */
   further?: string | null;
 }
 
@@ -78,7 +78,10 @@ const sources: Readonly<Record<string, Source>> = {
   csi: { check: ({ csi }, path) => csi && validateCsi(csi, path) },
 };
 
-/** One source, and a good one. @param path where the volume's spec stands; what is inline has no node affinity */
+/**
+ * Problems of the source: exactly one, and a valid one.
+ * @param path where the volume's spec stands; an inline spec has no node affinity
+ */
 export function validateVolumeSources(
   spec: PersistentVolumeSpec,
   path: string,

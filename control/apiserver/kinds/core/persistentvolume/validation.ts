@@ -52,7 +52,10 @@ export interface VolumeSpecPlace {
   path: string;
   /** The volume's name. Empty: inline. */
   name: string;
-  /** Within another object (a VolumeAttachment), for one use: then it is of CSI, and has none of what the binding of volumes needs. */
+  /**
+   * The spec stands within another object (a VolumeAttachment) and is used once: it must be a CSI volume, and has no fields for
+   * binding.
+   */
   inline?: boolean;
   /** What is stored, on an update. */
   old?: PersistentVolumeSpec | undefined;
@@ -106,7 +109,7 @@ function validateVolumeMode(mode: string | undefined, inline: boolean, path: str
   return volumeModes.includes(mode) ? [] : [notSupported(path, mode, volumeModes)];
 }
 
-/** Of storage, and of nothing else. */
+/** Problems of the capacity: `storage`, and no other resource. */
 function validateCapacity({ capacity }: PersistentVolumeSpec, path: string): FieldError[] {
   const entries = Object.entries(capacity ?? {});
   const errors: FieldError[] = entries.length === 0 ? [required(path)] : [];
@@ -121,7 +124,10 @@ function validateCapacity({ capacity }: PersistentVolumeSpec, path: string): Fie
   ];
 }
 
-/** Values that no label can have were not refused once, so an update may keep them. */
+/**
+ * Problems of the node affinity. A stored one may have values that no label can have, because they were not checked once; an
+ * update may keep it.
+ */
 function validateNodeAffinity(
   { nodeAffinity: affinity }: PersistentVolumeSpec,
   inline: boolean,
@@ -156,7 +162,7 @@ function validateMountOptions({ metadata, spec }: PersistentVolume): FieldError[
   return [forbiddenField(`metadata.annotations.${mountOptionsAnnotation}`, text)];
 }
 
-/** The source, the mode and, once there, the node affinity stay. */
+/** Problems of an update: the source, the volume mode and, once it is set, the node affinity cannot change. */
 export function validateVolumeUpdate({ spec }: PersistentVolume, { spec: old }: PersistentVolume): FieldError[] {
   const classRemoved = old.volumeAttributesClassName !== undefined && spec.volumeAttributesClassName === undefined;
   const removed = 'update from non-nil value to nil is forbidden';
@@ -168,7 +174,7 @@ export function validateVolumeUpdate({ spec }: PersistentVolume, { spec: old }: 
   ];
 }
 
-/** A secret for expansion by the controller may come later. */
+/** The source cannot change, but the secret for expansion by the controller may be added later. */
 function validateSourceKept(spec: PersistentVolumeSpec, old: PersistentVolumeSpec): FieldError[] {
   const comparable = { ...spec };
   if (spec.csi !== undefined && old.csi !== undefined && old.csi.controllerExpandSecretRef === undefined) {
@@ -181,7 +187,7 @@ function validateSourceKept(spec: PersistentVolumeSpec, old: PersistentVolumeSpe
   return [forbiddenField('spec.persistentvolumesource', text)];
 }
 
-/** Labels of nodes that were renamed. */
+/** Node labels that were renamed: old key → new key. */
 const renamed: ReadonlyMap<string, string> = new Map([
   ['failure-domain.beta.kubernetes.io/zone', zoneLabel],
   ['failure-domain.beta.kubernetes.io/region', regionLabel],
@@ -190,7 +196,7 @@ const renamed: ReadonlyMap<string, string> = new Map([
   ['beta.kubernetes.io/instance-type', instanceTypeLabel],
 ]);
 
-/** A key may become the one that replaced it. */
+/** The node affinity cannot change, but a renamed label key may be replaced by its new name. */
 function validateNodeAffinityKept(affinity: VolumeNodeAffinity | undefined, old: VolumeNodeAffinity): FieldError[] {
   const expected = structuredClone(old);
   expected.required?.nodeSelectorTerms?.forEach((term, index) => {

@@ -1,4 +1,7 @@
-/** What may not do what was meant. Source: upstream `pkg/api/persistentvolume/util.go`, `pkg/api/node/util.go`. */
+/**
+ * What is valid in a PersistentVolume and probably not meant. Source: upstream `pkg/api/persistentvolume/util.go`,
+ * `pkg/api/node/util.go`.
+ */
 import { ownValue } from '#api/own-value.ts';
 import { classAnnotation } from '#api/storage/claim-classes.ts';
 import type { PersistentVolume, PersistentVolumeSpec } from '#api/types.generated.ts';

@@ -6,8 +6,9 @@
 import type { PersistentVolumeClaimSpec } from '#api/types.generated.ts';
 
 /**
- * Completes the data sources of a spec; in place. A `dataSource` alone may be a claim or a snapshot, and all else is dropped
- * silently, as it always was. @param old the stored spec; undefined on create
+ * Makes `dataSource` and `dataSourceRef` agree, in place. A `dataSource` alone must be a claim or a snapshot; others are dropped
+ * silently, as in all versions of Kubernetes.
+ * @param old the stored spec; undefined on create
  */
 export function completeDataSources(spec: PersistentVolumeClaimSpec, old: PersistentVolumeClaimSpec | undefined): void {
   // Sources in other namespaces are an alpha feature, off by default.

@@ -23,7 +23,7 @@ import { validateAccessModes, volumeModes } from './access-modes.ts';
 export interface ClaimSpecAllowances {
   /** Label selectors that the stored claim has, valid or not. */
   selector?: boolean;
-  /** API groups of data sources: they were not checked once. */
+  /** API groups of data sources: earlier versions did not check them. */
   dataSourceGroup?: boolean;
 }
 
@@ -48,7 +48,7 @@ export function validateClaimSpec(
   ];
 }
 
-/** An absent or empty name is no class, and fine. */
+/** Problems of a storage class name. Absent or empty is allowed: no class. */
 export function validateClassName(name: string | undefined, path: string): FieldError[] {
   return name ? nameIsDnsSubdomain(name, false).map((text) => invalidValue(path, name, text)) : [];
 }
@@ -83,7 +83,7 @@ function validateDataSources(
       errors.push(...nameIsDnsLabel(namespace, false).map((text) => invalidValue(`${at}.namespace`, namespace, text)));
   }
   if (dataSource === undefined || dataSourceRef === undefined) return errors;
-  // Upstream prints its own path object here, which has no JSON.
+  // Upstream prints its own path object here by mistake, which as JSON is empty.
   if (dataSourceRef.namespace)
     errors.push(invalidValue(path, {}, 'may not be specified when dataSourceRef.namespace is specified'));
   else if (
@@ -122,7 +122,7 @@ const metadataFields: readonly [field: keyof ObjectMeta, shown: string][] = [
   ['managedFields', 'managedFields'],
 ];
 
-/** Of a template's metadata, labels and annotations reach the object, and nothing else may be there. */
+/** Problems of a template's metadata: only labels and annotations reach the object, so nothing else may be set. */
 export function validateTemplateMetadata(metadata: ObjectMeta | undefined, path: string): FieldError[] {
   const isSet = (value: unknown): boolean => value !== undefined && value !== null && value !== '' && value !== 0;
   return [
@@ -134,7 +134,7 @@ export function validateTemplateMetadata(metadata: ObjectMeta | undefined, path:
   ];
 }
 
-/** The claim of a pod's ephemeral volume. */
+/** Problems of the claim template of a pod's ephemeral volume. */
 export function validateClaimTemplate(template: Submitted<PersistentVolumeClaimTemplate>, path: string): FieldError[] {
   return [
     ...validateTemplateMetadata(template.metadata, `${path}.metadata`),

@@ -38,7 +38,10 @@ export function validateClaim({ spec }: PersistentVolumeClaim, old: PersistentVo
 
 const storageOf = (requests: Record<string, Quantity> | undefined): Quantity => ownValue(requests ?? {}, 'storage') ?? 0;
 
-/** Once made, a claim is bound to one volume, grows, and changes its class of attributes; nothing else. */
+/**
+ * Problems of an update: an existing claim may be bound to a volume, grow, and change its attributes class; nothing else may
+ * change.
+ */
 export function validateClaimUpdate(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): FieldError[] {
   return [
     ...validateClassAnnotation(claim, old),
@@ -49,7 +52,7 @@ export function validateClaimUpdate(claim: PersistentVolumeClaim, old: Persisten
   ];
 }
 
-/** The annotation, a class's name before there was the field, may move into the field. */
+/** Whether the update only moves the class name from the old annotation to the field. */
 function movesIntoField(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): boolean {
   const before = old.metadata.annotations?.[classAnnotation];
   const now = claim.metadata.annotations?.[classAnnotation];
@@ -68,7 +71,7 @@ function validateClassAnnotation(claim: PersistentVolumeClaim, old: PersistentVo
   return [invalidValue(`metadata.annotations.${classAnnotation}`, now, 'field is immutable')];
 }
 
-/** The new spec, where what may change is as it was. */
+/** The new spec, with everything that may change set back to the old value. */
 function comparable(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): PersistentVolumeClaimSpec {
   const spec: PersistentVolumeClaimSpec = { ...claim.spec };
   if (!old.spec.volumeName && spec.volumeName !== undefined) spec.volumeName = old.spec.volumeName;
@@ -86,7 +89,7 @@ function comparable(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): P
   return spec;
 }
 
-/** Pointers to texts: an empty class is not the same as none. */
+/** Fields that are pointers to strings in Go: an empty string is not the same as an absent one. */
 const pointers = ['storageClassName', 'volumeMode', 'volumeAttributesClassName'] as const;
 
 function validateSpecKept(spec: PersistentVolumeClaimSpec, old: PersistentVolumeClaimSpec): FieldError[] {
@@ -96,7 +99,7 @@ function validateSpecKept(spec: PersistentVolumeClaimSpec, old: PersistentVolume
   return [forbiddenField('spec', `${text}\n${unifiedDiff(before, after)}`)];
 }
 
-/** An expansion that failed may be taken back, down to just above what there is. */
+/** Problems of a smaller request: only a failed expansion may be taken back, and only to more than the present capacity. */
 function validateShrinking(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): FieldError[] {
   const size = storageOf(claim.spec.resources?.requests);
   if (compareQuantity(size, storageOf(old.spec.resources?.requests)) >= 0) return [];
@@ -137,7 +140,7 @@ export function validateClaimStatus({ spec, status = {} }: PersistentVolumeClaim
   ];
 }
 
-/** Of the system's own resources only `storage` is one of volumes. */
+/** Problems of a resource name of a status: of Kubernetes' own resources only `storage` is allowed. */
 function validateResourceKey(name: string, path: string): FieldError[] {
   const errors = isQualifiedName(name).map((text) => invalidValue(path, name, text));
   if (errors.length > 0 || !isNativeResource(name) || name === 'storage') return errors;

@@ -1,4 +1,4 @@
-/** What may not do what was meant. Source: upstream `pkg/api/persistentvolumeclaim/util.go`. */
+/** What is valid in a PersistentVolumeClaim and probably not meant. Source: upstream `pkg/api/persistentvolumeclaim/util.go`. */
 import { ownValue } from '#api/own-value.ts';
 import { canonicalQuantity, toMillis } from '#api/quantity.ts';
 import { classAnnotation } from '#api/storage/claim-classes.ts';
@@ -14,7 +14,7 @@ export function claimWarnings({ metadata, spec }: PersistentVolumeClaim): string
   return [...(isAnnotated ? [`metadata.annotations[${classAnnotation}]: ${text}`] : []), ...claimSpecWarnings(spec, 'spec')];
 }
 
-/** Nobody can store half a byte. @param path where the spec stands */
+/** Warns of sizes with fractions of a byte. @param path where the spec stands */
 export function claimSpecWarnings({ resources = {} }: PersistentVolumeClaimSpec, path: string): string[] {
   return (['requests', 'limits'] as const).flatMap((list) => {
     const quantity = ownValue(resources[list] ?? {}, 'storage');

@@ -47,7 +47,10 @@ const tolerationFields: readonly GoField[] = [
   { name: 'TolerationSeconds', kind: 'int64', goType: 'int64' },
 ];
 
-/** What cannot be read is told with the annotation's key as the value, as upstream does. */
+/**
+ * Problems of the tolerations annotation. JSON that cannot be read is reported with the annotation's key as the value, as
+ * upstream does.
+ */
 function validateTolerationsAnnotation(text: string, path: string): FieldError[] {
   try {
     const tolerations = goList(annotationValue(text), '[]core.Toleration').map(
@@ -60,7 +63,7 @@ function validateTolerationsAnnotation(text: string, path: string): FieldError[]
   }
 }
 
-/** Upstream also refuses `+5` and `05`, which would sort differently as text. */
+/** Whether it is an int32 in its shortest form. Upstream also refuses `+5` and `05`, because controllers sort these values. */
 function isInt32(text: string): boolean {
   return /^-?(0|[1-9]\d*)$/.test(text) && Number(text) >= -(2 ** 31) && Number(text) < 2 ** 31 && text !== '-0';
 }

@@ -38,11 +38,11 @@ export function setPodSpecDefaults(spec: PodSpec): void {
 
 /** Defaults that only a pod gets, so that templates stay as their authors wrote them. In place; includes {@link setPodSpecDefaults}. */
 export function setPodDefaults(pod: Pod): void {
-  // A pod without a spec is answered like one with an empty spec.
+  // A pod without a spec gets the same errors as one with an empty spec.
   pod.spec ??= { containers: [] };
   const { spec } = pod;
   setPodSpecDefaults(spec);
-  // Upstream's conversion; of a template it leaves what its author wrote.
+  // Upstream does this when it converts a pod. It does not convert templates, which stay as written.
   if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1;
   for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) defaultRequestsToLimits(container);
   defaultPodLevelRequests(spec);
@@ -51,9 +51,12 @@ export function setPodDefaults(pod: Pod): void {
   mirrorPodIp(pod);
 }
 
-/** `podIP` is the old spelling of the first of `podIPs`; where both are there and differ, upstream's conversion believes the old. */
+/**
+ * Copies between `podIP`, the old field, and the first of `podIPs`. If both are set and differ, `podIP` wins, as in upstream's
+ * conversion.
+ */
 function mirrorPodIp(pod: Pod): void {
-  // Not in place: an update's status is the stored pod's own.
+  // A new object, not a change in place: on an update the status is the very object of the stored pod.
   const { status } = pod;
   if (status === undefined) return;
   const first = status.podIPs?.[0]?.ip;
@@ -92,7 +95,7 @@ function setContainerDefaults(container: AnyContainer): void {
   setHandlerDefaults(container.lifecycle?.preStop);
 }
 
-/** Whether the image's tag is `latest`, by name or for want of a tag and a digest. */
+/** Whether the image's tag is `latest`: written so, or because there is neither tag nor digest. */
 function isLatest(image: string): boolean {
   const [name = '', digest] = image.split('@');
   const lastPart = name.slice(name.lastIndexOf('/') + 1);
@@ -149,7 +152,7 @@ type LegacyVolumes =
   | Pick<Volume, 'iscsi' | 'rbd' | 'scaleIO' | 'azureDisk'>
   | Pick<PersistentVolumeSpec, 'iscsi' | 'rbd' | 'scaleIO' | 'azureDisk'>;
 
-/** Their defaults; in place. */
+/** Sets the defaults of these volumes, in place. */
 export function setLegacyVolumeDefaults({ iscsi, rbd, scaleIO, azureDisk }: LegacyVolumes): void {
   if (iscsi !== undefined) iscsi.iscsiInterface ||= 'default';
   if (rbd !== undefined) {

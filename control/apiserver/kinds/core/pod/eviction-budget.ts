@@ -13,20 +13,20 @@ import { letOthersIn } from '#client/turns.ts';
 import { componentUser } from '../../../authentication/component-users.ts';
 import type { Parts } from '../../../rest/exchange.ts';
 
-/** So many evictions may be granted that the controller has not seen yet. */
+/** A budget grants no more evictions while its status lists this many pods that the controller has not processed. */
 const maxDisruptedPods = 2000;
-/** How many budgets are looked at in one turn of the event loop. */
+/** How many budgets are examined in one turn of the event loop. */
 const budgetsPerTurn = 500;
 
 /** What the budgets say of an eviction. */
 export type Verdict =
   | { kind: 'free' }
   | { kind: 'several' }
-  /** Not ready, and nobody relies on it: it may go as long as it is as it was seen. */
+  /** The pod is not ready and counts for no budget: it may be evicted, provided that it does not change meanwhile. */
   | { kind: 'unhealthy'; budget: string }
   | { kind: 'counted'; budget: string };
 
-/** The budgets' verdict. `counted`: the eviction may count against that budget, which is not yet done. */
+/** Asks the budgets. `counted`: the eviction must still be counted against that budget ({@link countEviction}). */
 export async function judgeEviction({ registry }: Pick<Parts, 'registry'>, pod: Pod): Promise<Verdict> {
   const budgets = (await registry.list('poddisruptionbudgets.policy', pod.metadata.namespace)) as PodDisruptionBudget[];
   let found: PodDisruptionBudget | undefined;
@@ -40,7 +40,7 @@ export async function judgeEviction({ registry }: Pick<Parts, 'registry'>, pod: 
   return { kind: !isPodReady(pod) && mayGoUnhealthy(found) ? 'unhealthy' : 'counted', budget: found.metadata.name };
 }
 
-/** A pod that is not ready counts for nothing; by default it still has to stay while the application lacks pods. */
+/** Whether a pod that is not ready may be evicted. By default only if the application has enough healthy pods. */
 function mayGoUnhealthy({ spec, status }: PodDisruptionBudget): boolean {
   if (spec.unhealthyPodEvictionPolicy === 'AlwaysAllow') return true;
   const { currentHealthy = 0, desiredHealthy = 0 } = status ?? {};
@@ -58,7 +58,7 @@ export async function countEviction(parts: Parts, pod: Pod, budget: string, dryR
   const name = { namespace: pod.metadata.namespace, name: budget };
   const transform = (current: KubeObject | undefined): KubeObject =>
     counted(current as PodDisruptionBudget, pod.metadata.name, clock.now());
-  // As upstream, whose API server is a client of its own here.
+  // Upstream's API server reads the budget as a client here, so its errors are those of a GET.
   const context = {
     user: componentUser('apiserver'),
     clock,
@@ -72,7 +72,7 @@ export async function countEviction(parts: Parts, pod: Pod, budget: string, dryR
   await registry.update(resource, name, { transform, subresource: 'status', mode: 'status' }, context);
 }
 
-/** @throws ApiError when the budget refuses */
+/** The budget with this eviction counted. @throws ApiError when the budget refuses */
 function counted(budget: PodDisruptionBudget, podName: string, nowMs: number): PodDisruptionBudget {
   const { metadata, status = {} } = budget;
   const { observedGeneration = 0, disruptionsAllowed = 0, disruptedPods = {} } = status;
@@ -92,7 +92,7 @@ function counted(budget: PodDisruptionBudget, podName: string, nowMs: number): P
   return { ...budget, status: { ...next, conditions } };
 }
 
-/** The controller has not caught up; it soon will. */
+/** The answer while the disruption controller has not seen the newest budget; the client should soon try again. */
 export const stillProcessed = (budget: string): ApiError =>
   refusal(`The disruption budget ${budget} is still being processed by the server.`, 10);
 
@@ -108,7 +108,7 @@ function whyNot({ metadata: { name }, status }: PodDisruptionBudget): string {
   const { currentHealthy = 0, desiredHealthy = 0 } = status ?? {};
   const condition = disruptionAllowed(status);
   const reported = condition?.status === 'False' && condition.message !== '' ? condition : undefined;
-  // First: after a failed sync the counts say nothing.
+  // This comes first: after a failed sync the counts mean nothing.
   if (reported?.reason === 'SyncFailed')
     return `The disruption budget ${name} does not allow evicting pods currently because it failed sync: ${reported.message}`;
   if (currentHealthy <= desiredHealthy)

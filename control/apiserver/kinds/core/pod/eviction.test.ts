@@ -16,7 +16,7 @@ const budgets = '/apis/policy/v1/namespaces/default/poddisruptionbudgets';
 const merge = { 'content-type': 'application/merge-patch+json' };
 const generally = "Cannot evict pod as it would violate the pod's disruption budget.";
 
-/** A store before whose next write of a pod somebody else may write. */
+/** A store in which somebody else may write just before the next write of a pod. */
 function racingStore(store: Store, race: { rival?: (() => Promise<unknown>) | undefined }): Store {
   const put: Store['put'] = async (key, ...rest) => {
     const { rival } = race;
@@ -35,7 +35,7 @@ function racingStore(store: Store, race: { rival?: (() => Promise<unknown>) | un
   });
 }
 
-/** Stands still, but for the pause between two attempts, which is over at once. */
+/** A clock that stands still; only the pause between two attempts ends at once. */
 class PatientClock extends FakeClock {
   pauses = 0;
 

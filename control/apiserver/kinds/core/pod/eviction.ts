@@ -17,7 +17,7 @@ import { countEviction, judgeEviction, stillProcessed } from './eviction-budget.
 
 type Options = Partial<DeleteOptions>;
 
-/** As often, and so long apart, a deletion is tried again whose pod has changed in between (upstream's EvictionsRetry). */
+/** How often, and at which interval, a deletion is tried again when the pod has changed meanwhile (upstream's EvictionsRetry). */
 const attempts = 20;
 const retryMs = 500;
 
@@ -36,7 +36,7 @@ export async function createEviction(exchange: Exchange): Promise<TransportRespo
   return successResponse(201, accepted.format, pretty);
 }
 
-/** What the deletion shall be like. @throws ApiError 400, 422, 500 */
+/** The delete options of the eviction. @throws ApiError 400, 422, 500 */
 async function readEviction(exchange: Exchange): Promise<Options> {
   const { info, resource } = exchange;
   const expected = { apiVersion: 'policy/v1', kind: 'Eviction', type: 'policy/v1.Eviction', alsoVersions: ['policy/v1beta1'] };
@@ -60,7 +60,7 @@ async function readEviction(exchange: Exchange): Promise<Options> {
   return { ...options, dryRun };
 }
 
-/** Request and body may both ask for a dry run, but not for different ones. @throws ApiError 500 */
+/** The dry run of the request or of the body; if both ask for one, they must agree. @throws ApiError 500 */
 function agreedDryRun(asked: string[], told: string[]): string[] {
   if (told.length === 0) return asked;
   if (asked.length === 0 || asked.join() === told.join()) return told;
@@ -76,8 +76,8 @@ const atRevision = (options: Options, { metadata }: KubeObject): Options => ({
 });
 
 /**
- * Deletes a pod that disrupts nobody: one that has ended, has not begun, or is being deleted.
- * @returns undefined when that is done; else the pod, which budgets may protect
+ * Deletes a pod for which budgets do not matter: one that has ended, has not started, or is being deleted.
+ * @returns undefined when it was deleted; else the pod, which budgets may protect
  */
 async function deleteWithoutBudget(exchange: Exchange, options: Options): Promise<Pod | undefined> {
   const { parts, resource, info } = exchange;
@@ -86,7 +86,7 @@ async function deleteWithoutBudget(exchange: Exchange, options: Options): Promis
     const pod = (await parts.registry.get(resource, info)).object as Pod;
     const isGoing = isPodTerminal(pod) || pod.metadata.deletionTimestamp !== undefined;
     if (!isGoing && pod.status?.phase !== 'Pending') return pod;
-    // A pod that waits may begin to run meanwhile, and then it counts.
+    // A pending pod may start meanwhile, and then budgets count it.
     const isFixed = revisionOf(options) !== undefined;
     try {
       await markAndDelete(exchange, isGoing || isFixed ? options : atRevision(options, pod));
@@ -98,7 +98,10 @@ async function deleteWithoutBudget(exchange: Exchange, options: Options): Promis
   }
 }
 
-/** A pod that became ready meanwhile is not deleted: it counts by now. @throws ApiError 429 */
+/**
+ * Deletes a pod that is not ready. If it became ready meanwhile it is not deleted, because budgets then count it.
+ * @throws ApiError 429
+ */
 async function deleteUnhealthy(exchange: Exchange, pod: Pod, options: Options, budget: string): Promise<void> {
   try {
     await markAndDelete(exchange, atRevision(options, pod));
@@ -108,7 +111,7 @@ async function deleteUnhealthy(exchange: Exchange, pod: Pod, options: Options, b
   }
 }
 
-/** Tells in the pod why it goes, and deletes it. @throws ApiError 409 when a precondition does not hold */
+/** Writes the condition DisruptionTarget into the pod, and deletes it. @throws ApiError 409 when a precondition does not hold */
 async function markAndDelete(exchange: Exchange, options: Options): Promise<void> {
   const { parts, resource, info } = exchange;
   const context = { ...writeContext(exchange, 'CreateOptions', isDryRun(options)), admitted: true };
@@ -122,13 +125,13 @@ async function markAndDelete(exchange: Exchange, options: Options): Promise<void
     };
     const request = { transform, subresource: 'status', mode: 'bypass', fieldsTracked: true } as const;
     const { object } = (await parts.registry.update(resource, info, request, context)).object;
-    // The condition has changed the version that was asked for.
+    // Writing the condition has changed the resourceVersion that the precondition names.
     if (isFixed) deletion = atRevision(options, object);
   }
   await parts.registry.delete(resource, info, deletion, context);
 }
 
-/** KEP-3329. */
+/** The pod with the condition DisruptionTarget (KEP-3329). */
 function evicted(pod: Pod, nowMs: number): Pod {
   const before = podCondition(pod, 'DisruptionTarget');
   const condition: PodCondition = {

@@ -8,7 +8,10 @@ import { ownValue } from '#api/own-value.ts';
 import type { NodeAffinity, NodeSelectorTerm, PodSpec } from '#api/types.generated.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 
-/** What is wrong with the narrowing; what may change is put back in `munged`, so that a comparison with `old` shows the rest. */
+/**
+ * Problems of the narrowing. What may change is set back in `munged`, so that comparing it with `old` shows only forbidden
+ * changes.
+ */
 export function allowGatedChanges(munged: PodSpec, old: PodSpec): FieldError[] {
   const errors: FieldError[] = [];
   if (!semanticEqual(munged.nodeSelector, old.nodeSelector)) {
@@ -48,7 +51,7 @@ function validateAffinity(now: NodeAffinity | undefined, before: NodeAffinity | 
   });
 }
 
-/** A term without any requirement matches nothing: one more would make it match. */
+/** Whether the new term only adds requirements. A term without requirements matches nothing, so adding one would widen it. */
 function onlyAdds(now: NodeSelectorTerm, old: NodeSelectorTerm): boolean {
   const lists = ['matchExpressions', 'matchFields'] as const;
   const sizeOf = (term: NodeSelectorTerm): number => lists.reduce((sum, list) => sum + (term[list] ?? []).length, 0);
@@ -59,7 +62,7 @@ function onlyAdds(now: NodeSelectorTerm, old: NodeSelectorTerm): boolean {
   });
 }
 
-/** As Go prints the internal type. */
+/** The term as Go prints the internal type. */
 function shownTerm({ matchExpressions, matchFields }: NodeSelectorTerm): object {
   const shown = (list: NodeSelectorTerm['matchFields']): object[] | null =>
     list?.map(({ key, operator, values }) => ({ Key: key, Operator: operator, Values: values ?? null })) ?? null;

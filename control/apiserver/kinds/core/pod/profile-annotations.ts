@@ -1,5 +1,5 @@
 /**
- * Seccomp and AppArmor profiles in annotations, where they were before they had fields.
+ * Seccomp and AppArmor profiles in annotations, where they stood before there were fields for them.
  *
  * Source: upstream `pkg/apis/core/validation/validation.go` (ValidateSeccompPodAnnotations, ValidateAppArmorPodAnnotations,
  * validateSeccompAnnotationsAndFields, validateAppArmorAnnotationsAndFieldsMatchOnCreate).
@@ -46,7 +46,7 @@ function validateSeccomp(profile: string, path: string): FieldError[] {
     : [invalidValue(path, profile, 'must be a valid seccomp profile')];
 }
 
-/** On creation: where annotation and field are both given they say the same. */
+/** On create: if both the annotation and the field are set, they must agree. */
 export function validateProfilesMatch({ metadata: { annotations = {} }, spec }: Pod): FieldError[] {
   const containers = [...placedContainers(spec)];
   const matches = (what: Profile, annotation: string | undefined, profile: Given | undefined, path: string): FieldError[] =>
@@ -102,7 +102,7 @@ function matching(
   return [forbiddenField(`${path}.localhostProfile`, `${name} profile in annotation and field must match`)];
 }
 
-/** In the order in which upstream visits them. */
+/** All containers with their paths, in upstream's order. */
 function* placedContainers(spec: PodSpec): Generator<{ container: Container; path: string }> {
   for (const list of ['initContainers', 'containers', 'ephemeralContainers'] as const)
     for (const [index, container] of (spec[list] ?? []).entries()) yield { container, path: `spec.${list}[${index}]` };

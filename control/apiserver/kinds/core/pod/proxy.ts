@@ -6,7 +6,10 @@ import type { ConnectTools } from '../../../proxy/connect.ts';
 import { type Location, splitSchemeNamePort } from '../../../proxy/location.ts';
 import type { RequestInfo } from '../../../rest/request-info.ts';
 
-/** Without a port: the first one that a container declares. @throws ApiError */
+/**
+ * Where requests to `pods/<id>/proxy` go. Without a port: to the first port that a container declares.
+ * @throws ApiError 404 for an unknown pod, 400 for a malformed id
+ */
 export async function podLocation({ namespace, name: id }: RequestInfo, { registry }: ConnectTools): Promise<Location> {
   const parts = splitSchemeNamePort(id);
   if (parts === undefined) throw badRequest(`invalid pod request ${JSON.stringify(id)}`);

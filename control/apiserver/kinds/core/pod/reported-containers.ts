@@ -37,12 +37,12 @@ type Containers = ReadonlyMap<string, Container>;
 
 const byName = (containers: readonly Container[] = []): Containers => new Map(containers.map((one) => [one.name, one]));
 
-/** In upstream's order: all users, then all devices, then all volumes. */
+/** Problems of what container statuses report. In upstream's order: all users, then all devices, then all volumes. */
 export function validateReportedContainers({ spec, status = {} }: Pod): FieldError[] {
   const kinds: [path: string, statuses: readonly ContainerStatus[], containers: Containers | undefined][] = [
     ['status.containerStatuses', status.containerStatuses ?? [], byName(spec.containers)],
     ['status.initContainerStatuses', status.initContainerStatuses ?? [], byName(spec.initContainers)],
-    // They may have no devices.
+    // Ephemeral containers cannot have devices.
     ['status.ephemeralContainerStatuses', status.ephemeralContainerStatuses ?? [], undefined],
   ];
   const each = (validate: (one: ContainerStatus, path: string, containers: Containers | undefined) => FieldError[]) =>

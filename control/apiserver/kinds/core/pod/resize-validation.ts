@@ -17,7 +17,7 @@ type Quantities = Readonly<Record<string, Quantity>> | undefined;
 
 const onlyCpuAndMemory = 'only cpu and memory resources are mutable';
 
-/** All that is wrong with the resize, `metadata` included. @param old as stored @param pod see `preparePodResize` */
+/** Problems of a resize, those of `metadata` included. @param old the stored pod @param pod as `preparePodResize` made it */
 export function validatePodResize(pod: Pod, old: Pod): FieldError[] {
   if (old.metadata.annotations?.[mirrorAnnotation] !== undefined) return [forbiddenField('[]', 'static pods cannot be resized')];
   if (old.spec.os?.name === 'windows') return [forbiddenField('[]', 'windows pods cannot be resized')];
@@ -31,7 +31,7 @@ export function validatePodResize(pod: Pod, old: Pod): FieldError[] {
     errors.push(forbiddenField('spec', 'pods with node allocatable resource claims cannot be resized'));
   const misplaced = validateOrder(pod.spec, old.spec);
   errors.push(...misplaced);
-  // What follows compares containers by their place.
+  // The checks below compare containers by their position in the list.
   if (misplaced.length > 0) return errors;
   errors.push(
     ...validateNothingRemoved(pod.spec, old.spec, 'initContainers'),
@@ -49,7 +49,7 @@ function validatePossible(pod: Pod, old: Pod): FieldError[] {
     const text = 'Pod QOS Class may not change as a result of resizing';
     errors.push(invalidValue('spec', pod.status?.qosClass ?? '', text));
   }
-  // A kubelet that can resize tells what its containers have. Before anything runs, nobody knows.
+  // A kubelet that can resize reports the containers' resources in the status. Before a container runs there is no such report.
   const running = old.status?.containerStatuses?.find(({ state }) => state?.running !== undefined);
   if (running !== undefined && running.resources === undefined)
     errors.push(forbiddenField('spec', 'Pod running on node without support for resize'));
@@ -73,7 +73,7 @@ function validatePodLevel({ resources }: PodSpec, { resources: old }: PodSpec): 
 const hasAmounts = (resources: ResourceRequirements | undefined): boolean =>
   Object.keys(resources?.requests ?? {}).length + Object.keys(resources?.limits ?? {}).length > 0;
 
-/** Containers are not added, removed, renamed or moved. */
+/** Problems of the list of containers: none may be added, removed, renamed or moved. */
 function validateOrder(spec: PodSpec, old: PodSpec): FieldError[] {
   return (['containers', 'initContainers'] as const).flatMap((list) => {
     const [news, olds] = [spec[list] ?? [], old[list] ?? []];
@@ -120,7 +120,7 @@ function validateInitContainers({ initContainers = [] }: PodSpec, { initContaine
   });
 }
 
-/** The new spec with the CPU and memory of the old one: what is left to differ may not change. */
+/** The new spec with CPU and memory set back to the old values: whatever still differs may not change. */
 function withoutResize(spec: PodSpec, old: PodSpec): PodSpec {
   const each = (containers: readonly Container[] = [], olds: readonly Container[] = []): Container[] =>
     containers.map((container, index) => containerWithoutResize(container, olds[index] as Container));
@@ -135,7 +135,9 @@ function withoutResize(spec: PodSpec, old: PodSpec): PodSpec {
   } as PodSpec;
 }
 
-/** As upstream, without the claims: a container with resource claims cannot be resized. */
+/**
+ * The container with CPU and memory set back. As upstream, `claims` are not: a container with resource claims cannot be resized.
+ */
 function containerWithoutResize(container: Container, old: Container): Container {
   const resources = {
     limits: withoutCpuAndMemory(container.resources?.limits, old.resources?.limits),
@@ -152,7 +154,7 @@ function podLevelWithoutResize(
   const limits = withoutCpuAndMemory(resources.limits, old?.limits);
   const requests = withoutCpuAndMemory(resources.requests, old?.requests);
   const isNew = old === undefined && (resources.claims ?? []).length === 0;
-  // Pod-level resources may come to a pod that had none.
+  // Pod-level resources may be added to a pod that had none.
   if (isNew && Object.keys(limits).length + Object.keys(requests).length === 0) return undefined;
   return { ...resources, limits, requests };
 }

@@ -10,20 +10,20 @@ import { aggregateContainers, isPodLevelResource } from '#api/pod/requests.ts';
 import { formatQuantity, parseQuantity } from '#api/quantity.ts';
 import type { PodSpec, ResourceRequirements } from '#api/types.generated.ts';
 
-/** The exponent of a thousandth. */
+/** The decimal exponent of one thousandth. */
 const MILLI = -3;
 
 /** Whether it is a resource of huge pages: `hugepages-2Mi`. */
 export const isHugePages = (name: string): boolean => name.startsWith('hugepages-');
-/** In the `kubernetes.io` domain, with or without a prefix. */
+/** Whether the resource is Kubernetes' own: in the domain `kubernetes.io`, or without a domain. */
 export const isNativeResource = (name: string): boolean => !name.includes('/') || name.includes('kubernetes.io/');
 /** Whether requests may be lower than limits. */
 export const isOvercommitAllowed = (name: string): boolean => isNativeResource(name) && !isHugePages(name);
 
-/** Nothing is counted in parts of a thousandth: finer quantities are rounded away from zero. In place. @throws QuantityError */
+/** Rounds quantities to thousandths, away from zero, because nothing finer is counted. In place. @throws QuantityError */
 export const roundUpResources = ({ limits, requests }: ResourceRequirements): void => roundUpQuantities(limits, requests);
 
-/** The same of any lists of quantities by resource. @throws QuantityError */
+/** Does the same to any lists of quantities by resource. @throws QuantityError */
 export function roundUpQuantities(...lists: readonly (Record<string, Quantity> | undefined)[]): void {
   for (const list of lists) {
     if (list === undefined) continue;

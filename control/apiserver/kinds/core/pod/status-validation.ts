@@ -13,8 +13,8 @@ import { validateClaimStatuses, validateReportedContainers } from './reported-co
 const systemConditions = new Set(['PodScheduled', 'Ready', 'Initialized']);
 
 /**
- * All that is wrong with a write of `/status`: what the spec forbids, and steps back that a container cannot make. Source:
- * upstream `pkg/apis/core/validation` (ValidatePodStatusUpdate).
+ * Problems of a write of `/status`: what the spec forbids, and state transitions that a container cannot make. Source: upstream
+ * `pkg/apis/core/validation` (ValidatePodStatusUpdate).
  */
 export function validatePodStatus(pod: Pod, old: Pod): FieldError[] {
   const [now, before] = [pod.status ?? {}, old.status ?? {}];
@@ -86,7 +86,7 @@ function validateConditions(conditions: readonly PodCondition[], path: string): 
   });
 }
 
-/** A container that ended for good does not run again: that would be a report from before the end. */
+/** A container that has ended and is not restarted by its policy cannot run again: such a report is out of date. */
 function validateTransitions(
   now: readonly ContainerStatus[],
   before: readonly ContainerStatus[],

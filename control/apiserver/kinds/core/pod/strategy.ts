@@ -74,7 +74,7 @@ export const podKind = defineKind({
     'spec.hostNetwork': ({ spec }) => String(spec.hostNetwork ?? false),
     'status.phase': ({ status }) => status?.phase ?? '',
     'status.podIP': ({ status }) => status?.podIPs?.[0]?.ip ?? '',
-    // May be asked for, and no pod has one: as upstream.
+    // No pod has it, but the selector is accepted and matches nothing, as upstream.
     'status.podIPs': () => '',
     'status.nominatedNodeName': ({ status }) => status?.nominatedNodeName ?? '',
   },
@@ -82,7 +82,7 @@ export const podKind = defineKind({
   columns: podColumns,
 });
 
-/** A report that leaves out what the server set does not clear it. */
+/** Keeps fields that the server set, where the reported status leaves them out. */
 function completeStatus(pod: Pod, old: Pod): void {
   const before = old.status ?? {};
   const status = pod.status ?? {};

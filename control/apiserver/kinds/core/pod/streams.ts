@@ -11,7 +11,7 @@ import type { ConnectTools, KubeletTarget } from '../../../proxy/connect.ts';
 import type { Registry } from '../../../registry/registry.ts';
 import type { RequestInfo } from '../../../rest/request-info.ts';
 
-/** undefined: the pod is on no node yet, and nothing has been logged. @throws ApiError */
+/** The kubelet request for a pod's logs. undefined: the pod is on no node yet, so there are no logs. @throws ApiError */
 export async function logTarget(info: RequestInfo, { registry }: ConnectTools): Promise<KubeletTarget | undefined> {
   const options = readQueryOptions('PodLogOptions', info.query);
   checkLogOptions(options, info.name);
@@ -26,7 +26,7 @@ async function podOf(info: RequestInfo, registry: Registry): Promise<Pod> {
   return (await registry.get(registry.resource('pods'), info)).object as Pod;
 }
 
-/** The container asked for; the only one; the one that the pod's annotation names. @throws ApiError 400 */
+/** The container that the client names; else the only one; else the one that the pod's annotation names. @throws ApiError 400 */
 function containerOf(pod: Pod, asked: string): string {
   const names = (list: readonly { name: string }[] | undefined): string[] => (list ?? []).map(({ name }) => name);
   const containers = names(pod.spec?.containers);
@@ -73,7 +73,7 @@ export async function streamTarget(info: RequestInfo, { registry }: ConnectTools
   } else {
     const options = readQueryOptions('PodExecOptions', info.query);
     asked = options.container;
-    // The kubelet has names of its own.
+    // Some of the kubelet's parameters have other names than the API server's.
     for (const [ours, theirs] of streamNames) if (options[ours]) query.set(theirs, '1');
     if (info.subresource === 'exec') for (const part of options.command) query.append('command', part);
   }

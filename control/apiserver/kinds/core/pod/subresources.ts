@@ -20,7 +20,7 @@ const stream = (options: (info: RequestInfo) => Record<string, unknown>): Connec
   target: streamTarget,
 });
 
-/** What attach takes, too. */
+/** The parameters of exec; attach has a part of them. */
 function execOptions({ query }: RequestInfo) {
   return readQueryOptions('PodExecOptions', query);
 }

@@ -5,14 +5,17 @@ import type { PodTemplateSpec } from '#api/types.generated.ts';
 import { setPodSpecDefaults } from './defaults.ts';
 import { podWarnings } from './warnings.ts';
 
-/** In place. Pods made from the template get the rest of the defaults when they are made. */
+/** Sets the template's defaults, in place. The rest of a pod's defaults is set when a pod is made from the template. */
 export function setTemplateDefaults(template: PodTemplateSpec): void {
   template.metadata ??= {};
   template.spec ??= { containers: [] };
   setPodSpecDefaults(template.spec);
 }
 
-/** On creation, and on updates that raised the generation. @param path of the template: `spec.template` */
+/**
+ * Warnings about the template: on create, and on updates that raised the generation.
+ * @param path of the template: `spec.template`
+ */
 export function templateWarnings(
   object: KubeObject,
   { spec, metadata = {} }: PodTemplateSpec,
@@ -23,7 +26,7 @@ export function templateWarnings(
   return podWarnings(spec, metadata, `${path}.`);
 }
 
-/** On creation: of kinds whose names become parts of pods' names. */
+/** Warnings about the name, on create, for kinds whose names become parts of pod names. */
 export function podNameWarnings({ metadata }: KubeObject, old: KubeObject | undefined): string[] {
   const texts = old === undefined ? isDns1123Label(metadata.name) : [];
   const text =

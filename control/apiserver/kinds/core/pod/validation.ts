@@ -21,7 +21,7 @@ const MAX_INT32 = 2 ** 31 - 1;
 /** Marks the API's image of a static pod, made by its kubelet; the value is the static pod's hash. */
 export const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
-/** Of more values together, differences are not shown: the text would be as long as both, and nobody reads it. */
+/** With more values than this, an error shows no diff: its text would be as long as both specs. */
 const maxDiffValues = 10_000;
 
 const updatableFields = [
@@ -32,7 +32,7 @@ const updatableFields = [
   '`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)',
 ];
 
-/** What is wrong with a pod that is updated, whatever it was before. */
+/** Problems of an updated pod that do not depend on what it was before. */
 export function validateMetaAndSpec(pod: Pod): FieldError[] {
   const rules = { namespaced: true, name: nameIsDnsSubdomain };
   return [...validateObjectMeta(pod.metadata, rules), ...allErrors(annotationAndSpecChecks(pod))];
@@ -77,7 +77,7 @@ function validateNewPod(pod: Pod): FieldError[] {
   return [...errors, ...validateProfilesMatch(pod)];
 }
 
-/** Little of a pod may change: images, tolerations added, a deadline lowered, gates removed. */
+/** Problems of an update. Only images, additional tolerations, a shorter deadline and fewer gates are allowed. */
 export function podUpdateChecks(pod: Pod, old: Pod): Check[] {
   let isOver = false;
   return [
@@ -94,7 +94,7 @@ export function podUpdateChecks(pod: Pod, old: Pod): Check[] {
   ];
 }
 
-/** @returns `stop`: nothing further is looked at */
+/** The checks before the comparison of specs. @returns `stop`: upstream checks nothing further */
 function validateListsAndDeadline(pod: Pod, old: Pod): { errors: FieldError[]; stop: boolean } {
   const errors = validatePodAnnotationUpdates(pod, old, 'metadata.annotations');
   for (const list of ['containers', 'initContainers'] as const) {
@@ -166,7 +166,7 @@ function validateImmutableSpec(spec: PodSpec, old: PodSpec): FieldError[] {
 const withImagesOf = (containers: readonly Container[], olds: readonly Container[]): Container[] =>
   containers.map((container, index) => ({ ...container, image: olds[index]?.image }));
 
-/** The same value with its fields in the other's order, so that the diff shows changes only. */
+/** The same value with its fields in the order of `model`, so that the diff shows only real changes. */
 function sortedLike(value: unknown, model: unknown): unknown {
   if (Array.isArray(value)) return value.map((item, index) => sortedLike(item, Array.isArray(model) ? model[index] : undefined));
   if (typeof value !== 'object' || value === null) return value;
@@ -179,7 +179,7 @@ function sortedLike(value: unknown, model: unknown): unknown {
   return Object.fromEntries(keys.map((key) => [key, sortedLike(ownValue(fields, key), ownValue(modelled, key))]));
 }
 
-/** `pods/ephemeralcontainers`: containers may be added, and those there stay as they are. */
+/** Problems of a write of `pods/ephemeralcontainers`: containers may be added; those that are there cannot change. */
 export function validateEphemeralContainersUpdate(pod: Pod, old: Pod): FieldError[] {
   if (old.metadata.annotations?.[mirrorAnnotation] !== undefined) {
     return [forbiddenField('[]', 'static pods do not support ephemeral containers')];

@@ -1,4 +1,4 @@
-/** What the server tells authors of pods that are valid but surely not what they meant. Source: upstream `pkg/api/pod/warnings.go`. */
+/** What is valid in a pod and probably not meant. Source: upstream `pkg/api/pod/warnings.go`. */
 
 import { ownValue } from '#api/own-value.ts';
 import { isWhole } from '#api/quantity.ts';
@@ -41,7 +41,7 @@ const oldVolumes: readonly [keyof Volume, string, string][] = [
   ['rbd', 'rbd', 'deprecated in v1.28, non-functional in v1.31+'],
 ];
 
-/** What to use instead of a node label that goes out of use; undefined for others. */
+/** What to use instead of a deprecated node label; undefined for others. */
 export const deprecatedNodeLabel = (key: string): string | undefined => ownValue(renamedLabels, key);
 
 interface Located {
@@ -118,7 +118,7 @@ function listWarnings(spec: PodSpec, path: string): string[] {
   ];
 }
 
-/** Index and value of each item that was there before. */
+/** Index and value of each item that occurs earlier in the list. */
 function repeated(values: readonly string[]): [number, string][] {
   const seen = new Set<string>();
   return values.flatMap((value, index): [number, string][] => {
@@ -140,7 +140,7 @@ function byteWarnings({ resources }: Container | EphemeralContainer, path: strin
   );
 }
 
-/** A variable may be defined again only to extend itself: `PATH=$(PATH):/more`. */
+/** Warns of variables that are defined twice, unless the second definition extends the first: `PATH=$(PATH):/more`. */
 function envWarnings(env: readonly EnvVar[], path: string): string[] {
   const seen = new Set<string>();
   return env.flatMap(({ name, value = '', valueFrom }, index) => {
@@ -164,7 +164,7 @@ function portWarnings(containers: readonly Located[]): string[] {
         const text = overlap(port, other.port);
         if (text !== undefined) warnings.push(`${at}: ${text} port definition with ${other.path}`);
       }
-      // Of more than these nobody reads the warnings; the answer's headers have no room for them either.
+      // Further warnings are left out: nobody reads that many, and the answer's headers have no room for them.
       if (others.length < 100 && warnings.length < 1000) others.push({ port, path: at });
       seen.set(key, others);
     });

@@ -1,7 +1,10 @@
 /** What the API promises for absent fields of a ReplicationController. Source: upstream `pkg/apis/core/v1/defaults.go`. */
 import type { ReplicationController, ReplicationControllerSpec } from '#api/types.generated.ts';
 
-/** In place; the template's own come after. The template's labels are the default of the selector and of the object's labels. */
+/**
+ * Sets the defaults, in place; those of the pod template are set afterwards. Selector and labels default to the template's
+ * labels.
+ */
 export function setReplicationControllerDefaults(controller: ReplicationController): void {
   controller.spec ??= {} as ReplicationControllerSpec;
   const { spec, metadata } = controller;

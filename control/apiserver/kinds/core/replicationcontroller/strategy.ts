@@ -13,7 +13,7 @@ export const replicationControllerKind = defineKind({
   names: nameIsDnsSubdomain,
   defaults: setReplicationControllerDefaults,
   podTemplate: 'spec.template',
-  // In v1, pods outlive their ReplicationController unless the client asks otherwise.
+  // In v1, pods are orphaned unless the client asks otherwise.
   defaultPropagation: 'Orphan',
   status: { initial: () => ({ replicas: 0 }), validate: validateReplicationControllerStatus },
   generation: 'spec',

@@ -6,7 +6,7 @@ import { validateNonNegative } from '../../../validation/paths.ts';
 import { validateLasting, validateTemplate } from '../../../validation/pod-spec/pod-template.ts';
 import { validateCounts } from '../../../validation/replica-counts.ts';
 
-/** All of the spec. The selector may change on update, unlike that of a ReplicaSet. */
+/** Problems of the whole spec. The selector may change on update, unlike that of a ReplicaSet. */
 export function validateReplicationController({ spec }: ReplicationController): FieldError[] {
   const { selector = {}, template } = spec;
   return [
@@ -26,7 +26,7 @@ function validateSelected(template: PodTemplateSpec, selector: Readonly<Record<s
   return [...errors, ...validateLasting(template, 'spec.template', 'ReplicationController')];
 }
 
-/** No count is negative, and parts are not more than the whole. */
+/** Problems of a written status: no count is negative, and no part is larger than the whole. */
 export function validateReplicationControllerStatus({ status = { replicas: 0 } }: ReplicationController): FieldError[] {
   const parts = ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'] as const;
   return validateCounts(status, ['replicas', ...parts, 'observedGeneration'], parts);

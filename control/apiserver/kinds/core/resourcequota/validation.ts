@@ -5,7 +5,7 @@ import type { Quantity } from '#api/json.ts';
 import type { ResourceQuota, ResourceQuotaSpec, ScopedResourceSelectorRequirement } from '#api/types.generated.ts';
 import { isStandardResource, validateResourceName, validateResourceQuantity } from '../../../validation/pod-spec/resources.ts';
 
-/** Of what the API knows, all but the one that only volumes have. */
+/** A resource name that the API knows and quotas do not: it is for volumes only. */
 const notForQuotas = 'storage';
 const podScopes = ['Terminating', 'NotTerminating', 'NotBestEffort', 'PriorityClass', 'CrossNamespacePodAffinity'];
 const standardScopes = new Set([...podScopes, 'BestEffort', 'VolumeAttributesClass']);
@@ -52,7 +52,7 @@ function validateAmounts(list: Record<string, Quantity> | undefined, path: strin
 /** A name without a domain that quotas know. */
 const isQuotaName = (name: string): boolean => name !== notForQuotas && isStandardResource(name);
 
-/** Whether the name, if it is one that quotas know, may be limited in this scope. */
+/** Whether this scope allows a limit of the name. Names that quotas do not know are allowed. */
 function isForScope(scope: string, name: string): boolean {
   if (!isQuotaName(name)) return true;
   if (scope === 'BestEffort') return name === 'pods';

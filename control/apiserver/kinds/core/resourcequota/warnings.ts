@@ -3,7 +3,7 @@ import { ownValue } from '#api/own-value.ts';
 import { canonicalQuantity, compareQuantity } from '#api/quantity.ts';
 import type { ResourceQuota } from '#api/types.generated.ts';
 
-/** That requests are allowed to be more than limits. */
+/** Warns of a quota that allows higher requests than limits. */
 export function resourceQuotaWarnings({ spec }: ResourceQuota): string[] {
   const hard = spec?.hard;
   return ['cpu', 'memory', 'storage', 'ephemeral-storage'].flatMap((name) => {

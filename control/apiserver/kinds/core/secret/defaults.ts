@@ -1,13 +1,13 @@
 /** What the API fills in of a Secret. Source: upstream `pkg/apis/core/v1/{conversion,defaults}.go`. */
 import type { Secret } from '#api/types.generated.ts';
 
-/** In place. */
+/** Sets the defaults of a Secret, in place. */
 export function setSecretDefaults(secret: Secret): void {
   foldStringData(secret);
   secret.type ||= 'Opaque';
 }
 
-/** `stringData` is write-only: it is laid over `data`, in base64, and never read back. */
+/** Moves `stringData`, which can only be written, into `data`, encoded in base64. Its keys win over those of `data`. */
 function foldStringData(secret: Secret): void {
   const { stringData } = secret;
   delete secret.stringData;

@@ -68,7 +68,7 @@ function jsonObjectError(text: string): string | undefined {
   }
 }
 
-/** A TLS secret whose certificate and key do not belong together is accepted, with a word about it. */
+/** Warns of a TLS secret whose certificate and key do not match; it is accepted all the same. */
 export function secretWarnings({ type, data = {} }: Secret): string[] {
   if (type !== 'kubernetes.io/tls') return [];
   const [certificate, key] = ['tls.crt', 'tls.key'].map((name) => Buffer.from(data[name] ?? '', 'base64'));
@@ -79,7 +79,7 @@ export function secretWarnings({ type, data = {} }: Secret): string[] {
   return parsed.checkPrivateKey(privateKey) ? [] : ['tls: private key does not match public key'];
 }
 
-/** What does not parse is simply not there. */
+/** The result of a parser; undefined when it fails. */
 function attempt<T>(parse: () => T): T | undefined {
   try {
     return parse();
