@@ -10,6 +10,7 @@ import { addAuthenticationFlags } from './authentication-flags.ts';
 import { addAuthorizationFlags } from './authorization-flags.ts';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
+import { addEncryptionFlags } from './encryption-flags.ts';
 import { boolean, cidr, count, durationMs, port, portRange, ratio } from './flags.ts';
 import { addJoinFlags } from './join-flags.ts';
 import { defaultServerDataDir } from './kubeconfig-path.ts';
@@ -62,8 +63,10 @@ const defaultCniBinDir = '/usr/lib/cni';
 const defaultSandboxImage = 'registry.k8s.io/pause:3.10.1';
 
 function serverCommand(program: Command): void {
-  addAuditFlags(
-    addLeadershipFlags(addAuthorizationFlags(addServiceAccountFlags(addAuthenticationFlags(program.command('server'))))),
+  addEncryptionFlags(
+    addAuditFlags(
+      addLeadershipFlags(addAuthorizationFlags(addServiceAccountFlags(addAuthenticationFlags(program.command('server'))))),
+    ),
   )
     .description('run the control plane: store, API server, controllers, scheduler')
     .option('--data-dir <path>', 'store, keys and certificates', defaultServerDataDir)

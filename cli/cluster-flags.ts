@@ -3,13 +3,20 @@
 import type { AuditFlags } from './audit-flags.ts';
 import type { AuthenticationFlags } from './authentication-flags.ts';
 import type { AuthorizationFlags } from './authorization-flags.ts';
+import type { EncryptionFlags } from './encryption-flags.ts';
 import type { JoinFlags } from './join-flags.ts';
 import type { KubeletAuthFlags } from './kubelet-auth-flags.ts';
 import type { LeadershipFlags } from './leadership-flags.ts';
 import type { ServiceAccountFlags } from './service-account-flags.ts';
 
 /** The flags of `tinker server`. */
-export interface ServerFlags extends AuditFlags, AuthenticationFlags, AuthorizationFlags, LeadershipFlags, ServiceAccountFlags {
+export interface ServerFlags
+  extends EncryptionFlags,
+    AuditFlags,
+    AuthenticationFlags,
+    AuthorizationFlags,
+    LeadershipFlags,
+    ServiceAccountFlags {
   dataDir: string;
   admissionControlConfigFile: string | undefined;
   bindAddress: string;

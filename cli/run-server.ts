@@ -22,6 +22,7 @@ import { authorizationOptions } from './authorization-flags.ts';
 import { checkAddress, checkFolder, firstAddress } from './checks.ts';
 import type { ServerFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
+import { encryptionOptions } from './encryption-flags.ts';
 import { leadershipOptions } from './leadership-flags.ts';
 import { serviceAccountOptions, serviceAccountWarnings } from './service-account-flags.ts';
 import { kubernetesVersion } from './version.ts';
@@ -48,6 +49,7 @@ export async function server(flags: ServerFlags): Promise<void> {
   const servingCertificate = servingCertificateOf(flags);
   const authorization = authorizationOptions(flags);
   const audit = auditOptions(flags);
+  const encryption = encryptionOptions(flags);
   const clusterSigner = signerOf(flags);
   const leadership = leadershipOptions(flags);
   const scheduler = flags.schedulerConfig === undefined ? undefined : schedulerConfiguration(flags.schedulerConfig);
@@ -95,6 +97,7 @@ export async function server(flags: ServerFlags): Promise<void> {
         legacyTokenCleanUpPeriodMs: flags.legacyServiceAccountTokenCleanUpPeriod,
         authorization,
         audit,
+        encryption,
         leadership,
         isFair: flags.enablePriorityAndFairness,
         inflight: { readOnly: flags.maxRequestsInflight, mutating: flags.maxMutatingRequestsInflight },

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Metric } from 'prom-client';
 import { formatCidr } from '#api/ip.ts';
+import { createResourceCatalog, type ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Descriptions } from '#api/schema/descriptions.ts';
 import { createOpenApi } from '#api/schema/openapi.ts';
 import { CertificateFiles } from '#client/certificate-files.ts';
@@ -70,6 +71,9 @@ import type { SchedulerConfiguration } from './scheduler/config/configuration.ts
 import { createProfile } from './scheduler/config/profile.ts';
 import { podRecord, podRecordPath } from './scheduler/explanation.ts';
 import { createScheduler, type Scheduler, type SchedulerDeps, type SchedulerOptions } from './scheduler/scheduler.ts';
+import { EncryptedStore } from './store/encryption/encrypted-store.ts';
+import { Encryption } from './store/encryption/encryption.ts';
+import type { EncryptionConfiguration } from './store/encryption/encryption-configuration.ts';
 import { createSqliteStore, type WorkerSource } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 
@@ -120,6 +124,8 @@ export interface ServerOptions {
   scheduler?: SchedulerConfiguration | undefined;
   /** `--authorization-mode`, or `--authorization-config` and its file. */
   authorization: { chain: readonly AuthorizerSpec[]; file?: ConfigFile<readonly AuthorizerSpec[]> | undefined };
+  /** `--encryption-provider-config`, and its file where it is read again when it changes. Absent: nothing is encrypted. */
+  encryption?: { configuration: EncryptionConfiguration; file?: ConfigFile<EncryptionConfiguration> | undefined } | undefined;
   /** `--audit-…`; absent: nothing is audited. */
   audit?: AuditOptions | undefined;
   /** `--leader-elect…`, of controllers and scheduler. */
@@ -137,6 +143,8 @@ export interface ServerOptions {
   metrics: readonly Metric[];
 }
 
+const builtInRows = createResourceCatalog();
+
 /**
  * Runs until `signal` aborts; `ready` is called once requests are served.
  * @throws what keeps it from starting: a taken port, a damaged store
@@ -145,7 +153,13 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   const clock = systemClock;
   const serviceIp = apiServerIpOf(options.serviceCidr);
   const pki = await loadPki(options, serviceIp, clock);
-  const store = await createSqliteStore({ path: join(options.dataDir, 'state.db'), clock, log, worker: options.storeWorker });
+  const plain = await createSqliteStore({ path: join(options.dataDir, 'state.db'), clock, log, worker: options.storeWorker });
+  let rows = (): ResourceCatalog => builtInRows;
+  const encryption = options.encryption === undefined ? undefined : new Encryption({ clock, log });
+  const encrypted =
+    encryption === undefined ? undefined : new EncryptedStore({ store: plain, encryption, catalog: () => rows(), log });
+  const store: Store = encrypted ?? plain;
+  if (options.encryption !== undefined) await encryption?.use(options.encryption.configuration);
   // Each part ends before what it stands on: clients, then the listener, then the API server, then the store.
   const ending = { clients: new AbortController(), listener: new AbortController(), server: new AbortController() };
   let serverOf = (): ApiServer => {
@@ -203,6 +217,14 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     });
     server.metrics.registry.registerMetric(leftOutMetric(reporters));
     serverOf = () => server;
+    rows = () => server.resources;
+    if (encrypted !== undefined && encryption !== undefined) {
+      encrypted.countIn(server.metrics.registry);
+      server.addHealthCheck({ name: 'kms-providers', on: ['healthz', 'livez', 'readyz'], problem: () => encryption.problem() });
+      const { file } = options.encryption ?? {};
+      if (file !== undefined)
+        void file.follow((configuration) => encryption.use(configuration), { clock, log }, ending.server.signal);
+    }
     const serving = begun(server.run(ending.server.signal));
     await Promise.race([server.ready, serving]);
     const bootstrap: BootstrapOptions = {

@@ -143,6 +143,11 @@ export interface Store {
    * without a write of a client.
    */
   problem(): string | undefined;
+  /**
+   * Whether the value of a key is stored in a form that would be another one now (encrypted with another key), so that it is worth to write
+   * it again. Absent: it never is.
+   */
+  isStale?(key: string): Promise<boolean>;
   /** Finishes outstanding writes, then closes. Later calls fail with `closed`. */
   close(): Promise<void>;
 }

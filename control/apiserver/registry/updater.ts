@@ -148,9 +148,11 @@ export class Updater {
     return await settled(reservation, put, (result) => result !== undefined);
   }
 
-  /** Storage migration: such an object is written although nothing changes. */
-  #isOutdated(resource: Resource, key: string): boolean {
-    return this.#deps.catalog.isOutdated(resource, this.#deps.feed.cache(resource.storagePrefix).get(key));
+  /** Storage migration: such an object is written although nothing changes. It is stored in another version, or with another key. */
+  async #isOutdated(resource: Resource, key: string): Promise<boolean> {
+    const { catalog, feed, store } = this.#deps;
+    if (catalog.isOutdated(resource, feed.cache(resource.storagePrefix).get(key))) return true;
+    return store.isStale !== undefined && (await store.isStale(key));
   }
 
   /**
@@ -171,7 +173,7 @@ export class Updater {
       return await writer.remove(resource, current, object, context);
     const isSame = pause === undefined ? sameJson(object, old) : await inTurns(sameSteps(object, old));
     await pause?.();
-    if (isSame && !this.#isOutdated(resource, current.key)) return current;
+    if (isSame && !(await this.#isOutdated(resource, current.key))) return current;
     const undo = await strategy.allocate?.(object, old, context.dryRun);
     if (context.dryRun) return new CachedObject(current.key, current.revision, object);
     const result = await writer.put(resource, current.key, object, current.revision).catch(async (error: unknown) => {
