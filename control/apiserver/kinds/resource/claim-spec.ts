@@ -1,5 +1,5 @@
 /** What a claim asks for, in a ResourceClaim and in a template. Source: upstream `pkg/apis/resource/validation/validation.go`, `v1/defaults.go`. */
-import { type FieldError, forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
+import { type Check, type FieldError, forbiddenField, invalidValue, notSupported, required, tooMany } from '#api/field-error.ts';
 import { invalid } from '#api/status.ts';
 import type {
   DeviceClaim,
@@ -14,7 +14,7 @@ import type { RequestContext } from '../../registry/strategy.ts';
 import { validateList, validateSet } from '../../validation/lists.ts';
 import type { Submitted } from '../../validation/submitted.ts';
 import { validateClassName, validateFullyQualifiedName, validateLabel } from './names.ts';
-import { validateConfiguration, validateSelectors, validateToleration } from './parts.ts';
+import { selectorChecks, validateConfiguration, validateToleration } from './parts.ts';
 
 const maxRequests = 32;
 const maxConstraints = 32;
@@ -49,45 +49,67 @@ export function requestNamesOf({ devices = {} }: Submitted<ResourceClaimSpec>): 
 }
 
 /**
- * Problems of a claim's requests, constraints and configuration. Source: upstream `pkg/apis/resource/validation`
- * (validateResourceClaimSpec).
+ * Looks for problems of a claim's requests, constraints and configuration, part by part. Source: upstream
+ * `pkg/apis/resource/validation` (validateResourceClaimSpec).
  */
-export function validateClaimSpec(spec: Submitted<ResourceClaimSpec>, path: string): FieldError[] {
+export function claimSpecChecks(spec: Submitted<ResourceClaimSpec>, path: string): Check[] {
   const { requests = [], constraints = [], config = [] }: DeviceClaim = spec.devices ?? {};
   const names = requestNamesOf(spec);
   const at = `${path}.devices`;
   return [
-    ...validateSet(requests, maxRequests, `${at}.requests`, validateRequest, ({ name }) => name),
-    ...validateList(constraints, maxConstraints, `${at}.constraints`, (one, where) => validateConstraint(one, where, names)),
-    ...validateList(config, maxConfigs, `${at}.config`, (one, where) => [
-      ...validateRequestRefs(one.requests, `${where}.requests`, names),
-      ...validateConfiguration(one, where),
-    ]),
+    ...setChecks(requests, maxRequests, `${at}.requests`, requestChecks),
+    () => validateList(constraints, maxConstraints, `${at}.constraints`, (one, where) => validateConstraint(one, where, names)),
+    () =>
+      validateList(config, maxConfigs, `${at}.config`, (one, where) => [
+        ...validateRequestRefs(one.requests, `${where}.requests`, names),
+        ...validateConfiguration(one, where),
+      ]),
   ];
 }
 
-function validateRequest({ name, exactly, firstAvailable = [] }: Submitted<DeviceRequest>, path: string): FieldError[] {
-  const errors = validateLabel(name, `${path}.name`);
+/** The checks of each, and that no name comes twice. */
+function setChecks<T extends { name?: string | undefined }>(
+  items: readonly T[],
+  max: number,
+  path: string,
+  checksOf: (item: T, path: string) => Check[],
+): Check[] {
+  if (items.length > max) return [() => [tooMany(path, items.length, max)]];
+  return [
+    ...items.flatMap((item, index) => checksOf(item, `${path}[${index}]`)),
+    () =>
+      validateSet(
+        items,
+        undefined,
+        path,
+        () => [],
+        ({ name = '' }) => name,
+      ),
+  ];
+}
+
+function requestChecks({ name, exactly, firstAvailable = [] }: Submitted<DeviceRequest>, path: string): Check[] {
+  const named: Check = () => validateLabel(name, `${path}.name`);
   const one = 'exactly one of `exactly` or `firstAvailable` is required';
   if (firstAvailable.length === 0) {
-    if (exactly === undefined) return [...errors, required(path, one)];
-    return [...errors, ...validateOne(exactly, `${path}.exactly`)];
+    if (exactly === undefined) return [named, () => [required(path, one)]];
+    return [named, ...oneChecks(exactly, `${path}.exactly`)];
   }
-  if (exactly !== undefined) return [...errors, invalidValue(path, null, `${one}, but multiple fields are set`)];
-  const checkSub = (sub: Submitted<DeviceSubRequest>, at: string): FieldError[] => [
-    ...validateLabel(sub.name, `${at}.name`),
-    ...validateOne(sub, at),
+  if (exactly !== undefined) return [named, () => [invalidValue(path, null, `${one}, but multiple fields are set`)]];
+  const subChecks = (sub: Submitted<DeviceSubRequest>, at: string): Check[] => [
+    () => validateLabel(sub.name, `${at}.name`),
+    ...oneChecks(sub, at),
   ];
-  return [...errors, ...validateSet(firstAvailable, maxSubRequests, `${path}.firstAvailable`, checkSub, (sub) => sub.name)];
+  return [named, ...setChecks(firstAvailable, maxSubRequests, `${path}.firstAvailable`, subChecks)];
 }
 
-function validateOne(request: Submitted<ExactDeviceRequest>, path: string): FieldError[] {
+function oneChecks(request: Submitted<ExactDeviceRequest>, path: string): Check[] {
   const { deviceClassName, selectors, allocationMode = '', count = 0, tolerations = [] } = request;
   return [
-    ...validateClassName(deviceClassName, `${path}.deviceClassName`),
-    ...validateSelectors(selectors, `${path}.selectors`),
-    ...validateAllocationMode(allocationMode, count, path),
-    ...tolerations.flatMap((one, index) => validateToleration(one, `${path}.tolerations[${index}]`)),
+    () => validateClassName(deviceClassName, `${path}.deviceClassName`),
+    ...selectorChecks(selectors, `${path}.selectors`),
+    () => validateAllocationMode(allocationMode, count, path),
+    () => tolerations.flatMap((one, index) => validateToleration(one, `${path}.tolerations[${index}]`)),
   ];
 }
 

@@ -4,7 +4,17 @@
  * Source: upstream `pkg/apis/resource/validation/validation.go`.
  */
 import { compileDeviceSelector, DeviceSelectorError, maxSelectorCost } from '#api/dra/device-cel.ts';
-import { duplicate, type FieldError, forbiddenField, invalidValue, notSupported, required, tooLong } from '#api/field-error.ts';
+import {
+  type Check,
+  duplicate,
+  type FieldError,
+  forbiddenField,
+  invalidValue,
+  notSupported,
+  required,
+  tooLong,
+  tooMany,
+} from '#api/field-error.ts';
 import { stringifyExact } from '#api/int64.ts';
 import { isJsonObject } from '#api/json.ts';
 import { validateLabelName } from '#api/labels.ts';
@@ -22,17 +32,20 @@ const taintEffects = ['NoExecute', 'NoSchedule', 'None'];
 const tolerationOperators = ['Equal', 'Exists'];
 
 /**
- * Problems of device selectors, each a CEL expression, and of their number. Source: upstream `pkg/apis/resource/validation`
- * (validateSelector).
+ * Looks for problems of device selectors, each a CEL expression, and of their number. A check each, because compiling a long expression takes
+ * some ten milliseconds. Source: upstream `pkg/apis/resource/validation` (validateSelector).
  */
-export function validateSelectors(selectors: readonly Submitted<DeviceSelector>[] = [], path: string): FieldError[] {
-  return validateList(selectors, maxSelectors, path, ({ cel }, at) => {
-    if (cel === undefined) return [required(`${at}.cel`)];
-    const expression = cel.expression ?? '';
-    const where = `${at}.cel.expression`;
-    if (Buffer.byteLength(expression) > maxExpressionBytes) return [tooLong(where, maxExpressionBytes)];
-    return validateExpression(expression, where);
-  });
+export function selectorChecks(selectors: readonly Submitted<DeviceSelector>[] = [], path: string): Check[] {
+  if (selectors.length > maxSelectors) return [() => [tooMany(path, selectors.length, maxSelectors)]];
+  return selectors.map((selector, index) => () => validateSelector(selector, `${path}[${index}]`));
+}
+
+function validateSelector({ cel }: Submitted<DeviceSelector>, path: string): FieldError[] {
+  if (cel === undefined) return [required(`${path}.cel`)];
+  const expression = cel.expression ?? '';
+  const where = `${path}.cel.expression`;
+  if (Buffer.byteLength(expression) > maxExpressionBytes) return [tooLong(where, maxExpressionBytes)];
+  return validateExpression(expression, where);
 }
 
 function validateExpression(expression: string, path: string): FieldError[] {

@@ -47,6 +47,27 @@ describe('resource claims', () => {
     assert.deepEqual([object.status, object.metadata.generation, errors], [{}, undefined, []]);
   });
 
+  it('with selectors that cannot be compiled, are no condition or cost too much are refused', async () => {
+    const nested = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].reduceRight(
+      (rest, name) => `[1,2,3,4,5,6,7,8,9,10].all(${name}, ${rest})`,
+      'true',
+    );
+    const expressions = ['device.driver == "x"', '?!', '1', nested];
+    const selectors = expressions.map((expression) => ({ cel: { expression } }));
+    const { errors } = await create(
+      strategy,
+      claim({ devices: { requests: [{ name: 'one', exactly: { ...exactly, selectors } }] } }),
+    );
+    const at = `${request}.exactly.selectors`;
+    assert.equal(errors.length, 3);
+    assert.match(
+      errors[0] ?? '',
+      /selectors\[1\]\.cel\.expression: Invalid value: "\?!": compilation failed: ERROR: <input>:1:1: Syntax error/,
+    );
+    assert.equal(errors[1], `${at}[2].cel.expression: Invalid value: "1": must evaluate to bool or the unknown type, not int`);
+    assert.equal(errors[2], `${at}[3].cel.expression: Forbidden: too complex, exceeds cost limit`);
+  });
+
   const both = 'exactly one of `exactly` or `firstAvailable` is required';
   const unknown = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
   const refused: [what: string, devices: ResourceClaimSpec['devices'], errors: string[]][] = [

@@ -1,5 +1,5 @@
 /** DeviceClasses. Source: upstream `pkg/registry/resource/deviceclass/strategy.go`, `pkg/apis/resource/validation/validation.go`. */
-import { type FieldError, invalidValue } from '#api/field-error.ts';
+import { type Check, invalidValue } from '#api/field-error.ts';
 import { nameIsDnsSubdomain } from '#api/names.ts';
 import type { DeviceClass } from '#api/types.generated.ts';
 import { validateList } from '../../../validation/lists.ts';
@@ -7,7 +7,7 @@ import { isExtendedResource } from '../../../validation/pod-spec/resources.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import { nameAndAgeColumns } from '../../columns.ts';
 import { defineKind } from '../../define-kind.ts';
-import { validateConfiguration, validateSelectors } from '../parts.ts';
+import { selectorChecks, validateConfiguration } from '../parts.ts';
 
 const maxConfigs = 32;
 
@@ -20,18 +20,19 @@ export const deviceClassKind = defineKind({
     object.spec ??= {};
   },
   generation: 'spec',
-  validate: validateClass,
+  checks: classChecks,
   columns: nameAndAgeColumns,
 });
 
-function validateClass({ spec }: DeviceClass, old: DeviceClass | undefined): FieldError[] {
+function classChecks({ spec }: DeviceClass, old: DeviceClass | undefined): Check[] {
   const { selectors, config = [], extendedResourceName: name } = spec;
   const stored = old !== undefined && semanticEqual(config, old.spec.config);
   return [
-    ...validateSelectors(selectors, 'spec.selectors'),
-    ...validateList(config, maxConfigs, 'spec.config', (one, at) => validateConfiguration(one, at, stored)),
-    ...(name === undefined || isExtendedResource(name)
-      ? []
-      : [invalidValue('spec.extendedResourceName', name, 'must be a valid extended resource name')]),
+    ...selectorChecks(selectors, 'spec.selectors'),
+    () => validateList(config, maxConfigs, 'spec.config', (one, at) => validateConfiguration(one, at, stored)),
+    () =>
+      name === undefined || isExtendedResource(name)
+        ? []
+        : [invalidValue('spec.extendedResourceName', name, 'must be a valid extended resource name')],
   ];
 }

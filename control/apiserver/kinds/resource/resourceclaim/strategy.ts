@@ -5,7 +5,7 @@ import type { DraResourceClaim } from '#api/types.generated.ts';
 import { goValue } from '../../../validation/go-value.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import { defineKind } from '../../define-kind.ts';
-import { checkAdminAccess, setClaimDefaults, validateClaimSpec } from '../claim-spec.ts';
+import { checkAdminAccess, claimSpecChecks, setClaimDefaults } from '../claim-spec.ts';
 import { goNames } from '../names.ts';
 import { resourceClaimColumns } from './columns.ts';
 import { deviceKey, validateClaimStatus } from './status-validation.ts';
@@ -28,7 +28,7 @@ export const resourceClaimKind = defineKind({
     prepare: dropReportsOfOthers,
     validate: validateClaimStatus,
   },
-  validate: ({ spec }, old) => (old === undefined ? validateClaimSpec(spec, 'spec') : []),
+  checks: ({ spec }, old) => (old === undefined ? claimSpecChecks(spec, 'spec') : []),
   validateUpdate: ({ spec }, old) =>
     semanticEqual(spec, old.spec)
       ? []

@@ -6,7 +6,7 @@ import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import { nameAndAgeColumns } from '../../columns.ts';
 import { validateTemplateMetadata } from '../../core/persistentvolumeclaim/spec-validation.ts';
 import { defineKind } from '../../define-kind.ts';
-import { checkAdminAccess, setClaimDefaults, validateClaimSpec } from '../claim-spec.ts';
+import { checkAdminAccess, claimSpecChecks, setClaimDefaults } from '../claim-spec.ts';
 import { goNames } from '../names.ts';
 
 /** From it the resource claim controller makes a claim per pod. The spec is immutable. */
@@ -24,9 +24,9 @@ export const resourceClaimTemplateKind = defineKind({
     const { name, namespace = '' } = metadata;
     await checkAdminAccess(spec.spec, { kind: 'ResourceClaimTemplate', name, namespace }, context);
   },
-  validate: ({ spec }) => [
-    ...validateTemplateMetadata(spec.metadata, 'spec.metadata'),
-    ...validateClaimSpec(spec.spec, 'spec.spec'),
+  checks: ({ spec }) => [
+    () => validateTemplateMetadata(spec.metadata, 'spec.metadata'),
+    ...claimSpecChecks(spec.spec, 'spec.spec'),
   ],
   validateUpdate: ({ spec }, old) =>
     semanticEqual(spec, old.spec)
