@@ -17,10 +17,11 @@ import { isConflict, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { Endpoint, EndpointSlice, Node, Pod, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
-import { own, reads } from '#client/controller-runner.ts';
+import { own } from '#client/controller-runner.ts';
 import type { Cache } from '#client/informer.ts';
 import type { Expectations } from './expectations.ts';
 import { createExpectations, recheckAfterMs } from './expectations.ts';
+import { readyCondition } from './node-health.ts';
 import {
   createTriggerTimes,
   endpointHostname,
@@ -34,6 +35,7 @@ import {
 } from './service-pods.ts';
 import type { EndpointGroup, SlicePlan } from './slice-packing.ts';
 import { packSlices } from './slice-packing.ts';
+import { wantsZoneHints, zoneHints, zoneRatios } from './zone-hints.ts';
 
 const controllerName = 'endpointslice-controller.k8s.io';
 /** Default of upstream's `--max-endpoints-per-slice`. */
@@ -54,7 +56,14 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
     watches: [
       own('services'),
       podsOfServices,
-      reads('nodes'),
+      {
+        resource: 'nodes',
+        // The shares of zones may have changed. Other Services only read nodes.
+        keys: (node, previous, all) =>
+          previous !== undefined && sharesAlike(node, previous)
+            ? []
+            : all.cache('services').list().filter(wantsZoneHints).map(keyOf),
+      },
       { resource: 'endpointslices.discovery.k8s.io', keys: (slice) => sliceKeys(slice, controllerName) },
     ],
 
@@ -70,6 +79,7 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
       const existing = managedSlices(caches.cache('endpointslices.discovery.k8s.io'), service, controllerName);
       const pods = podsBehind(service, caches, true);
       const { groups, missingNode } = groupEndpoints(service, pods, caches.cache('nodes'));
+      hintByZone(service, groups, existing);
       const trigger = triggers.next(service, pods);
       const ownSlices = existing.filter(
         ({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === service.metadata.uid) === true,
@@ -97,7 +107,40 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
       return missingNode ? requeueAfter(missingNodeRetryMs) : done;
     },
   };
+
+  /** Sets the hints of a Service that asks for them by zone, and tells when they come and go. */
+  function hintByZone(service: Service, groups: readonly EndpointGroup[], existing: readonly EndpointSlice[]): void {
+    const hadHints = existing.some(({ endpoints }) => (endpoints ?? []).some(({ hints }) => hints !== undefined));
+    if (!wantsZoneHints(service)) return;
+    const ratios = zoneRatios(caches.cache('nodes').list());
+    for (const [addressType, ofType] of Map.groupBy(groups, (group) => group.addressType)) {
+      const hints = zoneHints(
+        ofType.flatMap(({ endpoints }) => endpoints),
+        ratios,
+      );
+      for (const group of ofType)
+        group.endpoints = group.endpoints.map((endpoint) => {
+          const zone = hints.kind === 'hints' ? hints.zones.get(endpoint) : undefined;
+          return { ...endpoint, hints: zone === undefined ? undefined : { forZones: [{ name: zone }] } };
+        });
+      if (hints.kind === 'none')
+        events.event(service, 'Warning', 'TopologyAwareHintsDisabled', `${hints.why}, addressType: ${addressType}`);
+      else if (!hadHints)
+        events.event(
+          service,
+          'Normal',
+          'TopologyAwareHintsEnabled',
+          `Topology Aware Hints has been enabled, addressType: ${addressType}`,
+        );
+    }
+  }
 };
+
+/** Whether both states of a node count the same for the shares of zones. */
+const sharesAlike = (a: Node, b: Node): boolean =>
+  a.metadata.labels?.[zoneLabel] === b.metadata.labels?.[zoneLabel] &&
+  a.status?.allocatable?.['cpu'] === b.status?.allocatable?.['cpu'] &&
+  readyCondition(a)?.status === readyCondition(b)?.status;
 
 /** Maps a slice of this manager to the key of its Service. */
 export function sliceKeys({ metadata }: KubeObject, manager: string): string[] {
