@@ -11,7 +11,7 @@ const node = (zone: string, cpu: string, ready = 'True', labels: Record<string, 
     status: { allocatable: { cpu }, conditions: [{ type: 'Ready', status: ready }] },
   }) as unknown as Node;
 const endpoints = (text: string): Endpoint[] =>
-  [...text].map((zone, index) => ({
+  text.split('').map((zone, index) => ({
     addresses: [`10.0.0.${index}`],
     conditions: { ready: zone !== '-' },
     ...(zone === '?' || zone === '-' ? {} : { zone }),
@@ -54,7 +54,7 @@ describe('hints by zone', () => {
     it(`${text} with ${ratios === undefined ? 'nothing known' : [...ratios].map(([zone, ratio]) => `${zone}:${ratio.toFixed(1)}`)}`, () => {
       const found = zoneHints(endpoints(text), ratios);
       if (found.kind === 'none') assert.equal(found.why, wanted);
-      else assert.equal([...found.zones.values()].sort().join(''), wanted === 'abc' ? wanted : [...wanted].sort().join(''));
+      else assert.equal([...found.zones.values()].sort().join(''), wanted === 'abc' ? wanted : wanted.split('').sort().join(''));
       // Who has enough of its own keeps them.
       if (found.kind === 'hints' && text === 'aabbcc') assert.deepEqual([...found.zones.values()].join(''), text);
     });
