@@ -21,6 +21,7 @@ import { FakeClock } from '#client/clock.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
 import type { Transport } from '#client/transport.ts';
+import { Aggregation } from '#control/apiserver/aggregation/aggregation.ts';
 import type { TestServer } from '#control/apiserver/api-server.testing.ts';
 import { startTestServer } from '#control/apiserver/api-server.testing.ts';
 import type { ApiServer } from '#control/apiserver/api-server.ts';
@@ -67,6 +68,7 @@ export async function startWorld(options: ControllerOptions = {}): Promise<World
   const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
   const openapi = ({ resources }: KindCatalog) => ({
     openapi: openApiRoute(createOpenApi(resources, 'v1.36.0', () => readDescriptions(models))),
+    aggregation: new Aggregation({ identity: { certificate: '', key: '' }, clock, random: () => 0.5 }, silentLog),
   });
   const server = await startTestServer({ clock, namespaces, modes: ['Node', 'RBAC'], deps: openapi });
   await bootstrapRoles(server.client, defaultPolicy(), clock, silentLog, new AbortController().signal);

@@ -3,7 +3,7 @@
  *
  * Terminating ──delete pods──▶ no pods left ──delete everything else──▶ nothing left ──▶ finalizer `kubernetes` removed
  *
- * Owns: -.  Watches: Namespace.  Writes: Namespace/status, Namespace/finalize; deletes everything in it.
+ * Owns: -.  Watches: Namespace, APIService.  Writes: Namespace/status, Namespace/finalize; deletes everything in it.
  * Source: kubernetes `pkg/controller/namespace/deletion`; KEP-5080 (pods first).
  */
 import { errorText } from '#api/error-text.ts';
@@ -17,7 +17,8 @@ import type { Namespace, NamespaceCondition, Pod } from '#api/types.generated.ts
 import type { Client } from '#client/client.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
-import { own } from '#client/controller-runner.ts';
+import { own, reads } from '#client/controller-runner.ts';
+import { aggregatedResources, discoveryFailure } from './aggregated-resources.ts';
 import { liveObject } from './live-object.ts';
 
 const finalizer = 'kubernetes';
@@ -29,17 +30,14 @@ const finalizerEstimateMs = 15_000;
  * nobody can delete (metrics) is not stored.
  */
 const contentsOf = (catalog: ResourceCatalog): Resource[] =>
-  catalog
-    .all()
-    .filter(
-      ({ namespaced, announced, storedAs, verbs }) =>
-        namespaced && announced && storedAs === undefined && verbs.includes('delete'),
-    );
+  catalog.all().filter((row) => row.announced && row.storedAs === undefined && isDeletable(row));
+
+const isDeletable = ({ namespaced, verbs }: Resource): boolean => namespaced && verbs.includes('delete');
 
 /** Makes the namespace controller. */
 export const namespaceController = ({ client, catalog, caches, clock, log }: ControllerDeps): Controller => ({
   name: 'namespace',
-  watches: [own('namespaces')],
+  watches: [own('namespaces'), reads('apiservices.apiregistration.k8s.io')],
   concurrency: 10,
 
   async reconcile(name) {
@@ -49,10 +47,15 @@ export const namespaceController = ({ client, catalog, caches, clock, log }: Con
     if (fresh?.metadata.deletionTimestamp === undefined || fresh.metadata.uid !== cached.metadata.uid) return done;
     if (!(fresh.spec?.finalizers ?? []).includes(finalizer)) return done;
     const namespace = await asTerminating(client, fresh);
-    const remaining = await deleteContent(client, contentsOf(catalog), name, clock.now());
+    const elsewhere = await aggregatedResources(client, caches.cache('apiservices.apiregistration.k8s.io').list());
+    const contents = [...contentsOf(catalog), ...elsewhere.resources.filter(isDeletable)];
+    const remaining = await deleteContent(client, contents, name, clock.now());
+    remaining.undiscovered = elsewhere.failing;
     const reported = await reportConditions(client, namespace, namespaceConditions(namespace, remaining, clock.now()));
     if (remaining.errors.length > 0)
       throw new AggregateError(remaining.errors, `namespace ${name}: ${remaining.errors.map(errorText).join('; ')}`);
+    // Something may be left in the namespace that nobody can see now.
+    if (elsewhere.failing.length > 0) throw new Error(`namespace ${name}: ${discoveryFailure(elsewhere.failing)}`);
     if (remaining.objects.length > 0) {
       log.debug({ namespace: name, remaining: remaining.objects.length }, 'the namespace is not yet empty');
       return requeueAfter(remaining.estimateMs / 2 + 1000);
@@ -75,6 +78,8 @@ export interface RemainingContent {
   errors: unknown[];
   /** Estimated time until the remaining content is deleted, in milliseconds. */
   estimateMs: number;
+  /** Groups and versions whose content is not known. */
+  undiscovered?: readonly string[];
 }
 
 async function deleteContent(
@@ -144,10 +149,14 @@ const satisfied: Record<string, [reason: string, message: string]> = {
 /** The namespace's conditions, which name the content that remains. Pure. */
 export function namespaceConditions(
   namespace: Namespace,
-  { objects, errors }: RemainingContent,
+  { objects, errors, undiscovered = [] }: RemainingContent,
   nowMs: number,
 ): NamespaceCondition[] {
   const failing = new Map<string, [reason: string, message: string]>();
+  if (undiscovered.length > 0) {
+    const message = `Discovery failed for some groups, ${undiscovered.length} failing: ${discoveryFailure(undiscovered)}`;
+    failing.set('NamespaceDeletionDiscoveryFailure', ['DiscoveryFailed', message]);
+  }
   if (errors.length > 0) {
     const texts = errors.map(errorText).sort().join(', ');
     failing.set('NamespaceDeletionContentFailure', [
