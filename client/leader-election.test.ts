@@ -68,4 +68,17 @@ describe('leader election', () => {
       await b.end;
     });
   }
+
+  it('goes on leading after it stood still, if nobody has taken the lease meanwhile', async () => {
+    const [api, clock] = [new FakeApi(), new FakeClock()];
+    let stalledMs = 0;
+    const stalling = { now: () => clock.now(), monotonic: () => clock.monotonic() + stalledMs, after: clock.after.bind(clock) };
+    const a = candidate(api, stalling as FakeClock, 'a');
+    await clock.advance(5000);
+    stalledMs = 60_000;
+    await clock.advance(5000);
+    assert.deepEqual([a.state.leading, a.state.result], [true, '']);
+    a.stop();
+    assert.equal(await a.end, 'stopped');
+  });
 });

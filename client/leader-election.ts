@@ -77,18 +77,20 @@ export async function runLeaderElected(
   // Its failure is told by the wait for it below. Until then a renewal may be under way.
   work.catch(() => undefined);
   const until = AbortSignal.any([signal, leading.signal]);
-  let renewedAtMs = deps.clock.monotonic();
+  /** Since when it is tried in vain; a process that stood still may try as long as any other. */
+  let tryingSinceMs: number | undefined;
   let lost = false;
   while (!until.aborted) {
     await sleep(deps.clock, retryPeriodMs, until);
     if (until.aborted) break;
-    const remainingMs = renewedAtMs + renewDeadlineMs - deps.clock.monotonic();
+    tryingSinceMs ??= deps.clock.monotonic();
+    const remainingMs = tryingSinceMs + renewDeadlineMs - deps.clock.monotonic();
     const renewal = lock.tryAcquireOrRenew();
     // A renewal that hangs counts as failed: once the lease has run out another replica may lead, even when the server does not answer this one.
     const state = (await within(deps.clock, remainingMs, renewal)) ? await renewal : 'failed';
-    if (state === 'held') renewedAtMs = deps.clock.monotonic();
+    if (state === 'held') tryingSinceMs = undefined;
     // Who sees another holder has lost it already. (Upstream's leader goes on until its deadline.)
-    else if (state === 'others' || deps.clock.monotonic() - renewedAtMs >= renewDeadlineMs) {
+    else if (state === 'others' || deps.clock.monotonic() - tryingSinceMs >= renewDeadlineMs) {
       deps.log.error({ lease }, 'lost the lease');
       lost = true;
       leading.abort();
