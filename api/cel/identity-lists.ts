@@ -4,6 +4,7 @@
  *
  * Source: apiserver `pkg/cel/common/valuesunstructured.go` (unstructuredSetList, unstructuredMapList).
  */
+import { joinedList } from './joined-list.ts';
 import type { ListIdentity } from './types.ts';
 import { Duration, keyOf, ListValue, MapValue, NativeList, Timestamp, type Value } from './values.ts';
 
@@ -40,15 +41,23 @@ export class IdentityList extends ListValue {
 
   /** This list and the items of the other: items of a map take the place of those with the same key, others are added at the end. */
   merge(other: ListValue): IdentityList {
-    const items = [...this.#items];
-    const places = new Map(this.#index());
-    for (const item of other) {
+    const places = this.#index();
+    const added: Value[] = [];
+    const addedPlaces = new Map<string, number>();
+    const replaced = new Map<number, Value>();
+    for (let index = 0; index < other.size; index++) {
+      const item = other.at(index);
       const key = this.#keyOf(item);
       const place = places.get(key);
-      if (place === undefined) places.set(key, items.push(item) - 1);
-      else if (this.isMap) items[place] = item;
+      const addedPlace = addedPlaces.get(key);
+      if (place !== undefined) {
+        if (this.isMap) replaced.set(place, item);
+      } else if (addedPlace === undefined) addedPlaces.set(key, added.push(item) - 1);
+      else if (this.isMap) added[addedPlace] = item;
     }
-    return new IdentityList(new NativeList(items), this.#identity);
+    const kept =
+      replaced.size === 0 ? this.#items : new NativeList([...this.#items].map((item, index) => replaced.get(index) ?? item));
+    return new IdentityList(joinedList(kept, new NativeList(added)), this.#identity);
   }
 
   #index(): ReadonlyMap<string, number> {

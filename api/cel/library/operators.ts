@@ -80,9 +80,10 @@ const arithmetic: Library = [
 
 /** Items beyond these are paid for when a set or map is made of two: upstream has one price for all sizes. */
 const freeItems = 1_000;
+const costOfItem = 4;
 
 function joinCost([a, b]: readonly Value[]): number {
-  return a instanceof IdentityList ? Math.max(1, a.size + sizeOf(b as Value) - freeItems) : 1;
+  return a instanceof IdentityList ? Math.max(1, costOfItem * (a.size + sizeOf(b as Value) - freeItems)) : 1;
 }
 
 function joinLists(a: ListValue, b: ListValue): ListValue {
