@@ -4,6 +4,8 @@
  *
  * Source: OpenAPI specification 2.0; gnostic-models `openapiv2/OpenAPIv2.proto` (field numbers); kube-openapi `pkg/openapiconv`.
  */
+import { jsonBytesSteps } from '../json-steps.ts';
+import { atOnce, type Steps } from '../steps.ts';
 import type { OpenApi } from './openapi.ts';
 
 type Json = Record<string, unknown>;
@@ -13,6 +15,8 @@ export interface OpenApiV2 {
   json(): Uint8Array;
   /** The bytes of a message `openapi.v2.Document`. */
   protobuf(): Uint8Array;
+  /** The same in steps: with hundreds of custom resources it takes seconds. */
+  steps(form: 'json' | 'protobuf'): Steps<Uint8Array>;
 }
 
 interface Forms {
@@ -26,31 +30,29 @@ interface Forms {
 /** Makes the document. It is converted at the first request, and again after the served resources have changed. */
 export function createOpenApiV2(v3: OpenApi): OpenApiV2 {
   let made: Forms | undefined;
-  const current = (): Forms => {
+  const steps = function* (form: 'json' | 'protobuf'): Steps<Uint8Array> {
     const of = v3.version();
-    const kept: Forms = made !== undefined && made.of === of ? made : { of, document: merge(v3) };
-    made = kept;
-    return kept;
+    const kept = made?.of === of ? made : undefined;
+    const forms: Forms = kept ?? { of, document: yield* mergeSteps(v3) };
+    made = forms;
+    return (forms[form] ??= yield* form === 'json' ? jsonBytesSteps(forms.document) : documentSteps(forms.document));
   };
-  return {
-    json() {
-      const forms = current();
-      return (forms.json ??= new TextEncoder().encode(JSON.stringify(forms.document)));
-    },
-    protobuf() {
-      const forms = current();
-      return (forms.protobuf ??= encodeDocument(forms.document));
-    },
-  };
+  return { steps, json: () => atOnce(steps('json')), protobuf: () => atOnce(steps('protobuf')) };
 }
 
-function merge(v3: OpenApi): Json {
+function* mergeSteps(v3: OpenApi): Steps<Json> {
   const parse = (bytes: Uint8Array | undefined): Json => JSON.parse(new TextDecoder().decode(bytes)) as Json;
-  const documents = Object.keys(parse(v3.index())['paths'] as Json).map((path) => parse(v3.document(path)));
   const kinds = new Map<string, Map<string, Json>>();
   const definitions: Json = {};
   const paths: Json = {};
-  for (const document of documents) {
+  let first: Json | undefined;
+  for (const place of Object.keys(parse(v3.index())['paths'] as Json)) {
+    const bytes = v3.document(place);
+    // Its kinds have gone meanwhile.
+    if (bytes === undefined) continue;
+    yield;
+    const document = parse(bytes);
+    first ??= document;
     const { schemas = {} } = document['components'] as { schemas?: Json };
     for (const [name, schema] of Object.entries(schemas)) {
       definitions[name] ??= schemaOf(schema as Json);
@@ -60,13 +62,14 @@ function merge(v3: OpenApi): Json {
       for (const kind of ((schema as Json)[kindsKey] as Json[] | undefined) ?? []) all.set(Object.values(kind).join('/'), kind);
     }
     for (const [path, item] of Object.entries(document['paths'] as Json)) paths[path] = pathOf(item as Json);
+    yield;
   }
   for (const [name, schema] of v3.customSchemas()) definitions[name] = schema;
   for (const [name, all] of kinds) if (all.size > 1) (definitions[name] as Json)[kindsKey] = [...all.values()];
-  const { securitySchemes } = (documents[0]?.['components'] ?? {}) as { securitySchemes?: Json };
+  const { securitySchemes } = (first?.['components'] ?? {}) as { securitySchemes?: Json };
   return {
     swagger: '2.0',
-    info: documents[0]?.['info'] ?? {},
+    info: first?.['info'] ?? {},
     paths,
     definitions,
     securityDefinitions: securitySchemes ?? {},
@@ -140,16 +143,18 @@ function mapValues(object: Json, change: (value: Json) => Json): Json {
 
 const verbs: Readonly<Record<string, number>> = { get: 2, put: 3, post: 4, delete: 5, options: 6, head: 7, patch: 8 };
 
-function encodeDocument({ swagger, info, paths, definitions, securityDefinitions, security }: Json): Uint8Array {
+/** So many paths or schemas are encoded in a step. */
+const encodedAtOnce = 20;
+
+function* documentSteps({ swagger, info, paths, definitions, securityDefinitions, security }: Json): Steps<Buffer> {
   const { title, version } = info as Json;
+  const items = yield* encodedSteps(paths as Json, (name, item) => message(2, text(1, name), message(2, encodePath(item))));
+  const schemas = yield* encodedSteps(definitions as Json, encodeNamedSchema);
   return Buffer.concat([
     text(1, swagger),
     message(2, text(1, title), text(2, version)),
-    message(
-      8,
-      ...Object.entries(paths as Json).map(([name, item]) => message(2, text(1, name), message(2, encodePath(item as Json)))),
-    ),
-    message(9, encodeSchemas(definitions as Json)),
+    message(8, ...items),
+    message(9, ...schemas),
     ...(security as Json[]).map((requirement) =>
       message(12, ...Object.keys(requirement).map((name) => message(1, text(1, name), message(2)))),
     ),
@@ -161,6 +166,14 @@ function encodeDocument({ swagger, info, paths, definitions, securityDefinitions
       ),
     ),
   ]);
+}
+
+function* encodedSteps(members: Json, encode: (name: string, value: Json) => Buffer): Steps<Buffer[]> {
+  const encoded: Buffer[] = [];
+  for (const [name, value] of Object.entries(members)) {
+    if (encoded.push(encode(name, value as Json)) % encodedAtOnce === 0) yield;
+  }
+  return encoded;
 }
 
 function encodePath({ parameters, ...operations }: Json): Buffer {
@@ -208,11 +221,10 @@ function encodeParameter({ name, in: place, required, type, uniqueItems, schema 
   return message(1, message(2, parameter));
 }
 
-function encodeSchemas(schemas: Json): Buffer {
-  return Buffer.concat(
-    Object.entries(schemas).map(([name, schema]) => message(1, text(1, name), message(2, encodeSchema(schema as Json)))),
-  );
-}
+const encodeNamedSchema = (name: string, schema: Json): Buffer => message(1, text(1, name), message(2, encodeSchema(schema)));
+
+const encodeSchemas = (schemas: Json): Buffer =>
+  Buffer.concat(Object.entries(schemas).map(([name, schema]) => encodeNamedSchema(name, schema as Json)));
 
 function encodeSchema(schema: Json): Buffer {
   const { $ref, format, description, required, additionalProperties, type, items, properties } = schema;

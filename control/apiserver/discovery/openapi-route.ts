@@ -8,6 +8,7 @@ import type { OpenApi } from '#api/schema/openapi.ts';
 import { createOpenApiV2 } from '#api/schema/openapi-v2.ts';
 import { notAcceptable } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import { inTurns } from '#client/turns.ts';
 import { parseRequestInfo } from '../rest/request-info.ts';
 import { bytesResponse } from '../rest/responses.ts';
 
@@ -17,14 +18,26 @@ const protobufType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf
 /** For `ApiServerDeps.openapi`. Undefined for paths that have no document. */
 export function openApiRoute(openapi: OpenApi): (request: TransportRequest) => Promise<TransportResponse | undefined> {
   const v2 = createOpenApiV2(openapi);
+  /** The documents that are being made: whoever asks for the same state of the server meanwhile gets the same. */
+  const under = new Map<string, { of: unknown; made: Promise<Uint8Array> }>();
+  const whole = (form: 'json' | 'protobuf'): Promise<Uint8Array> => {
+    const of = openapi.version();
+    const before = under.get(form);
+    if (before?.of === of) return before.made;
+    const made = inTurns(v2.steps(form)).finally(() => {
+      if (under.get(form)?.made === made) under.delete(form);
+    });
+    under.set(form, { of, made });
+    return made;
+  };
   return async (request) => {
     const { path, query } = parseRequestInfo(request.method, request.path);
     const accept = request.headers['accept'];
-    if (path === '/openapi/v2')
-      return answer(
-        request,
-        ...(wantsProtobuf(accept) ? ([protobufType, v2.protobuf()] as const) : ([json(accept), v2.json()] as const)),
-      );
+    if (path === '/openapi/v2') {
+      const isProtobuf = wantsProtobuf(accept);
+      const type = isProtobuf ? protobufType : json(accept);
+      return answer(request, type, await whole(isProtobuf ? 'protobuf' : 'json'));
+    }
     if (path !== root && !path.startsWith(`${root}/`)) return undefined;
     const name = path.slice(root.length + 1).replace(/\/$/, '');
     const bytes = name === '' ? openapi.index() : openapi.document(name);
