@@ -23,7 +23,7 @@ export function openApiRoute(openapi: OpenApi): (request: TransportRequest) => P
   const whole = (form: 'json' | 'protobuf'): Promise<Uint8Array> => {
     const of = openapi.version();
     const before = under.get(form);
-    if (before?.of === of) return before.made;
+    if (before !== undefined && before.of === of) return before.made;
     const made = inTurns(v2.steps(form)).finally(() => {
       if (under.get(form)?.made === made) under.delete(form);
     });
