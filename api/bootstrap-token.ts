@@ -7,8 +7,11 @@
 import { canonicalTime, TimeError } from './time.ts';
 import type { Secret } from './types.generated.ts';
 
+/** The `type` of a Secret that holds a bootstrap token. Source: kubernetes.io, Authenticating with Bootstrap Tokens. */
 export const bootstrapTokenType = 'bootstrap.kubernetes.io/token';
+/** The only namespace in which bootstrap tokens count. */
 export const bootstrapTokenNamespace = 'kube-system';
+/** The name of the Secret begins with it; the token's id follows. */
 export const bootstrapTokenPrefix = 'bootstrap-token-';
 
 /** The token's two parts. Undefined: it is no bootstrap token. */

@@ -13,6 +13,7 @@ import { count, durationMs, ratio } from './flags.ts';
 const modes: readonly AuditMode[] = ['batch', 'blocking', 'blocking-strict'];
 const defaults = { maxEventBytes: 100 * 1024, maxBatchBytes: 10 << 20, bufferSize: 10_000 };
 
+/** kube-apiserver's flags of the audit log that `tinker server` takes. */
 export interface AuditFlags {
   auditPolicyFile: string | undefined;
   auditLogPath: string | undefined;

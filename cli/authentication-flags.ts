@@ -19,6 +19,7 @@ import { boolean, durationMs, names } from './flags.ts';
 const collect = (text: string, previous: string[]): string[] => [...previous, text];
 const algorithms = (text: string): string[] => text.split(',');
 
+/** kube-apiserver's flags of authentication that `tinker server` takes. */
 export interface AuthenticationFlags extends OidcFlags {
   authenticationConfig: string | undefined;
   oidcCaFile: string | undefined;

@@ -12,6 +12,7 @@ import { durationMs, listOf } from './flags.ts';
 
 const flagModes = [...authorizationModes, 'Webhook'] as const;
 
+/** kube-apiserver's flags of authorization that `tinker server` takes. */
 export interface AuthorizationFlags {
   /** Absent: Node, RBAC. */
   authorizationMode: (typeof flagModes)[number][] | undefined;

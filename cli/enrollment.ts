@@ -6,6 +6,7 @@ import type { CredentialOptions } from '#agent/credentials/node-credentials.ts';
 import { checkFile } from './checks.ts';
 import type { AgentFlags } from './cluster-flags.ts';
 
+/** How an agent comes to its credentials: from its flags, from a bootstrap kubeconfig, or by a join. */
 export interface Enrollment {
   /** What runs before the agent. */
   how:

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { boolean, durationMs } from './flags.ts';
 
+/** The flags by which an agent joins a cluster. */
 export interface JoinFlags {
   bootstrapKubeconfig: string | undefined;
   certDir: string | undefined;

@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { defaultLab } from '#lab/config.ts';
 
+/** The data folder of `tinker server`, unless `--data-dir` says otherwise. */
 export const defaultServerDataDir = '/var/lib/tinkernetes/server';
 /** For the help of `--kubeconfig`. */
 export const kubeconfigHelp =

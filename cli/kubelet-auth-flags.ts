@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import type { AgentOptions } from '#agent/agent.ts';
 import { boolean, durationMs } from './flags.ts';
 
+/** The kubelet's flags of authentication and authorization that `tinker agent` takes. */
 export interface KubeletAuthFlags {
   anonymousAuth: boolean;
   authenticationTokenWebhook: boolean;

@@ -8,6 +8,7 @@ import { boolean, durationMs, names } from './flags.ts';
 
 const collect = (text: string, previous: string[]): string[] => [...previous, text];
 
+/** kube-apiserver's flags of service account tokens that `tinker server` takes. */
 export interface ServiceAccountFlags {
   serviceAccountIssuer: string[];
   serviceAccountKeyFile: string[];

@@ -97,7 +97,12 @@ const exported: [file: string, text: string, isRefused: boolean][] = [
   ['control/apiserver/registry/good.ts', '/** What it guarantees. */\nexport class X {}', false],
   ['client/good.ts', '/** Twice the number. */\nexport const twice = (x: number): number => x * 2;', false],
   ['client/good.testing.ts', 'export const x = 1;', false],
-  ['cli/good.ts', 'export const x = 1;', false],
+  ['api/cel/bad.ts', 'export type X = string;', true],
+  ['control/controllers/job/bad.ts', 'export const x = 1;', true],
+  ['control/scheduler/score/bad.ts', 'export abstract class X {}', true],
+  ['agent/dns/bad.ts', 'export enum X {}', true],
+  ['cli/bad.ts', 'export const x = 1;', true],
+  ['lab/good.ts', 'export const x = 1;', false],
 ];
 
 describe('the lint', () => {

@@ -13,6 +13,7 @@ export const jobLabels = {
   legacyJobName: 'job-name',
 } as const;
 
+/** The types of conditions that the Job controller sets. Source: upstream `staging/src/k8s.io/api/batch/v1/types.go`. */
 export type JobConditionType = 'Complete' | 'Failed' | 'FailureTarget' | 'SuccessCriteriaMet' | 'Suspended';
 
 /** The condition if it is True. */

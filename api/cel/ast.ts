@@ -12,11 +12,13 @@ interface Node {
   offset: number;
 }
 
+/** A constant: `1`, `"text"`, `true`, `null`. */
 export interface LiteralExpr extends Node {
   kind: 'literal';
   value: Constant;
 }
 
+/** The name of a variable or a type, with dots where it is qualified. */
 export interface IdentExpr extends Node {
   kind: 'ident';
   name: string;
@@ -38,6 +40,7 @@ export interface CallExpr extends Node {
   args: Expr[];
 }
 
+/** `[a, ?b]` */
 export interface ListExpr extends Node {
   kind: 'list';
   elements: Expr[];
@@ -45,6 +48,7 @@ export interface ListExpr extends Node {
   optional: ReadonlySet<number>;
 }
 
+/** One `key: value` of a {@link MapExpr}. */
 export interface MapEntry {
   key: Expr;
   value: Expr;
@@ -52,6 +56,7 @@ export interface MapEntry {
   optional: boolean;
 }
 
+/** `{key: value, ?other: optional}` */
 export interface MapExpr extends Node {
   kind: 'map';
   entries: MapEntry[];
@@ -81,6 +86,7 @@ export interface ComprehensionExpr extends Node {
   result: Expr;
 }
 
+/** Any node of the tree; `kind` tells which. */
 export type Expr = LiteralExpr | IdentExpr | SelectExpr | CallExpr | ListExpr | MapExpr | StructExpr | ComprehensionExpr;
 
 /** Names of operators, as they are declared and as messages show them. */

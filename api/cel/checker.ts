@@ -35,6 +35,7 @@ export interface Declarations {
   readonly mixedLiterals: boolean;
 }
 
+/** An expression of which every node has a type, as the interpreter and the cost estimate need it. */
 export interface CheckedExpr {
   expr: Expr;
   /** By the id of the node. */

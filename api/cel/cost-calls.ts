@@ -12,6 +12,7 @@ import {
 } from './cost-range.ts';
 import { createCosts, regexFactor, traversalFactor } from './runtime-cost.ts';
 
+/** What a call costs, and how large its result is. Costs are upstream's units: about one per step of evaluation. */
 export interface CallEstimate {
   /** Without that of the arguments. */
   cost: Range;

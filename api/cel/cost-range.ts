@@ -12,14 +12,20 @@ export interface Range {
 export const unbounded = 2 ** 64;
 
 const cap = (value: number): number => Math.min(value, unbounded);
+/** The range of a value that is known. */
 export const exactly = (value: number): Range => ({ min: value, max: value });
+/** The range of a value of which nothing is known. */
 export const unknownRange: Range = { min: 0, max: unbounded };
+/** The range of a sum; at most {@link unbounded}. */
 export const plus = (a: Range, b: Range): Range => ({ min: cap(a.min + b.min), max: cap(a.max + b.max) });
+/** The range of a product; at most {@link unbounded}. */
 export const times = (a: Range, b: Range): Range => ({ min: product(a.min, b.min), max: product(a.max, b.max) });
+/** The range times a number, rounded up; at most {@link unbounded}. */
 export const scaled = (a: Range, factor: number): Range => ({
   min: cap(Math.ceil(a.min * factor)),
   max: cap(Math.ceil(a.max * factor)),
 });
+/** The smallest range that contains both: of a value that comes from one of two branches. */
 export const union = (a: Range, b: Range): Range => ({ min: Math.min(a.min, b.min), max: Math.max(a.max, b.max) });
 const product = (a: number, b: number): number => (a === 0 || b === 0 ? 0 : cap(a * b));
 

@@ -11,6 +11,7 @@ import type { Value } from './values.ts';
 /** What an overload does. Arguments have the types of the signature. @throws CelError */
 export type Implementation = (...args: never[]) => Value;
 
+/** One signature of a function, with its implementation. Source: cel-go `common/decls/decls.go`. */
 export interface Overload {
   /** Unique among all functions; costs are looked up by it. */
   readonly id: string;

@@ -60,6 +60,7 @@ const typeNames: readonly (readonly [name: string, type: Type])[] = [
   ['optional_type', types.optionalType(types.dynType)],
 ];
 
+/** What expressions of an environment may use, besides the libraries that Kubernetes always has. */
 export interface EnvironmentOptions {
   /** Whose functions and types it has, instead of libraries of its own: then it costs next to nothing. */
   base?: CelEnvironment;

@@ -5,8 +5,10 @@
  */
 import type { Issue } from './source.ts';
 
+/** The kinds of tokens. `escaped` is an identifier between back quotes; `end` follows the last token. */
 export type TokenKind = 'int' | 'uint' | 'float' | 'string' | 'bytes' | 'ident' | 'escaped' | 'symbol' | 'end';
 
+/** One token of the source; `offset` is where it begins, in UTF-16 units. */
 export interface Token {
   kind: TokenKind;
   /** As it is written. */

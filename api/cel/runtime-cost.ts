@@ -11,6 +11,7 @@ export const createCosts = { list: 10, map: 30, struct: 40 };
 
 /** Of looking at one character, and per character of a regular expression. */
 export const traversalFactor = 0.1;
+/** The cost of one character of a regular expression. */
 export const regexFactor = 0.25;
 
 /** Of looking once at all of something of this size. */
@@ -27,6 +28,7 @@ export const traverses =
 /** Of looking at both arguments as far as the shorter one goes. */
 export const comparison: Cost = (args) => traversal(Math.min(sizeAt(args, 0), sizeAt(args, 1)));
 
+/** The cost of joining two texts or lists. */
 export const concatenation: Cost = (args) => traversal(sizeAt(args, 0) + sizeAt(args, 1));
 
 /** Of a regular expression, the second argument, on a text, the first. */

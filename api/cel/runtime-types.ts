@@ -2,6 +2,7 @@
 import type { Type } from './types.ts';
 import { Duration, ListValue, MapValue, Opaque, Optional, Timestamp, TypeValue, Uint, type Value } from './values.ts';
 
+/** Whether a value is of the type, or may stand for it: dyn and type parameters take any value. */
 export function hasType(value: Value, { kind, name }: Type): boolean {
   switch (kind) {
     case 'dyn':

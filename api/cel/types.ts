@@ -5,6 +5,10 @@
  */
 import type { Value } from './values.ts';
 
+/**
+ * The kinds of types. `param`: a type parameter of a signature; `error`: the type of an expression that has been reported
+ * already.
+ */
 export type TypeKind =
   | 'bool'
   | 'int'
@@ -36,6 +40,7 @@ export interface Field {
 /** What makes an item of a list the same as another: all of it, or the fields with these CEL names. */
 export type ListIdentity = 'set' | readonly string[];
 
+/** A type of CEL. Types are compared by kind, name and parameters. */
 export interface Type {
   readonly kind: TypeKind;
   /** As messages show it: `int`, `list`, `kubernetes.Quantity`, the name of a type parameter. */
@@ -54,30 +59,47 @@ export interface Type {
 
 const simple = (kind: TypeKind, name: string = kind): Type => ({ kind, name, params: [] });
 
+/** `bool` */
 export const boolType = simple('bool');
+/** `int`: 64 bits. */
 export const intType = simple('int');
+/** `uint`: 64 bits, without sign. */
 export const uintType = simple('uint');
+/** `double` */
 export const doubleType = simple('double');
+/** `string` */
 export const stringType = simple('string');
+/** `bytes` */
 export const bytesType = simple('bytes');
+/** The type of `null`. */
 export const nullType = simple('null');
+/** `google.protobuf.Duration` */
 export const durationType = simple('duration');
+/** `google.protobuf.Timestamp` */
 export const timestampType = simple('timestamp');
+/** A value whose type is known at run time only: everything fits it. */
 export const dynType = simple('dyn');
 /** Of a value that may be anything, as dyn, except that a loop cannot be over it. */
 export const anyType: Type = { kind: 'dyn', name: 'any', params: [] };
+/** The type of an expression in which an error has been reported: no further errors follow from it. */
 export const errorType = simple('error', '!error!');
 
+/** `list(element)`. @param identity of lists whose order does not count */
 export const listType = (element: Type, identity?: ListIdentity): Type => ({
   kind: 'list',
   name: 'list',
   params: [element],
   ...(identity === undefined ? {} : { identity }),
 });
+/** `map(key, value)` */
 export const mapType = (key: Type, value: Type): Type => ({ kind: 'map', name: 'map', params: [key, value] });
+/** The type of a type: `type(of)`. */
 export const typeType = (of?: Type): Type => ({ kind: 'type', name: 'type', params: of === undefined ? [] : [of] });
+/** A type parameter of a signature, by its name. */
 export const paramType = (name: string): Type => simple('param', name);
+/** A type without visible structure, such as `net.IP`. */
 export const opaqueType = (name: string, ...params: Type[]): Type => ({ kind: 'opaque', name, params });
+/** `optional_type(of)` */
 export const optionalType = (of: Type): Type => opaqueType('optional_type', of);
 /** An object type. @param fields by CEL name; may be filled later, for types that contain themselves */
 export const structType = (name: string, fields: ReadonlyMap<string, Field>): Type => ({
@@ -87,8 +109,11 @@ export const structType = (name: string, fields: ReadonlyMap<string, Field>): Ty
   fields,
 });
 
+/** Whether the type is only known at run time. */
 export const isDyn = ({ kind }: Type): boolean => kind === 'dyn';
+/** Whether the checker lets everything pass: a dynamic type, or an error that has been reported. */
 export const isDynOrError = ({ kind }: Type): boolean => kind === 'dyn' || kind === 'error';
+/** Whether it is an optional type, of whatever. */
 export const isOptionalType = ({ kind, name }: Type): boolean => kind === 'opaque' && name === 'optional_type';
 
 /** The type within an optional type, and whether it was one. */

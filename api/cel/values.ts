@@ -9,6 +9,7 @@
 /** What a literal can be. */
 export type Constant = bigint | Uint | number | boolean | string | null | Uint8Array;
 
+/** Any value that an expression may have while it is evaluated. */
 export type Value = Constant | Duration | Timestamp | Optional | TypeValue | ListValue | MapValue | Opaque;
 
 /** An unsigned 64-bit integer. */
@@ -63,6 +64,7 @@ export abstract class Opaque {
   abstract equals(other: Opaque): boolean;
 }
 
+/** A list. Its elements may be converted only when they are asked for. */
 export abstract class ListValue {
   abstract readonly size: number;
   /** @param index from 0, below {@link size} */
@@ -72,6 +74,7 @@ export abstract class ListValue {
   }
 }
 
+/** A list whose elements are there as values. */
 export class NativeList extends ListValue {
   readonly items: readonly Value[];
   constructor(items: readonly Value[]) {
@@ -114,6 +117,7 @@ export function keyOf(key: Value): string | undefined {
   }
 }
 
+/** A map whose entries are there as values. */
 export class NativeMap extends MapValue {
   /** By {@link keyOf}. */
   readonly entries: ReadonlyMap<string, readonly [key: Value, value: Value]>;

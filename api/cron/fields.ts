@@ -38,10 +38,15 @@ export const isNeverDue = ({ low, high }: Field): boolean => low === 0 && high =
 const named = (first: number, names: string): Map<string, number> =>
   new Map(names.split(' ').map((name, index): [string, number] => [name, first + index]));
 
+/** The first field of a schedule. */
 export const minutes: Bounds = { min: 0, max: 59 };
+/** The second field of a schedule. */
 export const hours: Bounds = { min: 0, max: 23 };
+/** The third field of a schedule. */
 export const daysOfMonth: Bounds = { min: 1, max: 31 };
+/** The fourth field of a schedule; names in three letters. */
 export const months: Bounds = { min: 1, max: 12, names: named(1, 'jan feb mar apr may jun jul aug sep oct nov dec') };
+/** The fifth field of a schedule: Sunday is 0; names in three letters. */
 export const daysOfWeek: Bounds = { min: 0, max: 6, names: named(0, 'sun mon tue wed thu fri sat') };
 
 /** A list of ranges, separated by commas. A list without any item is never due. @throws ScheduleError */

@@ -23,6 +23,7 @@ import { loadTimeZone, localTime, momentOf, type TimeZone, TimeZoneError } from 
 
 export { ScheduleError } from './fields.ts';
 
+/** A schedule that has been read. */
 export interface Schedule {
   /** The first time after `afterMs` at which the schedule is due; undefined: there is none within five years. */
   next(afterMs: number): number | undefined;

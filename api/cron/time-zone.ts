@@ -20,6 +20,7 @@ export interface LocalTime {
   weekday: number;
 }
 
+/** A time zone, with its changes between summer and winter time. */
 export interface TimeZone {
   /** What clocks in the zone are ahead of UTC at that moment, in milliseconds. */
   offsetMs(atMs: number): number;

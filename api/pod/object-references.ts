@@ -14,6 +14,7 @@ export interface PodReferences {
   resourceClaims: ReadonlySet<string>;
 }
 
+/** The names of all objects that the pod uses, each once. Pure. */
 export function podReferences(pod: Pod): PodReferences {
   const { volumes = [], imagePullSecrets = [] } = pod.spec;
   const containers = Array.from(allContainers(pod), ({ container }) => container);

@@ -18,6 +18,7 @@ const names = new Set(['count/pods', 'pods', ...compute, ...compute.flatMap((nam
 /** Of these each container has to say what it needs. Upstream holds this for a mistake, and adds no more. */
 const demanded = new Set(['cpu', 'memory', 'requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory']);
 
+/** What pods use of a quota: their number and what they request. Source: upstream `pkg/quota/v1/evaluator/core/pods.go`. */
 export const podEvaluator: Evaluator = {
   measures: (name) =>
     names.has(name) || name.startsWith('hugepages-') || name.startsWith('requests.hugepages-') || isExtendedRequest(name),

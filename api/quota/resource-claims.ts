@@ -13,6 +13,10 @@ const classSuffix = '.deviceclass.resource.k8s.io/devices';
 /** What a request for all devices gets at most (upstream's AllocationResultsMaxSize). */
 const mostDevices = 32n;
 
+/**
+ * What ResourceClaims use of a quota: their number and their devices by class. Source: upstream
+ * `pkg/quota/v1/evaluator/core/resource_claims.go`.
+ */
 export const resourceClaimEvaluator: Evaluator = {
   measures: (name) => name === claimCount || name.endsWith(classSuffix),
   handles: ({ subresource }) => subresource === '',

@@ -382,6 +382,7 @@ export const shortGroup = (group: string): string => {
   const [first = '', ...rest] = group.replace(/\.k8s\.io$/, '').split('.');
   return `${first}${rest.map(capital).join('')}`;
 };
+/** The text with its first letter in upper case. */
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 const reference = (type: string): string => `#/components/schemas/${openApiName(type)}`;
 

@@ -3,6 +3,7 @@ import type { StorageClass } from '../types.generated.ts';
 
 const annotations = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class'];
 
+/** Whether an annotation, the present or the old one, marks the class as a default. */
 export const isDefaultClass = ({ metadata }: StorageClass): boolean =>
   annotations.some((name) => metadata.annotations?.[name] === 'true');
 

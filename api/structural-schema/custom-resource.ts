@@ -14,6 +14,7 @@ import type { StructuralSchema } from './structural-schema.ts';
 import { noPath, toFieldErrors } from './value-errors.ts';
 import { validateValue } from './value-validation.ts';
 
+/** How a custom resource is validated; all is optional. */
 export interface CustomResourceOptions {
   /** What the caller has found already: with some errors, rules are not looked at. It is not part of the result. */
   found?: readonly FieldError[];

@@ -14,6 +14,7 @@ import { validateGenericMeta } from '../object-meta.ts';
 import type { ObjectMeta } from '../types.generated.ts';
 import { childPath, keyPath, type StructuralSchema } from './structural-schema.ts';
 
+/** How the metadata of a resource within a value is read. */
 export interface CoerceOptions {
   /** The value itself is such a resource, whatever the schema says. */
   isResourceRoot?: boolean;

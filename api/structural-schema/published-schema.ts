@@ -13,6 +13,7 @@ import { asSchema } from './structural-checks.ts';
 
 type Json = Record<string, unknown>;
 
+/** For which document and which kind a schema is published. `isV2`: OpenAPI 2, which has fewer words than OpenAPI 3. */
 export interface PublishOptions {
   isV2: boolean;
   group: string;

@@ -26,6 +26,7 @@ const costPerStep = 100_000;
 
 const maxMessageBytes = 5 * 1024;
 
+/** How CEL rules are evaluated on a value; all is optional. */
 export interface RuleOptions {
   /** Of the value, for errors. */
   path?: string;

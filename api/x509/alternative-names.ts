@@ -7,6 +7,7 @@
 import { isAscii } from 'node:buffer';
 import { type DerElement, DerError, type DerReader, derElement, onlyElement, tags } from './der.ts';
 
+/** The subject alternative names of a certificate or a request. Source: RFC 5280, 4.2.1.6. */
 export interface AlternativeNames {
   dnsNames: string[];
   emailAddresses: string[];

@@ -21,6 +21,7 @@ import { type PublicKey, readPublicKey } from './public-key.ts';
 import { checkSignature, signatureAlgorithm } from './signature.ts';
 import { readSubject, type Subject } from './subject.ts';
 
+/** A PKCS#10 certificate request that has been read. Source: RFC 2986. */
 export interface CertificateRequest {
   subject: Subject;
   names: AlternativeNames;

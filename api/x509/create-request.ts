@@ -4,6 +4,7 @@ import { type AlternativeNames, writeAlternativeNames } from './alternative-name
 import { derElement, tags } from './der.ts';
 import { encodePem } from './pem.ts';
 
+/** What a certificate request asks for. */
 export interface RequestedCertificate {
   commonName: string;
   organizations?: readonly string[];

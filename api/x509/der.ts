@@ -13,7 +13,9 @@ export class DerError extends Error {
   }
 }
 
+/** The error for bytes that are no DER, in the words of Go's `encoding/asn1`. */
 export const syntaxError = (text: string): DerError => new DerError(`asn1: syntax error: ${text}`);
+/** The error for DER of another structure than expected, in the words of Go's `encoding/asn1`. */
 export const structureError = (text: string): DerError => new DerError(`asn1: structure error: ${text}`);
 
 /** Identifier bytes of the types that certificates are made of. */

@@ -7,8 +7,10 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { bitStringBytes, checkInteger, type DerElement, DerError, DerReader, oidText, tags } from './der.ts';
 
+/** The algorithms that Go's `crypto/x509` knows. */
 export type KeyAlgorithm = 'RSA' | 'ECDSA' | 'Ed25519' | 'unknown';
 
+/** A public key as a certificate or a request holds it. */
 export interface PublicKey {
   algorithm: KeyAlgorithm;
   /** Undefined: nobody can verify with it, or sign it. */

@@ -46,6 +46,7 @@ export class PendingCheck {
 /** Answers that are known, by {@link checkKey}. */
 export type KnownDecisions = ReadonlyMap<string, AccessDecision>;
 
+/** The key of a check in {@link KnownDecisions}: equal for equal checks. */
 export const checkKey = (check: AccessCheck): string => JSON.stringify(check);
 
 const nothing: AccessCheck = {
@@ -147,6 +148,7 @@ const selecting = ([, text]: readonly Value[]): number => {
   return 10 + traversal(length) + Math.ceil(Math.ceil(length * 0.5) * 50);
 };
 
+/** `authorizer`: asks whether the user of the request may do something. Source: apiserver `pkg/cel/library/authz.go`. */
 export const authorizerLibrary: Library = [
   define(
     '.path(Authorizer, string): PathCheck',

@@ -77,6 +77,7 @@ function validUtf8(bytes: Uint8Array): string {
 const seconds = (nanos: bigint): bigint => (nanos - (((nanos % secondNanos) + secondNanos) % secondNanos)) / secondNanos;
 const same = <T extends Value>(value: T): T => value;
 
+/** Conversions between types: `int()`, `string()`, `duration()`, … Source: cel-spec, "Type Conversions". */
 export const conversionLibrary: Library = [
   define('int(int): int', same),
   define('int(uint): int', ({ value }: Uint) => int64(value)),

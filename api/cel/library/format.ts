@@ -105,6 +105,7 @@ function namedFormat(name: string): Value {
 
 const named = { Format: Format.type };
 
+/** `format`: checks of names and other well-known texts. Source: apiserver `pkg/cel/library/format.go`. */
 export const formatLibrary: Library = [
   define('.validate(Format, string): optional(list(string))', validate, {
     id: 'format-validate',

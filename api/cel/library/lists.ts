@@ -116,6 +116,10 @@ function sortByKeys(list: ListValue, keys: ListValue): ListValue {
 const containsAll = (list: ListValue, part: ListValue): boolean => [...part].every((item) => indexOf(list, item) >= 0n);
 const pairwise = { cost: ([a, b]: readonly Value[]) => 1 + sizeOf(a as Value) * sizeOf(b as Value) };
 
+/**
+ * Functions of lists: `sum`, `min`, `isSorted`, `indexOf`, … Source: apiserver `pkg/cel/library/lists.go`; cel-go
+ * `ext/lists.go`.
+ */
 export const listLibrary: Library = [
   ...comparable.flatMap((type) => [
     define(`.isSorted(list(${type})): bool`, isSorted, whole),

@@ -6,6 +6,7 @@ import { traversal, traverses } from '../runtime-cost.ts';
 import { opaqueType } from '../types.ts';
 import { CelError, Opaque, sizeOf, type Value } from '../values.ts';
 
+/** An IP address as a value of CEL (`net.IP`). */
 export class Ip extends Opaque {
   static readonly type = opaqueType('net.IP');
   readonly typeName = Ip.type.name;
@@ -98,6 +99,7 @@ const named: NamedTypes = { IP: Ip.type, CIDR: Network.type };
 const declare = (signature: string, call: (...args: never[]) => Value, id: string, cost?: (args: readonly Value[]) => number) =>
   define(signature, call, { id, named, ...(cost === undefined ? {} : { cost }) });
 
+/** `ip()`, `cidr()` and their members. Source: apiserver `pkg/cel/library/{ip,cidr}.go`. */
 export const netLibrary: Library = [
   declare('ip(string): IP', ipOf, 'string_to_ip', ([text]) => traversal(sizeOf(text as Value))),
   declare(

@@ -181,4 +181,5 @@ function inserted(map: MapValue, entries: readonly (readonly [Value, Value])[]):
   return new GrowingMap(table).plus(entries);
 }
 
+/** The operators of the language, which are functions with names such as `_+_`. Source: cel-spec, "Standard Definitions". */
 export const operatorLibrary: Library = [...special, ...arithmetic, ...comparisons, ...containers];

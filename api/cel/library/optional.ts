@@ -21,6 +21,7 @@ function valueOf({ value }: Optional): Value {
 /** 0001-01-01T00:00:00Z, in nanoseconds since 1970: what Go calls the zero time. */
 const goZeroTime = -62_135_596_800_000_000_000n;
 
+/** Values that may be absent: `optional.of`, `orValue`, … Source: cel-go `cel/library.go` (OptionalTypes). */
 export const optionalLibrary: Library = [
   define('optional.of(A): optional(A)', (value: Value) => Optional.of(value)),
   define('optional.ofNonZeroValue(A): optional(A)', (value: Value) => (isZero(value) ? Optional.none : Optional.of(value))),

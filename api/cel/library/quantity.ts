@@ -15,6 +15,7 @@ import { traverses } from '../runtime-cost.ts';
 import { opaqueType } from '../types.ts';
 import { CelError, Opaque, type Value } from '../values.ts';
 
+/** A quantity of resources as a value of CEL (`kubernetes.Quantity`). */
 export class QuantityValue extends Opaque {
   static readonly type = opaqueType('kubernetes.Quantity');
   readonly typeName = QuantityValue.type.name;
@@ -61,6 +62,7 @@ const ofInt = (value: bigint): ParsedQuantity => wholeQuantity(value, 'DecimalEx
 const named = { Quantity: QuantityValue.type };
 const on = (signature: string, call: (...args: never[]) => Value): Overload => define(signature, call, { named });
 
+/** `quantity()` and arithmetic of quantities. Source: apiserver `pkg/cel/library/quantity.go`. */
 export const quantityLibrary: Library = [
   define('quantity(string): Quantity', quantityOf, { id: 'string_to_quantity', named, cost: traverses(0) }),
   define('isQuantity(string): bool', isQuantity, { id: 'is_quantity_string', cost: traverses(0) }),

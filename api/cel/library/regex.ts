@@ -44,6 +44,7 @@ function compile(pattern: string): RE2JS {
 const findAll = (text: string, pattern: string, limit = -1n): ListValue =>
   new NativeList(regex(pattern).all(text, Number(limit)));
 
+/** `find` and `findAll`. Source: apiserver `pkg/cel/library/regex.go`. */
 export const regexLibrary: Library = [
   define('.find(string, string): string', (text: string, pattern: string) => regex(pattern).all(text, 1)[0] ?? '', {
     cost: matching,

@@ -113,6 +113,7 @@ const named = { Semver: SemverValue.type };
 const on = (signature: string, call: (...args: never[]) => Value): Overload => define(signature, call, { named });
 const reads = { named, cost: traverses(0) };
 
+/** `semver()` and comparisons of versions. Source: apiserver `pkg/cel/library/semverlib.go`. */
 export const semverLibrary: Library = [
   define('semver(string): Semver', (text: string) => semverOf(text), reads),
   define('semver(string, bool): Semver', semverOf, reads),

@@ -100,6 +100,7 @@ function quote(text: string): string {
 const once = { cost: traverses(0) };
 const twice = { cost: traverses(0, 2) };
 
+/** Functions of texts: `charAt`, `split`, `replace`, … Source: cel-go `ext/strings.go`. */
 export const stringLibrary: Library = [
   define('.contains(string, string): bool', (text: string, part: string) => text.includes(part), {
     id: 'contains_string',

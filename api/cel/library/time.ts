@@ -92,6 +92,7 @@ const lengths: [name: string, of: (nanos: bigint) => bigint][] = [
   ['getMilliseconds', (nanos) => nanos / 1_000_000n],
 ];
 
+/** Members of timestamps and durations: `getHours`, `getDate`, … Source: cel-spec, "Timestamps and Durations". */
 export const timeLibrary: Library = [
   ...parts.flatMap(([name, part]) => [
     define(`.${name}(timestamp): int`, (moment: Timestamp) => BigInt(part(clockAt(moment, 'UTC')))),

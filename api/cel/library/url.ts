@@ -95,6 +95,7 @@ function queryOf({ parts }: Url): Value {
 
 const named = { URL: Url.type };
 
+/** `url()` and the parts of a URL. Source: apiserver `pkg/cel/library/urls.go`. */
 export const urlLibrary: Library = [
   define('url(string): URL', urlOf, { id: 'string_to_url', named, cost: traverses(0) }),
   define('isURL(string): bool', isUrl, { id: 'is_url_string' }),

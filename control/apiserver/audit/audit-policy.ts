@@ -8,7 +8,9 @@ import { type FieldError, invalidValue, notSupported, required } from '#api/fiel
 import { isDns1123Subdomain } from '#api/names.ts';
 import type { AuthorizationAttributes } from '../authorization/authorization.ts';
 
+/** How much of a request is logged. Source: audit.k8s.io/v1, Level. */
 export type AuditLevel = 'None' | 'Metadata' | 'Request' | 'RequestResponse';
+/** At which moment of a request an event is written. Source: audit.k8s.io/v1, Stage. */
 export type AuditStage = 'RequestReceived' | 'ResponseStarted' | 'ResponseComplete' | 'Panic';
 
 const levels: readonly string[] = ['None', 'Metadata', 'Request', 'RequestResponse'];
