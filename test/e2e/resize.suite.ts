@@ -128,144 +128,147 @@ export function resizeSuite(cluster: () => Cluster): void {
 
     const guaranteed = { c1: same('20m', '35Mi'), c2: same('22m', '37Mi'), c3: same('24m', '39Mi') };
 
-    it('makes a guaranteed pod larger, though one container becomes smaller', () =>
-      thereAndBack('larger', guaranteed, { c1: same('25m', '40Mi'), c2: same('27m', '42Mi'), c3: same('19m', '34Mi') }));
+    // Each has pods of its own, and nearly all of its time is waiting for the kubelet: four at a time.
+    describe('on its node', { concurrency: 4 }, () => {
+      it('makes a guaranteed pod larger, though one container becomes smaller', () =>
+        thereAndBack('larger', guaranteed, { c1: same('25m', '40Mi'), c2: same('27m', '42Mi'), c3: same('19m', '34Mi') }));
 
-    it('makes a guaranteed pod smaller, though one container becomes larger', () =>
-      thereAndBack('smaller', guaranteed, { c1: same('25m', '40Mi'), c2: same('17m', '32Mi'), c3: same('19m', '34Mi') }));
+      it('makes a guaranteed pod smaller, though one container becomes larger', () =>
+        thereAndBack('smaller', guaranteed, { c1: same('25m', '40Mi'), c2: same('17m', '32Mi'), c3: same('19m', '34Mi') }));
 
-    it('moves CPU and memory between containers each in its own direction', () =>
-      thereAndBack('mixed', guaranteed, { c1: same('25m', '35Mi'), c2: same('17m', '42Mi'), c3: same('29m', '44Mi') }));
+      it('moves CPU and memory between containers each in its own direction', () =>
+        thereAndBack('mixed', guaranteed, { c1: same('25m', '35Mi'), c2: same('17m', '42Mi'), c3: same('29m', '44Mi') }));
 
-    it('adds requests and limits to a burstable pod', () =>
-      thereAndBack(
-        'burstable',
-        {
-          c1: { requests: { cpu: '20m' } },
-          c2: { requests: { memory: '35Mi' } },
-          c3: { requests: { cpu: '20m', memory: '35Mi' } },
-          c4: { requests: { cpu: '20m' } },
-          c5: { requests: { memory: '35Mi' } },
-        },
-        {
-          c1: { requests: { cpu: '25m' }, limits: { cpu: '35m' } },
-          c2: { requests: { memory: '30Mi' }, limits: { memory: '50Mi' } },
-          c3: { requests: { cpu: '20m', memory: '30Mi' } },
-          c4: { requests: { cpu: '15m', memory: '35Mi' } },
-          c5: { requests: { cpu: '20m', memory: '40Mi' } },
-        },
-        false,
-      ));
+      it('adds requests and limits to a burstable pod', () =>
+        thereAndBack(
+          'burstable',
+          {
+            c1: { requests: { cpu: '20m' } },
+            c2: { requests: { memory: '35Mi' } },
+            c3: { requests: { cpu: '20m', memory: '35Mi' } },
+            c4: { requests: { cpu: '20m' } },
+            c5: { requests: { memory: '35Mi' } },
+          },
+          {
+            c1: { requests: { cpu: '25m' }, limits: { cpu: '35m' } },
+            c2: { requests: { memory: '30Mi' }, limits: { memory: '50Mi' } },
+            c3: { requests: { cpu: '20m', memory: '30Mi' } },
+            c4: { requests: { cpu: '15m', memory: '35Mi' } },
+            c5: { requests: { cpu: '20m', memory: '40Mi' } },
+          },
+          false,
+        ));
 
-    it('tells amounts that are the same to the kernel as they were asked for', () =>
-      thereAndBack(
-        'equal',
-        { c1: { requests: { cpu: '2m' }, limits: { cpu: '10m' } } },
-        { c1: { requests: { cpu: '1m' }, limits: { cpu: '5m' } } },
-      ));
+      it('tells amounts that are the same to the kernel as they were asked for', () =>
+        thereAndBack(
+          'equal',
+          { c1: { requests: { cpu: '2m' }, limits: { cpu: '10m' } } },
+          { c1: { requests: { cpu: '1m' }, limits: { cpu: '5m' } } },
+        ));
 
-    it('is made with PUT, too, and read as the pod is', async () => {
-      const made = await run('replaced', [container('c1', { requests: { cpu: '20m', memory: '35Mi' } })]);
-      assert.equal(made.metadata.generation, 1);
-      const [first] = made.spec.containers;
-      const resources = { requests: { cpu: '25m', memory: '40Mi' } };
-      const sent = { ...made, spec: { ...made.spec, containers: [{ ...first, resources }] } };
-      await cluster().kubectl(['replace', '--subresource=resize', '-f', '-'], { stdin: JSON.stringify(sent) });
-      const resized = await untilResized('replaced');
-      assert.equal(resized.metadata.generation, 2);
-      await assertResized(resized);
-      const read = async (path: string): Promise<unknown> =>
-        JSON.parse(await kubectl('get', '--raw', `/api/v1/namespaces/${ns}/pods/replaced${path}`));
-      assert.deepEqual(await read('/resize'), await read(''));
-      await kubectl('delete', 'pod', 'replaced', '--wait=false');
-    });
+      it('is made with PUT, too, and read as the pod is', async () => {
+        const made = await run('replaced', [container('c1', { requests: { cpu: '20m', memory: '35Mi' } })]);
+        assert.equal(made.metadata.generation, 1);
+        const [first] = made.spec.containers;
+        const resources = { requests: { cpu: '25m', memory: '40Mi' } };
+        const sent = { ...made, spec: { ...made.spec, containers: [{ ...first, resources }] } };
+        await cluster().kubectl(['replace', '--subresource=resize', '-f', '-'], { stdin: JSON.stringify(sent) });
+        const resized = await untilResized('replaced');
+        assert.equal(resized.metadata.generation, 2);
+        await assertResized(resized);
+        const read = async (path: string): Promise<unknown> =>
+          JSON.parse(await kubectl('get', '--raw', `/api/v1/namespaces/${ns}/pods/replaced${path}`));
+        assert.deepEqual(await read('/resize'), await read(''));
+        await kubectl('delete', 'pod', 'replaced', '--wait=false');
+      });
 
-    it('restarts just the container whose policy asks for it, and tells all in events', async () => {
-      const resizePolicy = [
-        { resourceName: 'cpu', restartPolicy: 'NotRequired' },
-        { resourceName: 'memory', restartPolicy: 'RestartContainer' },
-      ];
-      await run('policy', [container('c1', same('20m', '35Mi'), { resizePolicy }), container('c2', same('20m', '35Mi'))]);
-      const [one, two] = [await kernel('policy', 'c1'), await kernel('policy', 'c2')];
-      await patch('policy', { c1: same('25m', '35Mi') });
-      await assertResized(await untilResized('policy'));
-      assert.equal((await kernel('policy', 'c1')).startedAt, one.startedAt);
-      await patch('policy', { c1: same('25m', '40Mi'), c2: same('20m', '40Mi') });
-      const resized = await untilResized('policy');
-      await assertResized(resized);
-      assert.deepEqual(
-        resized.status?.containerStatuses?.map(({ restartCount }) => restartCount),
-        [1, 0],
-      );
-      assert.equal((await kernel('policy', 'c2')).startedAt, two.startedAt);
-      await cluster().untilEvent(ns, 'Killing', 'policy', /^Container c1 resize requires restart$/);
-      await cluster().untilEvent(
-        ns,
-        'ResizeStarted',
-        'policy',
-        /^Pod resize started: \{"containers":\[\{"name":"c1","resources":\{/,
-      );
-      await cluster().untilEvent(ns, 'ResizeCompleted', 'policy', /^Pod resize completed: \{.*"generation":3\}$/);
-      await kubectl('delete', 'pod', 'policy', '--wait=false');
-    });
+      it('restarts just the container whose policy asks for it, and tells all in events', async () => {
+        const resizePolicy = [
+          { resourceName: 'cpu', restartPolicy: 'NotRequired' },
+          { resourceName: 'memory', restartPolicy: 'RestartContainer' },
+        ];
+        await run('policy', [container('c1', same('20m', '35Mi'), { resizePolicy }), container('c2', same('20m', '35Mi'))]);
+        const [one, two] = [await kernel('policy', 'c1'), await kernel('policy', 'c2')];
+        await patch('policy', { c1: same('25m', '35Mi') });
+        await assertResized(await untilResized('policy'));
+        assert.equal((await kernel('policy', 'c1')).startedAt, one.startedAt);
+        await patch('policy', { c1: same('25m', '40Mi'), c2: same('20m', '40Mi') });
+        const resized = await untilResized('policy');
+        await assertResized(resized);
+        assert.deepEqual(
+          resized.status?.containerStatuses?.map(({ restartCount }) => restartCount),
+          [1, 0],
+        );
+        assert.equal((await kernel('policy', 'c2')).startedAt, two.startedAt);
+        await cluster().untilEvent(ns, 'Killing', 'policy', /^Container c1 resize requires restart$/);
+        await cluster().untilEvent(
+          ns,
+          'ResizeStarted',
+          'policy',
+          /^Pod resize started: \{"containers":\[\{"name":"c1","resources":\{/,
+        );
+        await cluster().untilEvent(ns, 'ResizeCompleted', 'policy', /^Pod resize completed: \{.*"generation":3\}$/);
+        await kubectl('delete', 'pod', 'policy', '--wait=false');
+      });
 
-    it('does not take memory away that is in use, says so, and can be taken back', async () => {
-      const memory = (limit: string): Lists => ({ requests: { memory: limit }, limits: { memory: limit } });
-      await run('in-use', [container('c1', memory('35Mi'))]);
-      await patch('in-use', { c1: memory('30Mi') });
-      await assertResized(await untilResized('in-use'));
-      await patch('in-use', { c1: memory('10Ki') });
-      const stuck = await cluster().untilPod(ns, 'in-use', 'not resized', (pod) =>
-        conditionsOf(pod).includes('PodResizeInProgress Error'),
-      );
-      const { message } = stuck.status?.conditions?.find(({ type }) => type === 'PodResizeInProgress') ?? {};
-      assert.match(message ?? '', /memory limit \(10240\) below current usage \(\d+\)/);
-      await cluster().untilEvent(ns, 'ResizeError', 'in-use', /"error":"cannot decrease memory limits: /);
-      await patch('in-use', { c1: memory('35Mi') });
-      await assertResized(await untilResized('in-use'));
-      await kubectl('delete', 'pod', 'in-use', '--wait=false');
-    });
+      it('does not take memory away that is in use, says so, and can be taken back', async () => {
+        const memory = (limit: string): Lists => ({ requests: { memory: limit }, limits: { memory: limit } });
+        await run('in-use', [container('c1', memory('35Mi'))]);
+        await patch('in-use', { c1: memory('30Mi') });
+        await assertResized(await untilResized('in-use'));
+        await patch('in-use', { c1: memory('10Ki') });
+        const stuck = await cluster().untilPod(ns, 'in-use', 'not resized', (pod) =>
+          conditionsOf(pod).includes('PodResizeInProgress Error'),
+        );
+        const { message } = stuck.status?.conditions?.find(({ type }) => type === 'PodResizeInProgress') ?? {};
+        assert.match(message ?? '', /memory limit \(10240\) below current usage \(\d+\)/);
+        await cluster().untilEvent(ns, 'ResizeError', 'in-use', /"error":"cannot decrease memory limits: /);
+        await patch('in-use', { c1: memory('35Mi') });
+        await assertResized(await untilResized('in-use'));
+        await kubectl('delete', 'pod', 'in-use', '--wait=false');
+      });
 
-    it('reaches an init container while it runs', async () => {
-      const init = container('i', same('20m', '35Mi'), { command: ['sh', '-c', 'until [ -e /tmp/go ]; do sleep 0.2; done'] });
-      const spec = { initContainers: [init], containers: [container('c1', same('20m', '35Mi'))] };
-      const metadata = { name: 'initializing', namespace: ns };
-      await cluster().apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec: { ...spec, terminationGracePeriodSeconds: 1 } });
-      const isInit = ({ status }: Pod): boolean => status?.initContainerStatuses?.[0]?.state?.running !== undefined;
-      await cluster().untilPod(ns, 'initializing', 'initializing', isInit);
-      const before = await kernel('initializing', 'i');
-      const change = { spec: { initContainers: [{ name: 'i', resources: same('25m', '40Mi') }] } };
-      await kubectl('patch', 'pod', 'initializing', '--subresource=resize', '--patch', JSON.stringify(change));
-      await until(
-        'the kernel has it',
-        async () => {
-          const { limits, startedAt } = await kernel('initializing', 'i');
-          assert.equal(startedAt, before.startedAt);
-          return limits === expectedLimits(same('25m', '40Mi'), limits.startsWith('w')) ? true : undefined;
-        },
-        { timeoutMs: 60_000 },
-      );
-      await kubectl('exec', 'initializing', '-c', 'i', '--', 'touch', '/tmp/go');
-      await cluster().untilPod(ns, 'initializing', 'ready', isReady);
-      await kubectl('delete', 'pod', 'initializing', '--wait=false');
-    });
+      it('reaches an init container while it runs', async () => {
+        const init = container('i', same('20m', '35Mi'), { command: ['sh', '-c', 'until [ -e /tmp/go ]; do sleep 0.2; done'] });
+        const spec = { initContainers: [init], containers: [container('c1', same('20m', '35Mi'))] };
+        const metadata = { name: 'initializing', namespace: ns };
+        await cluster().apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec: { ...spec, terminationGracePeriodSeconds: 1 } });
+        const isInit = ({ status }: Pod): boolean => status?.initContainerStatuses?.[0]?.state?.running !== undefined;
+        await cluster().untilPod(ns, 'initializing', 'initializing', isInit);
+        const before = await kernel('initializing', 'i');
+        const change = { spec: { initContainers: [{ name: 'i', resources: same('25m', '40Mi') }] } };
+        await kubectl('patch', 'pod', 'initializing', '--subresource=resize', '--patch', JSON.stringify(change));
+        await until(
+          'the kernel has it',
+          async () => {
+            const { limits, startedAt } = await kernel('initializing', 'i');
+            assert.equal(startedAt, before.startedAt);
+            return limits === expectedLimits(same('25m', '40Mi'), limits.startsWith('w')) ? true : undefined;
+          },
+          { timeoutMs: 60_000 },
+        );
+        await kubectl('exec', 'initializing', '-c', 'i', '--', 'touch', '/tmp/go');
+        await cluster().untilPod(ns, 'initializing', 'ready', isReady);
+        await kubectl('delete', 'pod', 'initializing', '--wait=false');
+      });
 
-    it('changes pod-level resources in the control group of the pod', async () => {
-      const level = (cpu: string, memory: string): Lists => ({ requests: { cpu, memory }, limits: { cpu, memory } });
-      await run('level', [container('c1', {})], { resources: level('50m', '60Mi') } as Partial<Pod['spec']>);
-      const begun = await kernel('level', 'c1');
-      const change = { spec: { resources: level('80m', '80Mi') } };
-      await kubectl('patch', 'pod', 'level', '--subresource=resize', '--patch', JSON.stringify(change));
-      const { status } = await untilResized('level');
-      const told = JSON.stringify(status?.resources);
-      assert.ok(isSameAmounts(status?.resources?.requests, { cpu: '80m', memory: '80Mi' }), told);
-      assert.ok(isSameAmounts(status?.resources?.limits, { cpu: '80m', memory: '80Mi' }), told);
-      assert.ok(
-        isSameAmounts(status?.allocatedResources, { cpu: '80m', memory: '80Mi' }),
-        JSON.stringify(status?.allocatedResources),
-      );
-      assert.equal((await kernel('level', 'c1')).startedAt, begun.startedAt);
-      await kubectl('delete', 'pod', 'level', '--wait=false');
+      it('changes pod-level resources in the control group of the pod', async () => {
+        const level = (cpu: string, memory: string): Lists => ({ requests: { cpu, memory }, limits: { cpu, memory } });
+        await run('level', [container('c1', {})], { resources: level('50m', '60Mi') } as Partial<Pod['spec']>);
+        const begun = await kernel('level', 'c1');
+        const change = { spec: { resources: level('80m', '80Mi') } };
+        await kubectl('patch', 'pod', 'level', '--subresource=resize', '--patch', JSON.stringify(change));
+        const { status } = await untilResized('level');
+        const told = JSON.stringify(status?.resources);
+        assert.ok(isSameAmounts(status?.resources?.requests, { cpu: '80m', memory: '80Mi' }), told);
+        assert.ok(isSameAmounts(status?.resources?.limits, { cpu: '80m', memory: '80Mi' }), told);
+        assert.ok(
+          isSameAmounts(status?.allocatedResources, { cpu: '80m', memory: '80Mi' }),
+          JSON.stringify(status?.allocatedResources),
+        );
+        assert.equal((await kernel('level', 'c1')).startedAt, begun.startedAt);
+        await kubectl('delete', 'pod', 'level', '--wait=false');
+      });
     });
 
     const cpu = (millis: number): Lists => ({ requests: { cpu: `${Math.floor(millis)}m` } });
