@@ -13,7 +13,7 @@ import type { ListMeta } from '#api/types.generated.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import { jsonRest, withoutType } from '../cache/object-json.ts';
 import { type EncodeOptions, jsonHead, type ListKind, ordered, protobufOf } from './wire.ts';
-import { toYaml } from './yaml-writer.ts';
+import { toYaml, yamlPieces } from './yaml-writer.ts';
 
 /** About one TLS record. A client that does not read costs one such piece of memory. */
 export const pieceBytes = 16 * 1024;
@@ -187,10 +187,8 @@ function* yamlParts<T>(
   };
   yield Buffer.from(`${part((key) => key < field)}${field}:${items.length === 0 ? ' []' : ''}\n`);
   for (const item of items) {
-    const lines = toYaml(make(item))
-      .trimEnd()
-      .replaceAll(/\n(?=[^\n])/g, '\n  ');
-    yield Buffer.from(`- ${lines}\n`);
+    yield Buffer.from('- ');
+    for (const piece of yamlPieces(make(item), '  ')) yield Buffer.from(piece);
   }
   yield Buffer.from(part((key) => key > field));
 }

@@ -15,7 +15,7 @@ import type { Status } from '#api/types.generated.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import { jsonRest, jsonRestSteps, withoutType } from '../cache/object-json.ts';
 import type { Format } from './negotiation.ts';
-import { toYaml } from './yaml-writer.ts';
+import { toYaml, yamlPieces } from './yaml-writer.ts';
 
 /** How to encode. `pretty`: indented with two spaces. */
 export interface EncodeOptions {
@@ -65,6 +65,7 @@ export function encodeObject(cached: CachedObject, type: string, options: Encode
 
 /** Like {@link encodeAny}, for a large object. */
 export function* encodeAnySteps(object: JsonObject, options: EncodeOptions): Steps<Uint8Array> {
+  if (options.format === 'yaml') return yield* yamlSteps(object);
   if (options.format !== 'json' || options.pretty) return encodeAny(object, options);
   const { apiVersion, kind } = object as { apiVersion: string; kind: string };
   return yield* jsonBytesSteps({ kind, apiVersion, ...object }, '\n');
@@ -72,10 +73,17 @@ export function* encodeAnySteps(object: JsonObject, options: EncodeOptions): Ste
 
 /** Like {@link encodeObject}, for a large object. */
 export function* encodeObjectSteps(cached: CachedObject, type: string, options: EncodeOptions): Steps<Uint8Array> {
+  if (options.format === 'yaml') return yield* yamlSteps(cached.object);
   const rest = options.format === 'json' && !options.pretty ? yield* jsonRestSteps(cached) : undefined;
   if (rest === undefined) return encodeObject(cached, type, options);
   const { apiVersion, kind } = cached.object;
   return Buffer.concat([jsonHead(apiVersion, kind), rest, newline]);
+}
+
+function* yamlSteps(object: JsonObject | KubeObject): Steps<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for (const piece of yamlPieces(object)) yield void pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces);
 }
 
 /** The formats of watches. YAML has no framing for streams, so it is refused with 406, as upstream does. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { parse, stringify } from 'yaml';
-import { toYaml } from './yaml-writer.ts';
+import { toYaml, yamlPieces } from './yaml-writer.ts';
 
 const byLibrary = (value: unknown): string =>
   stringify(value, { version: '1.1', sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false });
@@ -29,6 +29,8 @@ describe('YAML answers', () => {
     '0x1f',
     '1_000',
     '1e3',
+    'E0',
+    'e12',
 
     '12:30:45',
     '2026-01-01',
@@ -133,6 +135,66 @@ describe('YAML answers', () => {
   it('leaves out what is undefined', () => {
     const value = { a: undefined, b: { c: undefined }, d: [{ e: undefined }, 1] };
     assert.deepEqual(parse(toYaml(value)), { b: {}, d: [{}, 1] });
+  });
+
+  describe('of long texts', () => {
+    const parts = [
+      'x',
+      ' ',
+      '\n',
+      '\t',
+      ': ',
+      '"',
+      '\\',
+      '#',
+      '\n---\n',
+      '\r\n',
+      '\u0001',
+      '\u0085',
+      '\u2028',
+      '\ufeff',
+      '\ud800',
+      '😀',
+    ];
+    const long = fc
+      .tuple(
+        fc.string({ maxLength: 5 }),
+        fc.array(fc.constantFrom(...parts), { minLength: 1, maxLength: 4 }),
+        fc.constantFrom(...parts, ''),
+      )
+      .map(([begin, middle, end]) => `${begin}${middle.join('').repeat(20_000)}${end}`);
+
+    it('say what was to be said, wherever they stand', () => {
+      fc.assert(
+        fc.property(long, (text) => {
+          for (const value of [{ a: text, b: 1 }, { a: [text, { b: { c: text } }] }])
+            assert.deepEqual(parse(toYaml(value), { version: '1.1' }), value);
+        }),
+        { numRuns: 12 },
+      );
+    });
+
+    it('keep lines as lines', () => {
+      assert.equal(toYaml({ a: 'x: y\n'.repeat(20_000), b: 1 }), `a: |\n${'  x: y\n'.repeat(20_000)}b: 1\n`);
+      assert.equal(toYaml({ a: [`${'x\n'.repeat(20_000)}x`] }), `a:\n- |-\n${'  x\n'.repeat(20_001)}`);
+    });
+  });
+
+  it('come in pieces of little work each', () => {
+    const values: Record<string, unknown> = {
+      'many odd texts': { data: Object.fromEntries(Array.from({ length: 4_000 }, (_, index) => [`k${index}`, `${index}`])) },
+      'many odd keys': { data: Object.fromEntries(Array.from({ length: 4_000 }, (_, index) => [`${index}`, 'v'])) },
+      'all below an odd key': {
+        'k:{"a":"b"}': Object.fromEntries(Array.from({ length: 4_000 }, (_, index) => [`k${index}`, `${index}`])),
+      },
+      'a text of escapes': { a: 'a\n"\u0001é'.repeat(170_000) },
+      'a text of lines': { a: [['a\n'.repeat(500_000)]] },
+    };
+    for (const [name, value] of Object.entries(values)) {
+      const pieces = [...yamlPieces(value)];
+      assert.equal(pieces.join(''), toYaml(value), name);
+      assert.ok(pieces.length >= 10, `${name}: ${pieces.length} pieces`);
+    }
   });
 
   it('takes little time for very many values', () => {
