@@ -28,7 +28,7 @@ export function requestHeaders(options: RequestHeaderOptions, clock: Clock): Req
   return {
     authenticateRequest({ certificate: shown, headers }) {
       if (shown === undefined) return undefined;
-      checkCertificate(shown, 'requestHeader', Date.parse(shown.certificate.valid_to), clock);
+      checkCertificate(shown, 'requestHeader', () => Date.parse(shown.certificate.valid_to), clock);
       const commonName = commonNameOf(shown.certificate);
       if (options.allowedNames.length > 0 && !options.allowedNames.includes(commonName))
         throw new AuthenticationError(`x509: subject with cn=${commonName} is not in the allowed list`);
