@@ -154,7 +154,8 @@ function indexed(): Index {
 
 /** The texts of types that are not built in, each with the number of times that it was added. */
 const added = new Map<string, number>();
-let addedText = '';
+/** Of all of them, made when it is asked for. */
+let addedText: string | undefined = '';
 
 const blocksOf = (text: string): string[] => text.trim().split(/\n(?=[^ \n])/);
 const headOf = (block: string): string[] => (block.split('\n', 1)[0] as string).split(' ');
@@ -187,7 +188,7 @@ export function addTypes(text: string): () => void {
     }
   }
   added.set(text, count + 1);
-  addedText = [...added.keys()].join('\n');
+  addedText = undefined;
   let isThere = true;
   return () => {
     if (!isThere) return;
@@ -195,7 +196,7 @@ export function addTypes(text: string): () => void {
     const left = (added.get(text) ?? 1) - 1;
     if (left > 0) return void added.set(text, left);
     added.delete(text);
-    addedText = [...added.keys()].join('\n');
+    addedText = undefined;
     for (const [name = '', ...marks] of blocks.map(({ head }) => head)) {
       known.types.delete(name);
       parsed.delete(name);
@@ -206,7 +207,7 @@ export function addTypes(text: string): () => void {
 
 /** All texts of {@link addTypes} that are present now, joined. Another thread adds this text to know the same types. */
 export function addedTypes(): string {
-  return addedText;
+  return (addedText ??= [...added.keys()].join('\n'));
 }
 
 /** What is known of a type besides its text: parts that become types when they are asked for, as `<name>#<part>`. */

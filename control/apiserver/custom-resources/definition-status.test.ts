@@ -5,7 +5,7 @@ import { formatWarnings } from '../kinds/apiextensions/customresourcedefinition/
 import { definition } from './definition.testing.ts';
 import { isServable, withStatus } from './definition-status.ts';
 
-const facts = { group: [], isServed: true, nowMs: 0 };
+const facts = { group: () => [], isServed: true, nowMs: 0 };
 const shown = (one: CustomResourceDefinition) =>
   one.status?.conditions?.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
 /** Until nothing changes. */

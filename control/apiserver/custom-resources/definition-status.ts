@@ -22,8 +22,8 @@ import { withAcceptedNames } from './names.ts';
 
 /** What is known besides the definition. */
 export interface StatusFacts {
-  /** The definitions of the same group. */
-  group: readonly CustomResourceDefinition[];
+  /** The definitions of the same group; asked for only where names change. */
+  group(): readonly CustomResourceDefinition[];
   /** Whether this server serves its kinds. */
   isServed: boolean;
   nowMs: number;

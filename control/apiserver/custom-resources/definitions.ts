@@ -208,7 +208,7 @@ export class Definitions {
     const served = this.#served.get(name);
     const isServed = served !== undefined && isSame(served, definition);
     const change = (current: CustomResourceDefinition): CustomResourceDefinition =>
-      withStatus(current, { group: this.#groupOf(name), isServed, nowMs: this.#deps.clock.now() });
+      withStatus(current, { group: () => this.#groupOf(name), isServed, nowMs: this.#deps.clock.now() });
     if (change(definition) !== definition) {
       await this.#update(name, change);
       // The next definition has to see the names that this one has now.

@@ -24,13 +24,16 @@ const conditions = ({ status }: CustomResourceDefinition) =>
 
 describe('names of definitions', () => {
   it('are accepted where nobody has them', () => {
-    const next = withAcceptedNames(named(full('widgets', 'Widget', { shortNames: ['wd'] })), [], 0);
+    const next = withAcceptedNames(named(full('widgets', 'Widget', { shortNames: ['wd'] })), () => [], 0);
     assert.deepEqual(next.status?.acceptedNames, { ...full('widgets', 'Widget'), shortNames: ['wd'], categories: undefined });
     assert.deepEqual(conditions(next), [
       'NamesAccepted=True NoConflicts: no conflicts found',
       'Established=False Installing: the initial names have been accepted',
     ]);
-    assert.equal(withAcceptedNames(next, [], 1), next);
+    assert.equal(
+      withAcceptedNames(next, () => [], 1),
+      next,
+    );
   });
 
   for (const [what, names, taken, reason, message] of [
@@ -59,7 +62,7 @@ describe('names of definitions', () => {
     ],
   ] as [string, Partial<CustomResourceDefinitionNames>, Partial<CustomResourceDefinitionNames>, string, string][])
     it(`are refused where another definition has the ${what}`, () => {
-      const next = withAcceptedNames(named(names), [named({ plural: 'x' }, taken)], 0);
+      const next = withAcceptedNames(named(names), () => [named({ plural: 'x' }, taken)], 0);
       assert.deepEqual(conditions(next), [
         `NamesAccepted=False ${reason}: ${message}`,
         'Established=False NotAccepted: not all names are accepted',
@@ -70,7 +73,7 @@ describe('names of definitions', () => {
     const old = full('widgets', 'Widget', { shortNames: ['a'] });
     const next = withAcceptedNames(
       named({ ...old, shortNames: ['b'] }, old),
-      [named({ plural: 'x' }, { plural: 'x', kind: 'X', shortNames: ['b'] })],
+      () => [named({ plural: 'x' }, { plural: 'x', kind: 'X', shortNames: ['b'] })],
       0,
     );
     assert.deepEqual(next.status?.acceptedNames?.shortNames, ['a']);

@@ -17,13 +17,13 @@ const noNames: CustomResourceDefinitionNames = { plural: '', kind: '' };
 /** @param others of the same group, this one included or not @returns the definition with names and conditions; itself when nothing changes */
 export function withAcceptedNames(
   definition: CustomResourceDefinition,
-  others: readonly CustomResourceDefinition[],
+  others: () => readonly CustomResourceDefinition[],
   nowMs: number,
 ): CustomResourceDefinition {
   const wanted = definition.spec.names;
   const accepted = definition.status?.acceptedNames ?? noNames;
   if (sameJson(normal(wanted), normal(accepted))) return definition;
-  const { names, condition } = decide(wanted, accepted, others);
+  const { names, condition } = decide(wanted, accepted, others());
   if (sameJson(normal(accepted), normal(names)) && says(definition, condition)) return definition;
   const named = { ...definition, status: { ...definition.status, acceptedNames: names } };
   const installed = withCondition(named, condition, nowMs);
