@@ -540,6 +540,16 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     await status.unscheduled(current, reason, message, nominatedNodeName);
   }
 
+  /** A plugin that fails (a selector of devices that cannot be evaluated) failed in the pod's attempts, too: its decisions say so. */
+  function remediesOf(pod: Pod, filters: Profile['filters']): Remedy[] {
+    try {
+      return smallestChanges(pod, cache.snapshot(), filters);
+    } catch (error) {
+      log.debug({ pod: podKey(pod), err: error }, 'what would let the pod run cannot be found');
+      return [];
+    }
+  }
+
   return {
     async run(signal) {
       const synced = Promise.all(
@@ -588,8 +598,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       const uid = pods.cache.get(key)?.metadata.uid ?? '';
       const waiting = queue.waiting(uid);
       const filters = waiting === undefined ? undefined : profileOf(waiting.pod)?.filters;
-      const remedies =
-        waiting === undefined || filters === undefined ? [] : smallestChanges(waiting.pod, cache.snapshot(), filters);
+      const remedies = waiting === undefined || filters === undefined ? [] : remediesOf(waiting.pod, filters);
       return { decisions: decisions.list(key), ...(waiting === undefined ? {} : { waits: waiting.place }), remedies };
     },
   };

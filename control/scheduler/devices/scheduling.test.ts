@@ -17,7 +17,7 @@ import { defaultPolicy } from '#control/apiserver/authorization/rbac/policy/defa
 import { inProcessTransport } from '#control/apiserver/in-process-transport.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import { resourceClaimController } from '#control/controllers/resource-claim/resource-claim.ts';
-import { createScheduler } from '../scheduler.ts';
+import { createScheduler, type Scheduler } from '../scheduler.ts';
 
 const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
 const namespace = 'default';
@@ -26,6 +26,7 @@ const driver = 'gpu.example.com';
 describe('scheduling of pods with resource claims', () => {
   let server: TestServer;
   let events: FlushingEventRecorder;
+  let scheduler: Scheduler | undefined;
   const abort = new AbortController();
   let running: Promise<unknown> = Promise.resolve();
   before(async () => {
@@ -57,7 +58,7 @@ describe('scheduling of pods with resource claims', () => {
     events = createEventRecorder({ client: scheduling, clock: systemClock, log, component: 'default-scheduler' });
     const leftOut = createLeftOutReporter({ events, log });
     const deps = { informers, clock: systemClock, log, events, leftOut };
-    const scheduler = createScheduler(
+    scheduler = createScheduler(
       { ...deps, client: scheduling, random: () => 0 },
       { queue: { initialBackoffMs: 20, maxBackoffMs: 50 } },
     );
@@ -233,6 +234,7 @@ describe('scheduling of pods with resource claims', () => {
       text,
       /^running "DynamicResources" filter plugin: claim default\/broken-gpu-\w+: selector #0: CEL runtime error: /,
     );
+    assert.deepEqual(scheduler?.explain('default/broken').remedies, [], 'why it waits can be asked for');
     await remove('broken');
   });
 
