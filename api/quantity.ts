@@ -72,6 +72,17 @@ function parseSuffix(suffix: string): Suffix {
   return { format: 'DecimalExponent', exponent: Math.max(exponent, -maxExponent) };
 }
 
+/** Whether the text is a quantity. */
+export function isQuantity(text: string): boolean {
+  try {
+    parseQuantity(text);
+    return true;
+  } catch (error) {
+    if (error instanceof QuantityError) return false;
+    throw error;
+  }
+}
+
 /** Parses a quantity. @throws QuantityError with upstream's text */
 export function parseQuantity(value: Quantity): ParsedQuantity {
   const text = String(value);

@@ -1,9 +1,7 @@
 /** What kubectl says of HorizontalPodAutoscalers, in both versions. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import type { World } from './cluster.testing.ts';
-import { startWorld } from './cluster.testing.ts';
-import { type Kubectl, startKubectl } from './kubectl.testing.ts';
+import { describe, it } from 'node:test';
+import { kubectlForTests } from './kubectl.testing.ts';
 
 const manifest = `
 apiVersion: autoscaling/v2
@@ -18,17 +16,7 @@ spec:
 `;
 
 describe('kubectl', () => {
-  let world: World;
-  let tool: Kubectl;
-  before(async () => {
-    world = await startWorld();
-    tool = await startKubectl(world);
-  });
-  after(async () => {
-    await tool.stop();
-    await world.stop();
-  });
-  const kubectl = (args: string, stdin?: string): Promise<string> => tool.run(args, stdin);
+  const { world, kubectl } = kubectlForTests();
 
   it('autoscales, and shows autoscalers in both versions', async () => {
     assert.match(await kubectl('create deployment web --image=web:1'), /deployment.apps\/web created/);

@@ -1,9 +1,7 @@
 /** What kubectl says of ServiceCIDRs and IPAddresses. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import type { World } from './cluster.testing.ts';
-import { startWorld } from './cluster.testing.ts';
-import { type Kubectl, startKubectl } from './kubectl.testing.ts';
+import { describe, it } from 'node:test';
+import { kubectlForTests } from './kubectl.testing.ts';
 
 const manifest = `
 apiVersion: networking.k8s.io/v1
@@ -13,21 +11,11 @@ spec: {cidrs: [203.0.113.0/24, "fd00:1::/112"]}
 `;
 
 describe('kubectl', () => {
-  let world: World;
-  let tool: Kubectl;
-  before(async () => {
-    world = await startWorld();
-    tool = await startKubectl(world);
-  });
-  after(async () => {
-    await tool.stop();
-    await world.stop();
-  });
-  const kubectl = (args: string, stdin?: string): Promise<string> => tool.run(args, stdin);
+  const { world, kubectl } = kubectlForTests();
 
   it('makes, shows, describes and explains them', async () => {
     assert.match(await kubectl('create -f -', manifest), /servicecidr\.networking\.k8s\.io\/more created/);
-    await world.until('it is ready', async () =>
+    await world().until('it is ready', async () =>
       /True/.test(await kubectl('get servicecidr more -o jsonpath={.status.conditions[0].status}')),
     );
     assert.match(await kubectl('get servicecidrs'), /NAME +CIDRS +AGE\nmore +203\.0\.113\.0\/24,fd00:1::\/112 /);

@@ -1,9 +1,7 @@
 /** What kubectl says of volumes, claims, classes and devices. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import type { World } from './cluster.testing.ts';
-import { startWorld } from './cluster.testing.ts';
-import { type Kubectl, startKubectl } from './kubectl.testing.ts';
+import { describe, it } from 'node:test';
+import { kubectlForTests } from './kubectl.testing.ts';
 
 const manifest = `
 apiVersion: storage.k8s.io/v1
@@ -39,22 +37,12 @@ spec: {driver: gpu.example.com, pool: {name: p, generation: 1, resourceSliceCoun
 `;
 
 describe('kubectl', () => {
-  let world: World;
-  let tool: Kubectl;
-  before(async () => {
-    world = await startWorld();
-    tool = await startKubectl(world);
-  });
-  after(async () => {
-    await tool.stop();
-    await world.stop();
-  });
-  const kubectl = (args: string, stdin?: string): Promise<string> => tool.run(args, stdin);
+  const { world, kubectl } = kubectlForTests();
 
   it('makes, shows and describes them', async () => {
     const made = await kubectl('create --validate=false -f -', manifest);
     assert.equal(made.split('\n').filter((line) => line.endsWith(' created')).length, 6, made);
-    await world.rest();
+    await world().rest();
     assert.match(
       await kubectl('get sc'),
       /NAME +PROVISIONER +RECLAIMPOLICY +VOLUMEBINDINGMODE +ALLOWVOLUMEEXPANSION +AGE\nfast \(default\) +disk\.example\.com +Delete +Immediate +true/,

@@ -3,13 +3,14 @@ import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { writeKubeconfig } from '#client/kubeconfig.ts';
 import { listen } from '#control/apiserver/serving/listener.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import { createAuthority, issueCertificate, type KeyPair } from '#control/pki/certificates.ts';
 import { type KubectlVersion, kubectlPath } from '#lab/kubectl.ts';
-import type { World } from './cluster.testing.ts';
+import { startWorld, type World } from './cluster.testing.ts';
 
 const binary = fileURLToPath(new URL('../../bin/kubectl', import.meta.url));
 
@@ -39,6 +40,21 @@ export interface RunOptions {
   version?: KubectlVersion | undefined;
   /** Added to the environment, for example `EDITOR`. */
   env?: Readonly<Record<string, string>> | undefined;
+}
+
+/** A {@link World} and kubectl for the tests of one `describe`: made before the first of them, stopped after the last. */
+export function kubectlForTests(): { world(): World; kubectl(args: string, stdin?: string): Promise<string> } {
+  let world: World;
+  let tool: Kubectl;
+  before(async () => {
+    world = await startWorld();
+    tool = await startKubectl(world);
+  });
+  after(async () => {
+    await tool?.stop();
+    await world?.stop();
+  });
+  return { world: () => world, kubectl: (args, stdin) => tool.run(args, stdin) };
 }
 
 /** @param authority signs the certificates of the server and of clients; a new one by default */

@@ -4,6 +4,7 @@
  * Source: kubernetes.io "Downward API"; upstream `pkg/fieldpath`, `pkg/api/v1/resource`.
  */
 
+import { goEscapes } from '#api/go-escapes.ts';
 import { ownValue } from '#api/own-value.ts';
 import { amount } from '#api/pod/requests.ts';
 import type { Container, Pod, ResourceFieldSelector } from '#api/types.generated.ts';
@@ -24,21 +25,9 @@ export const formatMap = (map: Readonly<Record<string, string>> | undefined): st
     .map(([key, value]) => `${key}=${quote(value)}`)
     .join('\n');
 
-const escapes: Readonly<Record<string, string>> = {
-  '"': '\\"',
-  '\\': '\\\\',
-  '\x07': '\\a',
-  '\b': '\\b',
-  '\f': '\\f',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-  '\v': '\\v',
-};
-
 /** Quotes as Go's `strconv.Quote` does: JSON escapes characters that cannot be printed in another way. */
 function quote(text: string): string {
-  const quoted = text.replace(/["\\]|(?! )[\p{C}\p{Z}]/gu, (character) => escapes[character] ?? codeEscape(character));
+  const quoted = text.replace(/["\\]|(?! )[\p{C}\p{Z}]/gu, (character) => goEscapes[character] ?? codeEscape(character));
   return `"${quoted}"`;
 }
 

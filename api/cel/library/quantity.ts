@@ -2,6 +2,7 @@
 import {
   addQuantity,
   compareQuantity,
+  isQuantity,
   isWhole,
   type ParsedQuantity,
   parseQuantity,
@@ -35,16 +36,6 @@ function quantityOf(text: string): QuantityValue {
     return new QuantityValue(parseQuantity(text));
   } catch (error) {
     if (error instanceof QuantityError) throw new CelError(error.message);
-    throw error;
-  }
-}
-
-function isQuantity(text: string): boolean {
-  try {
-    parseQuantity(text);
-    return true;
-  } catch (error) {
-    if (error instanceof QuantityError) return false;
     throw error;
   }
 }

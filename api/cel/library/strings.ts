@@ -3,6 +3,7 @@
  *
  * Source: cel-go `common/types/string.go`, `ext/strings.go` (version 2).
  */
+import { goEscapes } from '../../go-escapes.ts';
 import { define, type Library } from '../declarations.ts';
 import { containing, matching, traversal, traverses } from '../runtime-cost.ts';
 import { runes } from '../text.ts';
@@ -81,21 +82,8 @@ const trim = (text: string): string =>
   text.replace(/^[\s\u0085]+|[\s\u0085]+$/g, (space) => (space.includes('\ufeff') ? space.replace(/[^\ufeff]/g, '') : ''));
 const join = (list: ListValue, separator = ''): string => [...list].join(separator);
 
-/** As Go's strconv.Quote does for what CEL escapes. */
-function quote(text: string): string {
-  const escapes: Readonly<Record<string, string>> = {
-    '\x07': '\\a',
-    '\b': '\\b',
-    '\f': '\\f',
-    '\n': '\\n',
-    '\r': '\\r',
-    '\t': '\\t',
-    '\v': '\\v',
-    '\\': '\\\\',
-    '"': '\\"',
-  };
-  return `"${Array.from(text.toWellFormed(), (char) => escapes[char] ?? char).join('')}"`;
-}
+/** Go's strconv.Quote, but that other characters stay as they are, which cannot be printed either. */
+const quote = (text: string): string => `"${Array.from(text.toWellFormed(), (char) => goEscapes[char] ?? char).join('')}"`;
 
 const once = { cost: traverses(0) };
 const twice = { cost: traverses(0, 2) };

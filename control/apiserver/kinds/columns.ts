@@ -1,6 +1,6 @@
 /** What several kinds share of the columns that `kubectl get` shows. Source: upstream `pkg/printers/internalversion/printers.go`. */
 import type { KubeObject } from '#api/meta.ts';
-import type { Container, LabelSelector, ObjectMeta } from '#api/types.generated.ts';
+import type { Container, LabelSelector, ObjectMeta, ReplicaSet, ReplicationController } from '#api/types.generated.ts';
 import type { TableColumn, TableColumns } from '../registry/strategy.ts';
 
 const NAME = 'The name of the object, unique among its kind in its namespace.';
@@ -111,3 +111,26 @@ export const templateColumns: readonly TableColumn[] = [
   wide('Images', 'The images of the containers in the template.'),
   wide('Selector', 'Which pods belong to it.'),
 ];
+
+/** The table of the two kinds that keep a number of pods. Their selectors differ in type, so each shows its own. */
+export const replicaColumns = <T extends ReplicaSet | ReplicationController>(
+  selectorOf: (object: T) => string,
+): TableColumns<T> => ({
+  columns: [
+    nameColumn,
+    column('Desired', 'How many pods are wanted.', 'integer'),
+    column('Current', 'How many pods there are.', 'integer'),
+    column('Ready', 'How many pods are ready.', 'integer'),
+    ageColumn,
+    ...templateColumns,
+  ],
+  cells: (object, nowMs) => [
+    object.metadata.name,
+    object.spec.replicas ?? 0,
+    object.status?.replicas ?? 0,
+    object.status?.readyReplicas ?? 0,
+    ageOf(object, nowMs),
+    ...containerCells(object.spec.template?.spec?.containers),
+    selectorOf(object),
+  ],
+});

@@ -4,7 +4,7 @@
  * Source: kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go` (bindClaimToVolume, updateClaimStatus).
  */
 import { ownValue } from '#api/own-value.ts';
-import { compareQuantity, parseQuantity, QuantityError } from '#api/quantity.ts';
+import { compareQuantity, isQuantity, parseQuantity, QuantityError } from '#api/quantity.ts';
 import {
   annotation,
   bindCompletedAnnotation,
@@ -65,16 +65,6 @@ function whenBecomingBound(status: PersistentVolumeClaimStatus, volume: Persiste
   const known = ownValue(status.capacity ?? {}, 'storage') ?? '0';
   const isCurrent = compareQuantity(volumeCapacity(volume), known) === 0;
   return isCurrent ? attributes : { ...attributes, capacity: volume.spec.capacity };
-}
-
-function isQuantity(text: string): boolean {
-  try {
-    parseQuantity(text);
-    return true;
-  } catch (error) {
-    if (error instanceof QuantityError) return false;
-    throw error;
-  }
 }
 
 const sameModes = (a: readonly string[] = [], b: readonly string[] = []): boolean =>
