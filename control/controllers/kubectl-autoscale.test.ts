@@ -16,7 +16,7 @@ spec:
 `;
 
 describe('kubectl', () => {
-  const { world, kubectl } = kubectlForTests();
+  const { kubectl } = kubectlForTests();
 
   it('autoscales, and shows autoscalers in both versions', async () => {
     assert.match(await kubectl('create deployment web --image=web:1'), /deployment.apps\/web created/);

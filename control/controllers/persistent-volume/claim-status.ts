@@ -4,7 +4,7 @@
  * Source: kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go` (bindClaimToVolume, updateClaimStatus).
  */
 import { ownValue } from '#api/own-value.ts';
-import { compareQuantity, isQuantity, parseQuantity, QuantityError } from '#api/quantity.ts';
+import { compareQuantity, isQuantity } from '#api/quantity.ts';
 import {
   annotation,
   bindCompletedAnnotation,
