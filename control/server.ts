@@ -21,6 +21,7 @@ import { createClient } from '#client/rest-client.ts';
 import type { Transport } from '#client/transport.ts';
 import { untilAborted } from '#client/until-aborted.ts';
 import { writeSafely } from '#control/pki/pki-files.ts';
+import { AdmissionMetrics } from './apiserver/admission/admission-metrics.ts';
 import type { AdmissionSettings } from './apiserver/admission/config/admission-configuration.ts';
 import type { PluginChoice } from './apiserver/admission/plugin-names.ts';
 import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
@@ -386,6 +387,7 @@ function buildApiServer({
     }),
   );
   const openApi = createOpenApi(catalog.resources, options.version, options.descriptions);
+  const admissionMetrics = new AdmissionMetrics();
   return createApiServer(
     {
       store,
@@ -393,7 +395,9 @@ function buildApiServer({
       log,
       catalog,
       patcher: createObjectPatcher(),
+      admissionMetrics,
       admission: admissionPlugins({
+        metrics: admissionMetrics,
         random: Math.random,
         tolerationSeconds: options.tolerationSeconds,
         authorizer: authorization.authorizer,

@@ -5,6 +5,7 @@ import type { Clock } from '#client/clock.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Store } from '#control/store/store.ts';
+import type { AdmissionMetrics } from './admission/admission-metrics.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
 import type { WebhookCaller } from './admission/webhooks/webhook-call.ts';
 import type { Aggregation } from './aggregation/aggregation.ts';
@@ -31,6 +32,8 @@ export interface ApiServerDeps {
   patcher: ObjectPatcher;
   /** Called for every write and connect, in this order; see admission/plugins/index.ts. */
   admission: readonly AdmissionPlugin[];
+  /** What admission counts. Absent: nothing is counted. */
+  admissionMetrics?: AdmissionMetrics | undefined;
   /** Calls conversion webhooks of custom resources. Default: a `WebhookCaller` of its own. */
   webhooks?: Pick<WebhookCaller, 'post'>;
   /** Receives the stored values that cannot be decoded. */

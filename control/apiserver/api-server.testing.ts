@@ -11,6 +11,7 @@ import type { TransportResponse } from '#client/transport.ts';
 import { createTokenKey } from '#control/pki/certificates.ts';
 import { createSqliteStore } from '#control/store/sqlite.ts';
 import type { Store } from '#control/store/store.ts';
+import { AdmissionMetrics } from './admission/admission-metrics.ts';
 import type { AdmissionSettings } from './admission/config/admission-configuration.ts';
 import type { PluginChoice } from './admission/plugin-names.ts';
 import { admissionPlugins } from './admission/plugins/index.ts';
@@ -157,6 +158,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     builtInKinds({ clock, services, certificates, components, roles: authorization.roles, policies, random: Math.random }),
   );
   const deps = typeof options.deps === 'function' ? options.deps(catalog) : options.deps;
+  const admissionMetrics = new AdmissionMetrics();
   const server = createApiServer(
     {
       store,
@@ -164,7 +166,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       log,
       catalog,
       patcher: createObjectPatcher(),
+      admissionMetrics,
       admission: admissionPlugins({
+        metrics: admissionMetrics,
         random: Math.random,
         authorizer: authorization.authorizer,
         catalog: catalog.resources,

@@ -124,7 +124,8 @@ class Server implements ApiServer {
     const { feed, authorizer, authentication } = parts;
     this.#deps = deps;
     this.#parts = parts;
-    for (const metric of [...(options.metrics ?? []), keptBytesMetric(feed)]) this.metrics.registry.registerMetric(metric);
+    for (const metric of [...(options.metrics ?? []), ...(deps.admissionMetrics?.all ?? []), keptBytesMetric(feed)])
+      this.metrics.registry.registerMetric(metric);
     this.#repairs = new Repairs({ clock, log, feed, catalog });
     parts.feed.follow(...takenIpFollower(parts.feed, () => this.#repairs.soon()));
     this.#kinds = new RunTimeKinds({ feed, catalog, joining, repair: (kind) => this.#repairs.of(kind) });
@@ -294,7 +295,7 @@ function assembleParts(
   const feed = new CacheFeed({ store, clock, log, decode, kindOf, leftOut, freeze }, prefixes, options.watchCache);
   for (const [prefix, follower] of authorization?.followers ?? []) feed.follow(prefix, follower);
   const decoder = new BodyDecoder();
-  const admission = new AdmissionChain(deps.admission);
+  const admission = new AdmissionChain(deps.admission, deps.admissionMetrics);
   const registry = new Registry({ store, clock, feed, catalog, patcher, admission, trackElsewhere: trackIn(decoder), random });
   const read = (resource: ResourceId, namespace: string | undefined, name: string) => registry.read(resource, namespace, name);
   const tokens = options.tokens === undefined ? undefined : new ServiceAccountTokens(options.tokens, clock, read);

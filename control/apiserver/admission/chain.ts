@@ -7,15 +7,18 @@
  *
  * Source: apiserver `pkg/admission/chain.go`, `pkg/endpoints/handlers/{create,update,delete,rest}.go`.
  */
+import type { AdmissionMetrics, StepType } from './admission-metrics.ts';
 import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin, QuotaStore, Reservation } from './plugin.ts';
 
 /** The plugins of one API server. */
 export class AdmissionChain {
   readonly #plugins: readonly AdmissionPlugin[];
+  readonly #metrics: AdmissionMetrics | undefined;
 
   /** @param plugins in the order in which they are called, in each pass */
-  constructor(plugins: readonly AdmissionPlugin[]) {
+  constructor(plugins: readonly AdmissionPlugin[], metrics?: AdmissionMetrics) {
     this.#plugins = plugins;
+    this.#metrics = metrics;
   }
 
   /**
@@ -23,14 +26,17 @@ export class AdmissionChain {
    * plugins a second time, and no third. @throws ApiError of the plugin that refuses
    */
   async mutate(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
-    if (await this.#mutateOnce(attributes, context)) await this.#mutateOnce(attributes, context);
+    await this.#timed('admit', attributes, undefined, async () => {
+      if (await this.#mutateOnce(attributes, context)) await this.#mutateOnce(attributes, context);
+    });
   }
 
   async #mutateOnce(attributes: AdmissionAttributes, context: AdmissionContext): Promise<boolean> {
     let again = false;
     for (const plugin of this.#plugins) {
       if (plugin.mutate === undefined || !plugin.handles(attributes.operation)) continue;
-      await plugin.mutate(attributes, context);
+      const { mutate } = plugin;
+      await this.#timed('admit', attributes, plugin, () => mutate.call(plugin, attributes, context));
       if (plugin.changedByOthers?.(attributes) === true) again = true;
     }
     return again;
@@ -38,8 +44,32 @@ export class AdmissionChain {
 
   /** The second pass, after all other checks of the request have passed. @throws ApiError of the plugin that refuses */
   async validate(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
-    for (const plugin of this.#plugins) {
-      if (plugin.validate !== undefined && plugin.handles(attributes.operation)) await plugin.validate(attributes, context);
+    await this.#timed('validate', attributes, undefined, async () => {
+      for (const plugin of this.#plugins) {
+        const { validate } = plugin;
+        if (validate === undefined || !plugin.handles(attributes.operation)) continue;
+        await this.#timed('validate', attributes, plugin, () => validate.call(plugin, attributes, context));
+      }
+    });
+  }
+
+  /** @param plugin undefined: all of them */
+  async #timed(
+    type: StepType,
+    { operation }: AdmissionAttributes,
+    plugin: AdmissionPlugin | undefined,
+    work: () => void | Promise<void>,
+  ): Promise<void> {
+    if (this.#metrics === undefined) return await work();
+    const begunMs = performance.now();
+    let isRejected = true;
+    try {
+      await work();
+      isRejected = false;
+    } finally {
+      const seconds = (performance.now() - begunMs) / 1000;
+      if (plugin === undefined) this.#metrics.step(type, operation, isRejected, seconds);
+      else this.#metrics.plugin(plugin.name, type, operation, isRejected, seconds);
     }
   }
 

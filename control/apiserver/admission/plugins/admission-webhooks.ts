@@ -18,6 +18,7 @@ import type {
   ValidatingWebhookConfiguration,
 } from '#api/types.generated.ts';
 import { applyJsonPatch } from '../../patch/json-patch.ts';
+import type { AdmissionMetrics } from '../admission-metrics.ts';
 import { type AdmissionRequest, admissionRequest, type Shown, typed } from '../admission-request.ts';
 import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin } from '../plugin.ts';
 import { dryRunUnsupported, readVerdict, refusal, reviewOf, reviewVersion, type Verdict } from '../webhooks/review.ts';
@@ -27,6 +28,8 @@ import { isExempt, type MatchDeps, shownBack, shownTo } from '../webhooks/webhoo
 /** What both plugins need: which webhooks match, and how they are called. */
 export interface WebhookDeps extends MatchDeps {
   caller: WebhookCaller;
+  /** Absent: nothing is counted. */
+  metrics?: AdmissionMetrics | undefined;
 }
 
 type Webhook = MutatingWebhook | ValidatingWebhook;
@@ -38,11 +41,14 @@ async function ask(
   shown: Shown,
   attributes: AdmissionAttributes,
   context: AdmissionContext,
-  { caller }: WebhookDeps,
+  { caller, metrics }: WebhookDeps,
   place: string,
 ): Promise<{ verdict: Verdict; request: AdmissionRequest } | undefined> {
   const { name, sideEffects, timeoutSeconds = 10, clientConfig, admissionReviewVersions } = webhook;
   if (attributes.dryRun && sideEffects !== 'None' && sideEffects !== 'NoneOnDryRun') throw dryRunUnsupported(name);
+  const begunMs = performance.now();
+  const count = (code: number, error: string): void =>
+    metrics?.webhook(name, isMutating, attributes.operation, code, error, (performance.now() - begunMs) / 1000);
   try {
     const version = reviewVersion(admissionReviewVersions);
     const request = admissionRequest(attributes, shown, randomUUID());
@@ -50,14 +56,19 @@ async function ask(
     const verdict = readVerdict(text, version, request.uid, isMutating);
     for (const warning of verdict.warnings) context.warn(warning);
     for (const [key, value] of Object.entries(verdict.auditAnnotations)) context.annotate(`${name}/${key}`, value);
-    if (!verdict.allowed) throw refusal(name, verdict);
+    const refused = verdict.allowed ? undefined : refusal(name, verdict);
+    count(refused?.code ?? 200, 'no_error');
+    if (refused !== undefined) throw refused;
     return { verdict, request };
   } catch (error) {
     if (!(error instanceof WebhookCallError)) throw error;
     if (webhook.failurePolicy === 'Ignore') {
       context.annotate(`failed-open.${place}`, name);
+      metrics?.failedOpen(name, isMutating);
+      count(200, 'no_error');
       return undefined;
     }
+    count(500, 'calling_webhook_error');
     const why =
       error.message.startsWith('received ') || error.message.startsWith('could not ')
         ? error.message

@@ -5,11 +5,11 @@
  */
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Authorizer } from '../../authorization/authorization.ts';
+import type { AdmissionMetrics } from '../admission-metrics.ts';
 import type { AdmissionSettings } from '../config/admission-configuration.ts';
 import type { WebhookCredentials } from '../config/webhook-credentials.ts';
 import type { AdmissionPlugin } from '../plugin.ts';
 import { isPluginEnabled, type PluginChoice } from '../plugin-names.ts';
-import type { PolicyMetrics } from '../policies/policy-metrics.ts';
 import { WebhookCaller } from '../webhooks/webhook-call.ts';
 import type { Versions } from '../webhooks/webhook-matching.ts';
 import { mutatingAdmissionWebhook, validatingAdmissionWebhook } from './admission-webhooks.ts';
@@ -63,8 +63,8 @@ export interface AdmissionDeps {
   webhooks?: WebhookCaller | undefined;
   /** Converts objects between versions, for webhooks whose rules name another one. */
   convert?: Versions['convert'] | undefined;
-  /** Counts checks of policies. Absent: nothing is counted. */
-  policyMetrics?: PolicyMetrics | undefined;
+  /** Counts calls of webhooks and checks of policies. Absent: nothing is counted. */
+  metrics?: AdmissionMetrics | undefined;
 }
 
 const byDefault: PluginChoice = { enable: [], disable: [] };
@@ -83,12 +83,12 @@ export function allAdmissionPlugins({
   catalog,
   webhooks: caller = new WebhookCaller(random),
   convert,
-  policyMetrics,
+  metrics,
 }: AdmissionDeps): AdmissionPlugin[] {
   const versions = catalog === undefined || convert === undefined ? undefined : { catalog, convert };
   const callerAs = (credentials: WebhookCredentials | undefined): WebhookCaller =>
     credentials === undefined ? caller : new WebhookCaller(random, credentials);
-  const policies = { authorizer, catalog, versions, metrics: policyMetrics };
+  const policies = { authorizer, catalog, versions, metrics };
   return [
     alwaysAdmit(),
     namespaceLifecycle(),
@@ -120,9 +120,9 @@ export function allAdmissionPlugins({
     nodeDeclaredFeatureValidator(),
     podResizeValidator(),
     mutatingAdmissionPolicy(policies),
-    mutatingAdmissionWebhook({ authorizer, versions, caller: callerAs(settings.mutatingWebhookCredentials) }),
+    mutatingAdmissionWebhook({ authorizer, versions, caller: callerAs(settings.mutatingWebhookCredentials), metrics }),
     validatingAdmissionPolicy(policies),
-    validatingAdmissionWebhook({ authorizer, versions, caller: callerAs(settings.validatingWebhookCredentials) }),
+    validatingAdmissionWebhook({ authorizer, versions, caller: callerAs(settings.validatingWebhookCredentials), metrics }),
     resourceQuota(settings.limitedResources),
     alwaysDeny(),
   ];

@@ -238,6 +238,24 @@ describe('ValidatingAdmissionPolicies', { timeout: 120_000 }, () => {
     assert.equal(await message({ a: '' }), '');
   });
 
+  it('are counted, with the steps and plugins of admission', async () => {
+    await policies.validating('counted', { validations: [{ expression: '!has(object.data.x)' }] });
+    await message({ x: '' });
+    const { text } = await api.request('GET', '/metrics');
+    assert.match(
+      text,
+      /apiserver_validating_admission_policy_check_total\{policy="counted",policy_binding="counted",error_type="invalid_error",enforcement_action="deny"\} 1/,
+    );
+    assert.match(
+      text,
+      /apiserver_admission_step_admission_duration_seconds_count\{type="validate",operation="CREATE",rejected="true"\} [1-9]/,
+    );
+    assert.match(
+      text,
+      /apiserver_admission_controller_admission_duration_seconds_bucket\{name="ValidatingAdmissionPolicy",type="validate",operation="CREATE",rejected="true",le="\+Inf"\} [1-9]/,
+    );
+  });
+
   it('warn and audit where their binding says so', async () => {
     const validations = [{ expression: 'false', message: 'no' }];
     await policies.validating('p', { validations }, { validationActions: ['Warn', 'Audit'] });

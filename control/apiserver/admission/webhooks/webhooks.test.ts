@@ -284,6 +284,14 @@ describe('admission webhooks', { timeout: 180_000 }, () => {
       await api.request('DELETE', '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/bad');
       await register('Validating', 'bad', () => answer, { timeoutSeconds: 1, failurePolicy: 'Ignore' });
       assert.equal((await create()).status, 201);
+      assert.match(
+        (await api.request('GET', '/metrics')).text,
+        /apiserver_admission_webhook_fail_open_count\{name="bad\.example\.com",type="validating"\} [1-9]/,
+      );
+      assert.match(
+        (await api.request('GET', '/metrics')).text,
+        /apiserver_admission_webhook_rejection_count\{name="bad\.example\.com",type="validating",operation="CREATE",error_type="calling_webhook_error",rejection_code="500"\} [1-9]/,
+      );
     });
 
   it('are believed only with a certificate of their CA, and are not looked for at addresses of this machine', async () => {

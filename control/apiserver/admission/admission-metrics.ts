@@ -1,0 +1,199 @@
+/**
+ * What admission counts: steps, plugins, webhooks and policies.
+ *
+ * Source: apiserver `pkg/admission/metrics/metrics.go`, `pkg/admission/plugin/policy/{validating,mutating}/metrics`.
+ */
+import { Counter, Histogram, type Metric } from 'prom-client';
+import type { Operation } from './plugin.ts';
+import type { PolicyMetrics } from './policies/policy-metrics.ts';
+
+/** The first pass changes objects, the second checks them. */
+export type StepType = 'admit' | 'validate';
+
+const registers: [] = [];
+const labels = ['type', 'operation', 'rejected'] as const;
+/** Webhooks' second pass has another name than plugins'. */
+const webhookType = (isMutating: boolean): string => (isMutating ? 'admit' : 'validating');
+const checkBuckets = [0.0000005, 0.001, 0.01, 0.1, 1];
+/** Codes of webhooks are theirs, so their number is bounded. */
+const boundedCode = (code: number): string => String(Math.min(code, 600));
+
+interface Series {
+  labels: Record<string, string>;
+  /** By bucket, not cumulative. */
+  counts: number[];
+  count: number;
+  sum: number;
+}
+
+/**
+ * A histogram that is observed fifty times with each write: adding to it takes some 0.1 us, a tenth of what the library's takes. All else is
+ * the library's.
+ */
+class LeanHistogram extends Histogram {
+  readonly #told: { name: string; help: string };
+  readonly #labelNames: readonly string[];
+  readonly #bounds: readonly number[];
+  readonly #series = new Map<string, Series>();
+
+  constructor(options: { name: string; help: string; labelNames: readonly string[]; buckets: number[]; registers: [] }) {
+    super(options);
+    this.#told = { name: options.name, help: options.help };
+    this.#labelNames = options.labelNames;
+    this.#bounds = options.buckets;
+  }
+
+  /** @param values of the labels, in their order; an operation in small letters */
+  add(values: readonly string[], seconds: number): void {
+    const key = values.join(' ');
+    let series = this.#series.get(key);
+    if (series === undefined) {
+      const named = this.#labelNames.map((name, index) => [
+        name,
+        name === 'operation' ? values[index]?.toUpperCase() : values[index],
+      ]);
+      series = {
+        labels: Object.fromEntries(named) as Record<string, string>,
+        counts: this.#bounds.map(() => 0),
+        count: 0,
+        sum: 0,
+      };
+      this.#series.set(key, series);
+    }
+    series.count++;
+    series.sum += seconds;
+    const bucket = this.#bounds.findIndex((bound) => seconds <= bound);
+    if (bucket >= 0) (series.counts[bucket] as number)++;
+  }
+
+  /** What the registry asks where there is such a method. */
+  getForPromString(): ReturnType<Histogram['get']> {
+    return this.get();
+  }
+
+  override async get(): ReturnType<Histogram['get']> {
+    const values: Awaited<ReturnType<Histogram['get']>>['values'] = [];
+    const { name, help } = this.#told;
+    for (const { labels: own, counts, count, sum } of this.#series.values()) {
+      let below = 0;
+      for (const [index, bound] of this.#bounds.entries()) {
+        below += counts[index] ?? 0;
+        values.push({ labels: { ...own, le: bound }, value: below, metricName: `${name}_bucket` });
+      }
+      values.push({ labels: { ...own, le: '+Inf' }, value: count, metricName: `${name}_bucket` });
+      values.push({ labels: own, value: sum, metricName: `${name}_sum` });
+      values.push({ labels: own, value: count, metricName: `${name}_count` });
+    }
+    // The library's type of this has its `collect`, too, which the registry does not look at here.
+    return { name, help, type: 'histogram', aggregator: 'sum', values } as unknown as Awaited<ReturnType<Histogram['get']>>;
+  }
+}
+
+/** The metrics of admission; made before the server's registry is there. */
+export class AdmissionMetrics implements PolicyMetrics {
+  readonly #step = new LeanHistogram({
+    name: 'apiserver_admission_step_admission_duration_seconds',
+    help: 'Admission sub-step latency histogram in seconds, broken out for each operation and API resource and step type (validate or admit).',
+    labelNames: labels,
+    buckets: [0.005, 0.025, 0.1, 0.5, 1, 2.5],
+    registers,
+  });
+  readonly #controller = new LeanHistogram({
+    name: 'apiserver_admission_controller_admission_duration_seconds',
+    help: 'Admission controller latency histogram in seconds, identified by name and broken out for each operation and API resource and type (validate or admit).',
+    labelNames: ['name', ...labels],
+    buckets: [0.005, 0.025, 0.1, 0.5, 1, 2.5],
+    registers,
+  });
+  readonly #webhook = new Histogram({
+    name: 'apiserver_admission_webhook_admission_duration_seconds',
+    help: 'Admission webhook latency histogram in seconds, identified by name and broken out for each operation and API resource and type (validate or admit).',
+    labelNames: ['name', ...labels],
+    buckets: [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 25],
+    registers,
+  });
+  readonly #rejections = new Counter({
+    name: 'apiserver_admission_webhook_rejection_count',
+    help: 'Admission webhook rejection count, identified by name and broken out for each admission type (validating or admit) and operation, with an error type and a rejection code.',
+    labelNames: ['name', 'type', 'operation', 'error_type', 'rejection_code'],
+    registers,
+  });
+  readonly #failOpen = new Counter({
+    name: 'apiserver_admission_webhook_fail_open_count',
+    help: 'Admission webhook fail open count, identified by name and broken out for each admission type (validating or admit).',
+    labelNames: ['name', 'type'],
+    registers,
+  });
+  readonly #requests = new Counter({
+    name: 'apiserver_admission_webhook_request_total',
+    help: 'Admission webhook request total, identified by name and broken out for each admission type (validating or admit) and operation, with the HTTP status code and whether the request was rejected.',
+    labelNames: ['name', 'type', 'operation', 'code', 'rejected'],
+    registers,
+  });
+  readonly #checks = { validating: policyChecks('validating', 'Validation'), mutating: policyChecks('mutating', 'Mutation') };
+
+  /** For the server's registry. */
+  get all(): readonly Metric[] {
+    const policies = Object.values(this.#checks).flatMap(({ total, seconds }): Metric[] => [total, seconds]);
+    return [this.#step, this.#controller, this.#webhook, this.#rejections, this.#failOpen, this.#requests, ...policies];
+  }
+
+  /** A pass through all plugins. */
+  step(type: StepType, operation: Operation, isRejected: boolean, seconds: number): void {
+    this.#step.add([type, operation, isRejected ? 'true' : 'false'], seconds);
+  }
+
+  /** One plugin's part in it. */
+  plugin(name: string, type: StepType, operation: Operation, isRejected: boolean, seconds: number): void {
+    this.#controller.add([name, type, operation, isRejected ? 'true' : 'false'], seconds);
+  }
+
+  /** A webhook has answered, or could not be asked and the request is refused. @param code of the refusal; 200: it allows */
+  webhook(name: string, isMutating: boolean, operation: Operation, code: number, error: string, seconds: number): void {
+    const isRejected = code !== 200;
+    const named = { name, type: webhookType(isMutating), operation: operation.toUpperCase() };
+    const rejected = String(isRejected);
+    this.#requests.inc({ ...named, code: boundedCode(code), rejected });
+    this.#webhook.observe({ ...named, rejected }, seconds);
+    if (isRejected) this.#rejections.inc({ ...named, error_type: error, rejection_code: boundedCode(code) });
+  }
+
+  /** A webhook could not be asked, and its policy is to let the request pass. */
+  failedOpen(name: string, isMutating: boolean): void {
+    this.#failOpen.inc({ name, type: webhookType(isMutating) });
+  }
+
+  observe(
+    kind: 'validating' | 'mutating',
+    { policy, binding }: { policy: string; binding: string },
+    error: string,
+    action: string,
+    seconds: number,
+  ): void {
+    const named = { policy, policy_binding: binding, error_type: error };
+    const { total, seconds: durations } = this.#checks[kind];
+    // Of mutations, upstream does not say what followed.
+    const all = kind === 'mutating' ? named : { ...named, enforcement_action: action };
+    total.inc(all);
+    durations.observe(all, seconds);
+  }
+}
+
+function policyChecks(kind: string, what: string): { total: Counter; seconds: Histogram } {
+  const names = ['policy', 'policy_binding', 'error_type', ...(kind === 'mutating' ? [] : ['enforcement_action'])];
+  return {
+    total: new Counter({
+      name: `apiserver_${kind}_admission_policy_check_total`,
+      help: `${what} admission policy check total, labeled by policy and further identified by binding.`,
+      labelNames: names,
+      registers,
+    }),
+    seconds: new Histogram({
+      name: `apiserver_${kind}_admission_policy_check_duration_seconds`,
+      help: `${what} admission latency for individual expressions in seconds, labeled by policy and binding.`,
+      labelNames: names,
+      buckets: checkBuckets,
+      registers,
+    }),
+  };
+}
