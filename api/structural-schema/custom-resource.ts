@@ -37,9 +37,6 @@ export function validateCustomResource(
   return atOnce(validateCustomResourceSteps(value, old, schema, options));
 }
 
-/** After so many steps of rules others must be let in: some 50 ms. */
-const maxSteps = 3;
-
 /**
  * Like {@link validateCustomResource}, as long as that is quick.
  * @throws LongValidation that also gives what the caller has `found`
@@ -51,10 +48,8 @@ export function validateBriefly(
   options: CustomResourceOptions = {},
 ): FieldError[] {
   const steps = validateCustomResourceSteps(value, old, schema, options);
-  for (let count = 0; count < maxSteps; count++) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+  const step = steps.next();
+  if (step.done === true) return step.value;
   const { found = [] } = options;
   throw new LongValidation(
     (function* () {

@@ -51,11 +51,12 @@ export function* validateRules(
   const evaluation = new Evaluation(budget);
   let costBefore = budget;
   for (const task of tasks) {
-    evaluation.evaluate(task);
+    for (const _rule of evaluation.evaluate(task)) {
+      if (costBefore - evaluation.remaining < costPerStep) continue;
+      costBefore = evaluation.remaining;
+      yield;
+    }
     if (evaluation.remaining < 0) break;
-    if (costBefore - evaluation.remaining < costPerStep) continue;
-    costBefore = evaluation.remaining;
-    yield;
   }
   // Errors are made at the end and at once, because whoever counts them may count those of one validation at a time.
   if (warn !== undefined) for (const finding of evaluation.warnings) warn(textOf(toFieldError(finding)));
@@ -195,7 +196,8 @@ class Evaluation {
     this.remaining = budget;
   }
 
-  evaluate(task: Task): void {
+  /** Yields after each rule. */
+  *evaluate(task: Task): Steps<void> {
     const { schema, isResource } = task;
     const compiled = rulesOf(schema, isResource);
     if (compiled === undefined)
@@ -207,6 +209,7 @@ class Evaluation {
       if (rule.error !== undefined) this.#invalid(task, `rule compile error: ${rule.error}`);
       else if (rule.program !== undefined) this.#rule(task, rule, rule.program, self, oldSelf);
       if (this.remaining < 0) return;
+      yield;
     }
   }
 
