@@ -1,12 +1,12 @@
 /**
- * Who says nothing of who they are: `system:anonymous`, where that is allowed.
+ * Requests without credentials: their user is `system:anonymous`, where that is allowed.
  *
  * Source: apiserver `pkg/authentication/request/anonymous`; kubernetes.io, Authenticating (anonymous requests).
  */
 import type { UserInfo } from '../registry/strategy.ts';
 import { type AuthenticationRequest, allUnauthenticated, anonymousName, type RequestAuthenticator } from './authenticator.ts';
 
-/** Who sends a request without credentials. */
+/** The user of requests without credentials. */
 export const anonymousUser: UserInfo = { name: anonymousName, groups: [allUnauthenticated], extra: {} };
 
 /** @param allows which requests may come without credentials */

@@ -91,7 +91,7 @@ const named: ReadonlySet<string> = new Set([
   'system:serviceaccount:kube-system:default',
 ]);
 
-/** Few values, and no names of people, as upstream. */
+/** Maps a user name to one of a few label values, so that no person's name appears in the metrics, as upstream. */
 function compressed(user: string): string {
   if (named.has(user)) return user;
   return user.includes('@') ? 'email_id' : 'other';

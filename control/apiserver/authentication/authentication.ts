@@ -1,6 +1,6 @@
 /**
- * Who sends a request: a list of authenticators, each in a file of its own, asked in upstream's order. What is local comes before what
- * has to be asked of others.
+ * Authentication: a list of authenticators, each in a file of its own, asked in upstream's order. Those that decide with local
+ * data come before those that ask another server.
  *
  * Source: kubernetes.io, Authenticating; kubernetes `pkg/kubeapiserver/authenticator/config.go`, apiserver
  * `pkg/endpoints/filters/authentication.go`.
@@ -68,7 +68,7 @@ export type TokenVerdict = { user: UserInfo; audiences: readonly string[] } | { 
 
 /** Knows the senders of requests. */
 export class Authentication {
-  /** Whether a header says who the sender is: it is taken away when that is known. */
+  /** Whether a header carries credentials or names the user. Such headers are removed once the user is known. */
   readonly saysWhoSends: (header: string) => boolean;
   readonly #deps: AuthenticationDeps;
   readonly #known: RequestAuthenticator;
@@ -93,7 +93,7 @@ export class Authentication {
     return this.#deps.background(signal);
   }
 
-  /** The sender of a request. @throws ApiError 401, which says no more than that */
+  /** The user of a request. @throws ApiError 401, whose message tells clients no details */
   async authenticate(
     { certificate, headers, protocols }: Credentials,
     info: RequestInfo,
@@ -115,7 +115,10 @@ export class Authentication {
     }
   }
 
-  /** Credentials that are wrong do not make anybody anonymous. @throws AuthenticationError */
+  /**
+   * Asks the authenticators. Wrong credentials are an error; they do not make the request anonymous.
+   * @throws AuthenticationError
+   */
   async #ask(request: AuthenticationRequest): Promise<Authenticated | undefined> {
     const known = await this.#known.authenticateRequest(request);
     if (known === undefined) return await this.#anonymous.authenticateRequest(request);
@@ -126,7 +129,7 @@ export class Authentication {
     return { ...known, user: withAuthenticatedGroup(known.user) };
   }
 
-  /** What a TokenReview is answered: the same authenticators see a request that has nothing but the token. */
+  /** The answer to a TokenReview: the same authenticators are asked about a request that has only the token. */
   async review(token: string, asked: readonly string[]): Promise<TokenVerdict> {
     const audiences = asked.length === 0 ? this.#deps.audiences : asked;
     const headers = headerValues(['authorization', `Bearer ${token}`]);

@@ -1,6 +1,6 @@
 /**
- * The seam between requests and the ways to say who sends them. An authenticator knows the sender, has no opinion, or finds credentials
- * that are wrong.
+ * The interface between requests and authenticators. An authenticator names the user, has no opinion, or finds that the
+ * credentials are wrong.
  *
  * Source: apiserver `pkg/authentication/authenticator`, `pkg/authentication/{request,token}/union`, `pkg/authentication/group`.
  */
@@ -17,10 +17,10 @@ export class AuthenticationError extends Error {
 /** The CAs that clients' certificates come from: `--client-ca-file`, `--requestheader-client-ca-file`. */
 export type CertificateSigner = 'client' | 'requestHeader';
 
-/** What a client has shown in the TLS handshake, and has proven to have the key of. */
+/** The certificate of a client that has proven in the TLS handshake that it has the private key. */
 export interface ClientCertificate {
   certificate: PeerCertificate | DetailedPeerCertificate;
-  /** Whose signature leads to it. Empty: nobody's that is known. */
+  /** Which of the CAs have signed it. Empty: none that we know. */
   signedBy: readonly CertificateSigner[];
   /** Why TLS does not accept it: expired, for servers only, of an unknown CA. */
   problem?: string | undefined;
@@ -66,7 +66,7 @@ export interface TokenAuthenticator {
   authenticateToken(token: string, context: TokenContext): AuthenticatorAnswer;
 }
 
-/** The first that knows the sender. What others find wrong counts only if nobody does. */
+/** Asks one after the other until one names the user. The errors of the others count only if none does. */
 export function unionOfRequests(authenticators: readonly RequestAuthenticator[]): RequestAuthenticator {
   return { authenticateRequest: (request) => firstOf(authenticators, (one) => one.authenticateRequest(request)) };
 }
@@ -129,7 +129,7 @@ export const allAuthenticated = 'system:authenticated';
 /** The group of anonymous requests. */
 export const allUnauthenticated = 'system:unauthenticated';
 
-/** Whoever is known belongs to `system:authenticated`, unless the credentials say that nobody is known. */
+/** Adds the group `system:authenticated`, unless the user is in `system:unauthenticated`. */
 export function withAuthenticatedGroup(user: UserInfo): UserInfo {
   const { name, groups } = user;
   if (name === anonymousName || groups.includes(allAuthenticated) || groups.includes(allUnauthenticated)) return user;

@@ -37,7 +37,7 @@ export function webSocketToken(tokens: TokenAuthenticator): RequestAuthenticator
   };
 }
 
-/** @throws AuthenticationError also where nobody has an opinion: a token that nobody knows is wrong */
+/** Asks about a token. If no authenticator knows it, the token is wrong. @throws AuthenticationError */
 async function known(tokens: TokenAuthenticator, token: string, context: TokenContext): Promise<Authenticated> {
   const answer = await tokens.authenticateToken(token, context);
   if (answer === undefined) throw new AuthenticationError('invalid bearer token');

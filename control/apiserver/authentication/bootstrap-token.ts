@@ -19,7 +19,7 @@ import type { ServerLog } from '../serving/server-log.ts';
 import type { TokenAuthenticator } from './authenticator.ts';
 import type { ReadObject } from './service-account-tokens.ts';
 
-/** Knows `system:bootstrap:<id>` by a token. A token that may not be used is nobody's, and the log says why. */
+/** Authenticates `system:bootstrap:<id>` by a token. A token that may not be used is refused, and the log says why. */
 export function bootstrapTokens({ clock, log, read }: { clock: Clock; log: ServerLog; read: ReadObject }): TokenAuthenticator {
   return {
     async authenticateToken(token) {
@@ -51,7 +51,7 @@ function problemOf(secret: Secret, token: { id: string; secret: string }, nowMs:
   return undefined;
 }
 
-/** Takes as long whatever is different. (Hashes are of one length.) */
+/** Compares in constant time, so that its duration tells nothing about the token. (Both hashes have the same length.) */
 function isSame(a: string, b: string): boolean {
   const [first, second] = [a, b].map((text) => createHash('sha256').update(text).digest()) as [Buffer, Buffer];
   return timingSafeEqual(first, second);

@@ -64,8 +64,8 @@ export function checkCertificate(
 }
 
 /**
- * What never changes about a certificate that was shown. Each request of an ordinary client is refused as a front proxy's before its
- * certificate is known as a client's, and to make an error with its stack each time costs 6 % of a small request.
+ * Errors that are always the same for one certificate, kept because making an error with its stack costs time: each request of an
+ * ordinary client is first refused by the check for front proxies, which took 6 % of a small request.
  */
 const refusals: Record<CertificateSigner, WeakMap<ClientCertificate, AuthenticationError>> = {
   client: new WeakMap(),
@@ -95,7 +95,7 @@ export function commonNameOf({ subject }: PeerCertificate): string {
   return (Array.isArray(name) ? name.at(-1) : name) ?? '';
 }
 
-/** Longer chains than that are nobody's. */
+/** Chains that are longer than this are refused. */
 const maxChain = 10;
 
 /**

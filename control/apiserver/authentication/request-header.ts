@@ -1,5 +1,6 @@
 /**
- * A proxy in front that has authenticated the user, and says so in headers; itself it shows a client certificate of a CA of its own.
+ * An authenticating proxy in front of the API server: it tells the user in headers, and proves with a client certificate of a CA
+ * of its own that it may.
  *
  * Source: apiserver `pkg/authentication/request/headerrequest`; kubernetes.io, Authenticating (authenticating proxy).
  */
@@ -20,7 +21,7 @@ export interface RequestHeaderOptions {
   extraHeaderPrefixes: readonly string[];
 }
 
-/** Knows the sender by what a proxy says. Headers without the proxy's certificate say nothing. */
+/** Authenticates by the headers of a proxy. Without the proxy's certificate the headers are ignored. */
 export function requestHeaders(options: RequestHeaderOptions, clock: Clock): RequestAuthenticator {
   const names = (list: readonly string[]): string[] => list.map((name) => name.trim().toLowerCase());
   const [userHeaders, uidHeaders, groupHeaders] = [options.usernameHeaders, options.uidHeaders, options.groupHeaders].map(names);

@@ -66,7 +66,7 @@ export const legacyIssuer = 'kubernetes/serviceaccount';
 /** In milliseconds. Clocks differ: an object whose deletion began less than this long ago still counts (go-jose's leeway). */
 const leewayMs = 60_000;
 
-/** As many signatures are remembered to be good, the newest ones; with 2 KiB of claims each. */
+/** How many verified signatures are remembered, newest first; each holds up to 2 KiB of claims. */
 const maxVerified = 4096;
 
 /**

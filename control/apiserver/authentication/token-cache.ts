@@ -1,8 +1,9 @@
 /**
- * Remembers for a while what a token was found to be: verifying a signature, or asking somebody else, costs. Requests with the same
- * token at the same time share one look.
+ * Remembers for a while the answer about a token, because verifying a signature or asking another server is expensive. Requests
+ * with the same token at the same time share one look-up.
  *
- * Source: apiserver `pkg/authentication/token/cache` (10 s for what is known; keys are a keyed hash, so that no token stays in memory).
+ * Source: apiserver `pkg/authentication/token/cache` (10 s for what is known; keys are a keyed hash, so that no token stays in
+ * memory).
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { type Clock, within } from '#client/clock.ts';

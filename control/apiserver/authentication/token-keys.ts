@@ -1,7 +1,9 @@
 /**
- * Keys of service-account tokens: one signs, several may verify, so that keys can change while tokens of the old one are about.
+ * Keys of service-account tokens: one key signs, several may verify, so that the signing key can be replaced while tokens of the
+ * old one are still valid.
  *
- * Source: client-go `util/keyutil/key.go` (which PEM blocks are keys); kubernetes `pkg/serviceaccount/jwt.go` (algorithms, key IDs).
+ * Source: client-go `util/keyutil/key.go` (which PEM blocks are keys); kubernetes `pkg/serviceaccount/jwt.go` (algorithms, key
+ * IDs).
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 
@@ -52,7 +54,7 @@ function publicKeyOf(block: string): KeyObject | undefined {
   try {
     return block.startsWith('-----BEGIN CERTIFICATE-----') ? new X509Certificate(block).publicKey : createPublicKey(block);
   } catch {
-    // Node tells no blocks of another kind from damaged ones; a file without any key is refused above.
+    // Node's error does not tell a damaged key from a block of another kind. A file without any key is refused above.
     return undefined;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * `--authentication-token-webhook-config-file`: somebody else is asked whose a token is, with a TokenReview.
+ * `--authentication-token-webhook-config-file`: another server is asked about tokens, with a TokenReview.
  *
  * Source: apiserver `plugin/pkg/authenticator/token/webhook`, `pkg/util/webhook`; kubernetes.io, Webhook Token Authentication.
  */
@@ -115,7 +115,7 @@ function verdict(
 
 const listOf = (value: unknown): string[] => (Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []);
 
-/** Whatever the webhook sends, this is a user. */
+/** The user in the webhook's answer; fields of wrong types are ignored. */
 function userOf(user: ReviewStatus['user']): UserInfo {
   const { username, uid, groups, extra } = (user ?? {}) as Record<string, unknown>;
   const entries = typeof extra === 'object' && extra !== null ? Object.entries(extra) : [];

@@ -79,7 +79,7 @@ export const alwaysDeny: Authorizer = {
   rules: () => noRules,
 };
 
-/** Who belongs to this group may do everything, whatever the other authorizers say. */
+/** The members of this group may do everything; no authorizer is asked. */
 const privilegedGroup = 'system:masters';
 
 /** Whether the user is in `system:masters`, to whom everything is allowed before anybody is asked. */
@@ -157,7 +157,7 @@ function readFieldSelector(text: string): FieldRequirement[] | undefined {
   }
 }
 
-/** Upstream answers with nothing that a browser could take for HTML, apart from the authorizer's own words. */
+/** Escapes what a browser could take for HTML, as upstream. The authorizer's own reason is not escaped. */
 const sanitized = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 /** Upstream's sentence for a 403: `User "x" cannot get resource "pods" in API group "" in the namespace "default"`. */

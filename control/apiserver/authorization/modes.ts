@@ -21,8 +21,8 @@ import { type WebhookDeps, type WebhookSettings, webhookAuthorizer } from './web
 export interface Authorization {
   authorizer: Authorizer;
   /**
-   * Whom nobody knows: asked about as `system:anonymous`, or served health and version alone (`healthOnly`): where everybody may do
-   * everything, nobody is let in who has not said who they are, as upstream.
+   * What requests without credentials may do. `asked`: the authorizers are asked about `system:anonymous`. `healthOnly`: only
+   * health and version, as upstream, because with AlwaysAllow an anonymous user could do everything.
    */
   anonymous: 'asked' | 'healthOnly';
   /** For the strategies of roles and bindings, which ask whatever the mode is. */

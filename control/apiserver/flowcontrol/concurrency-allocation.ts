@@ -8,13 +8,13 @@
 export interface AllocationItem {
   lower: number;
   upper: number;
-  /** What it wants. */
+  /** How many seats it wants. */
   target: number;
 }
 
 /** The sum of the results is `total` wherever the bounds allow it. `fraction`: the share of its target that everybody gets. */
 export function allocate(total: number, items: readonly AllocationItem[]): { fraction: number; allocations: number[] } {
-  // Who wants nothing has a share, too, but the smallest.
+  // A level that wants nothing still has a share, the smallest possible: otherwise its fraction would be a division by zero.
   const least = Math.max(1, total) * 1e-7;
   const wanted = items.map(({ lower, upper, target }) => ({ lower, upper, target: Math.max(target, least) }));
   const at = (fraction: number): number[] =>

@@ -9,7 +9,9 @@ interface Level {
   history: { second: number; count: number }[];
 }
 
-/** Doubles while many are refused, and goes back by seconds. */
+/**
+ * The seconds after which refused clients shall try again: doubled while many are refused, and reduced step by step afterwards.
+ */
 export class DroppedRequests {
   readonly #levels = new Map<string, Level>();
 

@@ -83,7 +83,7 @@ async function ensureAll({ kind, client }: Kind, specs: Specs, isMandatory: bool
 export function revise<T extends Configuration>(current: T, spec: T['spec'], isMandatory: boolean): T | undefined {
   const { annotations, generation } = current.metadata;
   const said = goBool(annotations?.[autoUpdateAnnotation]);
-  // Nothing is said, and nobody has changed the spec: it is still the server's.
+  // Without the annotation: as long as nobody has changed the spec, the object still belongs to the server.
   const updates = isMandatory || (said ?? generation === 1);
   const isChanged = updates && !semanticEqual(current.spec, spec);
   if (!isChanged && said === updates) return undefined;

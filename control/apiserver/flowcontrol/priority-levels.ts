@@ -1,6 +1,7 @@
 /**
- * API priority and fairness: each priority level has its part of the server's seats, lends what it does not need, and shares what it has fairly
- * among the flows of its requests. Who finds no place in a queue, or waits too long, is told to come again (429).
+ * API priority and fairness: each priority level has its part of the server's seats, lends seats that it does not need, and
+ * shares its seats fairly among the flows of its requests. A request that finds no place in a queue, or waits too long, gets 429
+ * and a time to try again.
  *
  * Source: KEP-1040; apiserver `pkg/util/flowcontrol/apf_controller.go`, `pkg/server/filters/priority-and-fairness.go`.
  */

@@ -12,7 +12,7 @@ import { SeatDemand } from './seat-demand.ts';
 import { Dealer } from './shuffle-sharding.ts';
 import { TimedRatio } from './timed-ratio.ts';
 
-/** What a request takes. */
+/** The seats that a request takes, and for how long. */
 export interface Work {
   /** Seats while it is served. */
   initialSeats: number;
@@ -25,7 +25,7 @@ export interface Work {
 
 /** The queues of one level: their number, length and hand size. */
 export interface QueueSetConfig {
-  /** How many queues there are; 0: nobody waits, who finds no seat is refused; -1: no limit at all. */
+  /** The number of queues. 0: requests do not wait, and are refused when no seat is free. -1: no limit at all. */
   queues: number;
   handSize: number;
   /** How many may wait in a queue. */
@@ -381,7 +381,7 @@ export class QueueSet {
     return this.#seatsInUse + seats <= this.#limit;
   }
 
-  /** A queue that was idle has no claim on the past. */
+  /** Sets the queue's virtual time forward: a queue that was idle must not get in advance what it did not use. */
   #bound(queue: Queue): void {
     const [oldest] = queue.waiting;
     if (oldest !== undefined && queue.nextDispatchR < oldest.arrivalR) queue.nextDispatchR = oldest.arrivalR;

@@ -1,12 +1,12 @@
 /**
- * Which queues a flow may wait in: a hand of a few, dealt by a hash of the flow. Two flows rarely have the same hand, so one that fills its
- * queues leaves others a queue of their own.
+ * Shuffle sharding: a hash of the flow selects a few queues, its hand, in which the flow may wait. Two flows rarely have the same
+ * hand, so a flow that fills its queues usually leaves the others a queue.
  *
  * Source: apiserver `pkg/util/shufflesharding`, `pkg/util/flowcontrol/apf_controller.go` (hashFlowID).
  */
 import { createHash } from 'node:crypto';
 
-/** Flows whose hands are remembered: hashing costs more than all else that a request costs here. */
+/** How many flows' hands are remembered: hashing is the most expensive step of flow control for a request. */
 const maxRemembered = 4096;
 
 /** Deals each flow a hand of queues. Source: apiserver `pkg/util/shufflesharding`. */

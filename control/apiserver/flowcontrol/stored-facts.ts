@@ -5,7 +5,7 @@ import type { RestKind } from '../rest/exchange.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import type { StoredFacts } from './work-estimate.ts';
 
-/** So many objects tell how large those of the kind are. */
+/** How many objects are looked at to estimate the size of the kind's objects. */
 const sampled = 8;
 
 /** Undefined for what is not stored, or not known yet. */

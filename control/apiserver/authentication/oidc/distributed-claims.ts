@@ -15,7 +15,7 @@ import { IssuerKeys } from './issuer-keys.ts';
 import type { JwtIssuer } from './jwt-issuer.ts';
 import { TokenVerifier } from './token-verifier.ts';
 
-/** Few are ever met; whoever signs our tokens names them. */
+/** The most issuers of which keys are kept: the tokens name them, so there must be a limit. */
 const maxIssuers = 16;
 
 /** What {@link DistributedClaims} needs. */

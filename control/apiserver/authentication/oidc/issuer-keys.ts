@@ -13,7 +13,7 @@ import type { JwtIssuer } from './jwt-issuer.ts';
 
 /** How long until an issuer that did not answer is asked again, and the least time between two looks for new keys. */
 const intervalMs = 10_000;
-/** More keys than that are none of an issuer's. */
+/** A key set with more keys than this is refused. */
 const maxKeys = 100;
 
 /** What {@link IssuerKeys} needs. */
@@ -96,8 +96,9 @@ export class IssuerKeys {
   }
 
   /**
-   * Fetches the keys anew, once for all who ask at the same time, and not more often than every ten seconds: then the keys stay as they are.
-   * @throws Error that says why the issuer's answer is of no use
+   * Fetches the keys anew. Callers at the same time share one request, and there is at most one in ten seconds: in between, the
+   * keys stay as they are.
+   * @throws Error that says why the issuer's answer cannot be used
    */
   async refresh(): Promise<void> {
     if (this.#fetching !== undefined) return await this.#fetching;

@@ -1,5 +1,6 @@
 /**
- * The issuers of tokens that are accepted at the moment. Others may take their place: what was remembered of tokens goes with them.
+ * The issuers of tokens that are accepted at the moment. When the configuration changes, new issuers take their place, and
+ * remembered tokens are forgotten.
  *
  * Source: kubernetes `pkg/kubeapiserver/authenticator/config.go` (updateAuthenticationConfig).
  */
@@ -12,7 +13,7 @@ import { OidcAuthenticator, type OidcDeps } from './oidc-authenticator.ts';
 
 /** Upstream's `TokenSuccessCacheTTL`. */
 const cacheMs = 10_000;
-/** How long new issuers have to answer, before the ones of before go. */
+/** How long new issuers have to publish their keys; meanwhile the old issuers stay. */
 const readyMs = 60_000;
 const lookMs = 500;
 

@@ -1,6 +1,6 @@
 /**
- * Node: what a kubelet may do. It reads of secrets, config maps, claims and the like only what its own pods use; other resources it may
- * use as the role `system:node` says. What it may write into objects, NodeRestriction looks at (admission).
+ * Node: what a kubelet may do. It may read secrets, config maps, claims and the like only if its own pods use them. For other
+ * resources the role `system:node` counts. What it may write into objects is checked by the admission plugin NodeRestriction.
  *
  * Source: kubernetes `plugin/pkg/auth/authorizer/node/node_authorizer.go`; kubernetes.io, Using Node Authorization.
  */
@@ -109,7 +109,7 @@ function useServiceAccount(request: NodeRequest): Decision {
 
 const ownVerbs: ReadonlySet<string> = new Set(['get', 'create', 'update', 'patch', 'delete']);
 
-/** Of a create, the name is not known here: NodeRestriction looks at it. */
+/** Leases of the node. A create request has no name yet: NodeRestriction checks it. */
 function useLease({ verb, namespace, name, node }: NodeRequest): Decision {
   if (!ownVerbs.has(verb)) return noOpinion('can only get, create, update, patch, or delete a node lease');
   if (namespace !== 'kube-node-lease') return noOpinion('can only access leases in the "kube-node-lease" system namespace');
@@ -147,7 +147,7 @@ function useResourceSlice(request: NodeRequest): Decision {
   }
 }
 
-/** By the name alone: a kubelet reads its Node before it creates it. */
+/** The node's own Node, by its name alone: a kubelet reads its Node before it creates it. */
 function useNode({ verb, subresource, name, node }: NodeRequest): Decision {
   if (subresource === 'status') return verb === 'update' || verb === 'patch' ? allowed : noOpinion();
   if (subresource !== '') return noOpinion();

@@ -74,7 +74,10 @@ export class NodeGraph {
     return claim !== undefined && this.#isUsed(node, claim);
   }
 
-  /** What of a pod counts is settled once it has a node, but for ephemeral containers and claims that are made for it. */
+  /**
+   * Updates the graph for a pod. Once a pod has a node, only its ephemeral containers and the claims made for it can change what
+   * it uses.
+   */
   applyPod(previous: Pod | undefined, current: Pod | undefined): void {
     if (previous !== undefined && current !== undefined && usesTheSame(previous, current)) return;
     const { namespace = '', name } = (current ?? (previous as Pod)).metadata;
@@ -151,7 +154,7 @@ function usesTheSame(previous: Pod, current: Pod): boolean {
   );
 }
 
-/** Of a mirror pod, which a node makes itself, only the pod: no node gives itself a right to anything. */
+/** What a pod uses. Of a mirror pod only the pod itself counts: the node makes it, and must not give itself rights by it. */
 function objectsOf(pod: Pod): string[] {
   const { namespace = '', name, annotations } = pod.metadata;
   const own = objectKey('pod', namespace, name);

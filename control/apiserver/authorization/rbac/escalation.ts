@@ -7,11 +7,11 @@ import type { PolicyRule } from '#api/types.generated.ts';
 import type { UserInfo } from '../../registry/strategy.ts';
 import { pathCovers } from './rule-matching.ts';
 
-/** So many parts of rules are looked at one by one; upstream has no limit, and one role could hold it up for hours. */
+/** The most parts of rules that are examined one by one. Upstream has no limit, so one role could keep it busy for hours. */
 const maxParts = 20_000;
-/** So often a rule or part is compared with a rule that is held, in all: some tenths of a second. */
+/** The most comparisons of a rule with a rule that the user has: they take some tenths of a second. */
 const maxComparisons = 1_000_000;
-/** How much of what is missing a refusal tells, in characters: parts of a rule repeat its words, so that they may be gigabytes together. */
+/** The most characters of missing rules in a refusal. Parts of a rule repeat its words, so together they could be gigabytes. */
 const maxToldLength = 1024 * 1024;
 
 /**

@@ -66,7 +66,7 @@ function mergedMetadata<T extends KubeObject>({ metadata }: T, expected: New<T>)
 const aggregationOf = (role: object): AggregationRule | undefined =>
   'aggregationRule' in role ? (role.aggregationRule as AggregationRule | undefined) : undefined;
 
-/** A role that is not meant to collect others no longer does. */
+/** Removes an aggregation rule that the default role does not have. */
 function mergedAggregation(
   existing: AggregationRule | undefined,
   expected: AggregationRule | undefined,

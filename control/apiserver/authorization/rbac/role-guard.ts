@@ -117,7 +117,10 @@ function pluralOf({ kind }: RoleRef): string | undefined {
 const aggregates = (role: Role | ClusterRole | undefined): boolean =>
   role !== undefined && 'aggregationRule' in role && (role.aggregationRule?.clusterRoleSelectors ?? []).length > 0;
 
-/** Whether only what the garbage collector changes is changed: it needs no more rights than to write. */
+/**
+ * Whether the update changes only what the garbage collector changes (finalizers, owner references): for that no check of rights
+ * is needed.
+ */
 function isForCollectorOnly(object: KubeObject, old: KubeObject | undefined): boolean {
   return old !== undefined && semanticEqual(withoutCollectorFields(object), withoutCollectorFields(old));
 }

@@ -1,5 +1,5 @@
 /**
- * `Webhook`: somebody else is asked whether a request may be, with a SubjectAccessReview, where all match conditions are true.
+ * `Webhook`: another server is asked whether a request is allowed, with a SubjectAccessReview, if all match conditions are true.
  *
  * Source: apiserver `plugin/pkg/authorizer/webhook`, `pkg/authorization/cel`; kubernetes.io, Webhook Mode.
  */
