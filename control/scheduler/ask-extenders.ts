@@ -1,4 +1,7 @@
-/** Decisions in which extenders have a say: after the filters and beside the scores. Source: upstream `schedule_one.go` (findNodesThatPassExtenders). */
+/**
+ * Decisions that extenders take part in: after the filters, and beside the scores. Source: upstream `schedule_one.go`
+ * (findNodesThatPassExtenders).
+ */
 import type { Logger } from 'pino';
 import { errorText } from '#api/error-text.ts';
 import type { Pod } from '#api/types.generated.ts';
@@ -34,7 +37,7 @@ export async function chooseNodeAsking(
   const full = { ...plugins, findOne: isAnyAsWell };
   let found = await filtered(extenders, pod, findNodes(pod, snapshot, nominations, full, search), log);
   if (found.feasible.length === 0 && (pod.status?.nominatedNodeName ?? '') !== '') {
-    // Its nominated node fits, but for an extender: all others are looked at.
+    // The nominated node passes the filters, but an extender rejects it: all other nodes are examined.
     const { nominatedNodeName: _, ...status } = pod.status ?? {};
     const free = { ...pod, status };
     const all = await filtered(extenders, pod, findNodes(free, snapshot, nominations, full, search), log);
@@ -70,7 +73,7 @@ async function filtered(extenders: readonly Extender[], pod: Pod, found: Found, 
   return { ...found, feasible };
 }
 
-/** What it says is left out when it fails: others decide then. */
+/** Adds an extender's scores. When it fails, its scores are left out, and the others decide. */
 async function prioritized(
   extender: Extender,
   pod: Pod,

@@ -165,7 +165,10 @@ const startMs = ({ status }: Pod, nowMs: number): number =>
 const byImportance = (a: Pod, b: Pod, nowMs: number): number =>
   podPriority(b) - podPriority(a) || startMs(a, nowMs) - startMs(b, nowMs);
 
-/** Budgets are a preference here, so a namespace with thousands of odd ones is not searched to its end for each of its pods. */
+/**
+ * The most budgets that are examined for one pod. Budgets are only a preference here, so a namespace with thousands of them must
+ * not cost a search through all for each pod.
+ */
 const maxBudgetsOfPod = 16;
 const maxBudgetsLookedAt = 128;
 
@@ -178,7 +181,8 @@ function splitByBudgets(pods: readonly Pod[], budgets: PreemptionInput['budgets'
   const violates = (pod: Pod): boolean => {
     let broken = false;
     for (const budget of budgets.of(pod, maxBudgetsOfPod, maxBudgetsLookedAt)) {
-      // Unlike elsewhere, an empty selector counts for nothing. And what the API server has counted as disrupted is not counted again.
+      // Unlike elsewhere, an empty selector matches nothing. A pod that the API server has already counted as disrupted is not
+      // counted again.
       if (budgetMatcher(budget).requirements.length === 0) continue;
       if (disruptedAt(budget.status, pod.metadata.name) !== undefined) continue;
       const rest = (left.get(budget) ?? budget.status?.disruptionsAllowed ?? 0) - 1;

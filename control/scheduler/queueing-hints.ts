@@ -17,7 +17,7 @@ import { compileConstraints, counts } from './spread-constraints.ts';
 import { volumeHints } from './volumes/volume-hints.ts';
 
 const yes = (): boolean => true;
-/** Namespaces with labels are rare in terms of affinity; without them, a term with a namespace selector is in doubt. */
+/** Namespaces whose labels are not known. Terms that select namespaces by labels are rare; with them the hint says yes. */
 const anyNamespace: NamespaceLookup = { namespaceLabels: () => ({}) };
 
 /** By plugin. A plugin that is not listed is asked again after any event, as upstream does with extenders. */
@@ -123,6 +123,6 @@ function mayJoin(pod: Pod, other: Pod, previous: Pod | undefined): boolean {
     term.readsNamespaceLabels || term.matches(one, anyNamespace);
   if (wanted.length > 0 && wanted.every((term) => matches(term, other))) return true;
   if (previous !== undefined && avoided.some((term) => matches(term, previous))) return true;
-  // It avoids nobody: somebody avoids it.
+  // The pod itself avoids no other pod, so a placed pod must avoid it.
   return wanted.length === 0 && avoided.length === 0;
 }

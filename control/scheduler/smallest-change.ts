@@ -50,7 +50,7 @@ const without = (pod: Pod, field: keyof Pod['spec']): Pod => {
   return { ...pod, spec: spec as Pod['spec'] };
 };
 
-/** Takes one obstacle after the other away, until the pod fits or nothing is known against the obstacle. */
+/** Removes one obstacle after the other, until the pod fits or no remedy for the obstacle is known. */
 function mend(start: Trial, snapshot: Snapshot, filters: readonly FilterPlugin[]): Remedy[] {
   let trials: Trial[] = [start];
   for (let round = 0; round <= maxChanges; round++) {
@@ -147,7 +147,7 @@ const quantity = (name: string, amount: number): string => (name === 'cpu' ? `${
 /** The node without one of its pods: the least important, and the largest. */
 function fewerPods(trial: Trial): Trial[] {
   const { info } = trial;
-  // A second pod would have to go as well: other remedies are better than that.
+  // If a second pod had to go as well, another remedy would be better.
   if (trial.changes.some((change) => change.startsWith('delete pod'))) return [];
   const cpu = (pod: Pod): number => amountOf(podResources(pod).requested, 'cpu');
   return info.pods

@@ -1,9 +1,10 @@
 /**
- * Chooses devices for claims on one node: claim by claim, request by request, device by device, going back where it leads nowhere. The first
- * solution is taken; drivers say by the names of pools, slices and devices what comes first.
+ * Chooses devices for claims on one node: claim by claim, request by request, device by device. When a choice leads to no
+ * solution, it is undone and the next one is tried (backtracking). The first solution is taken; drivers decide what is tried
+ * first by the names of pools, slices and devices.
  *
- * Source: KEP-4381, KEP-4815 (counters), KEP-4816 (alternatives), KEP-5055 (taints), KEP-5075 (capacity); dynamic-resource-allocation
- * `structured/internal/incubating/allocator_incubating.go`.
+ * Source: KEP-4381, KEP-4815 (counters), KEP-4816 (alternatives), KEP-5055 (taints), KEP-5075 (capacity);
+ * dynamic-resource-allocation `structured/internal/incubating/allocator_incubating.go`.
  */
 import { compileDeviceSelector, DeviceMatchError, type DeviceSelector, DeviceSelectorError } from '#api/dra/device-cel.ts';
 import { preventsAllocation } from '#api/dra/device-taints.ts';
@@ -28,7 +29,10 @@ import { type AllocatedState, type DeviceId, deviceId } from './device-state.ts'
 
 /** The most devices that one claim may have (the API's limit). */
 export const maxDevices = 32;
-/** So many devices are tried for a node; then it is given up. The scheduler shares its thread, so upstream's ten seconds would be too long. */
+/**
+ * The most devices that are tried for one node. The scheduler shares its thread with others, so upstream's limit of ten seconds
+ * would be too long.
+ */
 const maxTries = 200_000;
 
 /** The cluster as the allocator sees it. */
@@ -38,7 +42,7 @@ export interface DeviceSupply {
   deviceClass(name: string): DeviceClass | undefined;
 }
 
-/** What became of an allocation. `impossible` may have a reason that others than the claims are to blame for. */
+/** The result. `impossible` may carry a reason that lies not in the claims, but for example in a driver's slices. */
 export type Allocation =
   | { kind: 'allocated'; results: AllocationResult[] }
   | { kind: 'impossible'; reason?: string }
@@ -71,7 +75,9 @@ export function allocate(
 /** `tooMany`: more devices than a claim may have, whatever is tried in the requests before. */
 type Outcome = boolean | 'tooMany';
 
-/** Where in the order of devices the next one of the same request is looked for. Without it every order of the same devices would be tried. */
+/**
+ * Where the search for the next device of the same request goes on. Without it, every order of the same devices would be tried.
+ */
 interface Place {
   readonly pool: number;
   readonly slice: number;
@@ -208,7 +214,7 @@ class Search {
 
   #fillClaim(claim: number): Outcome {
     if (claim >= this.#claims.length) return true;
-    // Too many for this claim may be few enough when a claim before it takes others.
+    // Too many for this claim now, but perhaps not if a claim before it takes other devices.
     return this.#fillRequest(claim, 0) === true;
   }
 
@@ -236,7 +242,7 @@ class Search {
     if (this.chosen(claim).length + request.count - count > maxDevices) return 'tooMany';
     if (all !== undefined) {
       const candidate = all[count];
-      // In which order they are taken does not matter: either all are to be had, or there is no solution.
+      // The order of these devices does not matter: if one of them cannot be taken, there is no solution.
       if (candidate === undefined || !this.#take(claim, request, candidate, true)) return false;
       const outcome = this.#fill(claim, at, request, count + 1, start);
       if (outcome !== true) this.#giveBack(claim);
@@ -254,7 +260,7 @@ class Search {
   }
 
   #isFree(claim: number, { ask }: Request, { id, device }: Candidate): boolean {
-    // Administrators take nothing from others, but no device twice.
+    // Access for administrators takes a device from no other claim, but a claim gets no device twice.
     if (ask.adminAccess === true) return device.allowMultipleAllocations === true || this.#taking.get(id)?.has(claim) !== true;
     return !this.#supply.state.devices.has(id) && (this.#taking.get(id)?.size ?? 0) === 0;
   }

@@ -30,7 +30,7 @@ export interface ClaimReservation {
 }
 
 const claimsId = 'resourceclaims.resource.k8s.io';
-/** How often a write is tried that somebody else's comes before. */
+/** How often a write is tried again after a conflict. */
 const maxTries = 5;
 const pollMs = 1_000;
 
@@ -128,7 +128,7 @@ class Reservation implements ClaimReservation {
       if (claim.status?.allocation !== undefined)
         throw new Error(`claim ${keyOf(claim)} got allocated elsewhere in the meantime`);
       const { finalizers = [] } = claim.metadata;
-      // It may be there from an attempt that did not come to its end.
+      // An attempt that was broken off may have written it already.
       if (!finalizers.includes(claimFinalizer))
         current = await claims.update({ ...claim, metadata: { ...claim.metadata, finalizers: [...finalizers, claimFinalizer] } });
     }
@@ -164,8 +164,8 @@ class Reservation implements ClaimReservation {
 }
 
 /**
- * An allocation of no use anywhere is given back, so that the next attempt may choose other devices. @returns what happened, in upstream's
- * words, and the claim without its allocation, to be written
+ * Gives back an allocation that no node can use, so that the next attempt may choose other devices.
+ * @returns what happened, in upstream's words, and the claim without its allocation, to be written
  */
 export function afterFilter(pod: Pod, devices: DeviceCache): { message: string; deallocated?: DraResourceClaim } {
   const attempt = devices.attempts.get(pod);

@@ -1,6 +1,6 @@
 /**
- * Claims, slices and classes as the API shows them, and as the scheduler has changed them in its mind: a device that it has chosen is not
- * given to another claim while the write is on its way.
+ * Claims, slices and classes as the API shows them, with the changes that the scheduler has decided on: a chosen device is not
+ * given to another claim while the write is under way.
  *
  * Source: upstream `plugins/dynamicresources/dra_manager.go`.
  */
@@ -110,12 +110,12 @@ export class DeviceCache implements DeviceView {
     this.#supply = undefined;
   }
 
-  /** What was chosen will not be written. */
+  /** The allocation that was chosen will not be written: its devices are free again. */
   giveUp({ metadata }: DraResourceClaim): void {
     if (this.#pending.delete(metadata.uid)) this.#supply = undefined;
   }
 
-  /** The claim was stored so. */
+  /** Notes the claim as the API server has stored it. */
   stored(claim: DraResourceClaim): void {
     this.#pending.delete(claim.metadata.uid);
     const known = this.#claims.cache.get(keyOf(claim));

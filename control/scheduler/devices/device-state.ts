@@ -33,7 +33,7 @@ export function allocatedState(allocations: Iterable<AllocationResult>): Allocat
   const shared = new Map<DeviceId, Map<string, ParsedQuantity>>();
   for (const { devices: allocated } of allocations)
     for (const { driver, pool, device, adminAccess, shareID, consumedCapacity } of allocated?.results ?? []) {
-      // Who only administers a device takes it from nobody.
+      // Access for administrators takes a device from no other claim.
       if (adminAccess === true) continue;
       const id = deviceId(driver, pool, device);
       if (shareID === undefined) devices.add(id);

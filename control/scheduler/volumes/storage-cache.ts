@@ -1,6 +1,6 @@
 /**
- * The objects of storage as the API server shows them, and as the scheduler has changed them in its mind: a volume that it has given to a claim is
- * not given to another one while the write is on its way.
+ * The objects of storage as the API server shows them, with the changes that the scheduler has decided on: a volume that it has
+ * given to a claim is not given to another claim while the write is under way.
  *
  * Source: upstream `plugins/volumebinding/passive_assume_cache.go`.
  */
@@ -162,7 +162,7 @@ export class StorageCache implements StorageView {
     return this.#claims.cache.get(key);
   }
 
-  /** Takes the change for done, until the API server shows another version, or {@link restoreVolume}. */
+  /** Uses the changed object from now on, until the API server shows a newer version, or {@link restoreVolume} is called. */
   assumeVolume(volume: PersistentVolume): void {
     this.#assumedVolumes.set(volume.metadata.name, volume);
     this.#put(volume);
@@ -172,7 +172,7 @@ export class StorageCache implements StorageView {
     this.#assumedClaims.set(keyOf(claim), claim);
   }
 
-  /** The change will not be made. */
+  /** The change is not made after all: the object counts as the API server shows it. */
   restoreVolume(name: string): void {
     if (!this.#assumedVolumes.delete(name)) return;
     const stored = this.#volumes.cache.get(name);

@@ -12,9 +12,9 @@ import type {
 
 /** The objects of storage at one moment. Undefined: there is none of this name. */
 export interface StorageView {
-  /** As the scheduler has changed it in its mind, while the API server does not show that yet. */
+  /** The claim, with a change that the scheduler has decided on and the API server does not show yet. */
   claim(namespace: string, name: string): PersistentVolumeClaim | undefined;
-  /** Likewise. */
+  /** The volume, in the same way. */
   volume(name: string): PersistentVolume | undefined;
   /** The volume that the claim would get for a pod on this node. @throws QuantityError, SelectorError the claim cannot be read */
   volumeFor(

@@ -33,7 +33,7 @@ export interface VolumeReservation {
   bind(timeoutMs: number, signal: AbortSignal): Promise<void>;
 }
 
-/** Nothing that is not seen in an event: a node, or a pod that is gone. */
+/** How often is checked what no event reports: whether the node and the pod are still there. */
 const checkMs = 1000;
 
 /** Reserves the volumes of the pod for the node. Undefined: there is nothing to do. @throws Error the node cannot have them any more */
@@ -50,7 +50,7 @@ class Reservation implements VolumeReservation {
   readonly #pod: Pod;
   readonly #node: string;
   readonly #deps: VolumeBinderDeps;
-  /** As the scheduler wants them; after the write, as the server stored them. */
+  /** The volumes as the scheduler wants them; after the write, as the server has stored them. */
   readonly #volumes: PersistentVolume[];
   readonly #claims: PersistentVolumeClaim[];
   /** The claims of the volumes, in their order. */
