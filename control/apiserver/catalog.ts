@@ -79,11 +79,22 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     return this.#rows;
   }
 
-  /** The kind of a row. @throws ApiError 404 when it has been removed while a request for it was served */
-  kind({ id }: Pick<Resource, 'id'>): Kind {
-    const found = this.#kinds.get(id);
+  /**
+   * The kind of a row. A request may hold the row from before its kind was replaced, and then gets the kind that stands at its path now: the ids of
+   * a custom resource's versions change with its storage version.
+   * @throws ApiError 404 when it has been removed while a request for it was served
+   */
+  kind(row: Pick<Resource, 'id'> & Partial<Resource>): Kind {
+    const found = this.#current(row);
     if (found === undefined) throw failure(404, 'NotFound', 'the server could not find the requested resource', {});
     return found;
+  }
+
+  #current({ id, group, version, plural }: Pick<Resource, 'id'> & Partial<Resource>): Kind | undefined {
+    const found = this.#kinds.get(id);
+    if (version === undefined || group === undefined || plural === undefined || found?.resource.version === version) return found;
+    const row = this.#rows.find(group, version, plural);
+    return row === undefined ? undefined : this.#kinds.get(row.id);
   }
 
   /** The row of a built-in kind. @throws Error when this server does not serve it */
@@ -102,8 +113,8 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
   }
 
   /** Whether {@link prepare} may have something to do. */
-  isRemote({ id }: Pick<Resource, 'id'>): boolean {
-    return this.#kinds.get(id)?.remote !== undefined;
+  isRemote(row: Resource): boolean {
+    return this.#current(row)?.remote !== undefined;
   }
 
   /**

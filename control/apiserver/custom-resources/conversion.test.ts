@@ -204,6 +204,7 @@ describe('versions of a custom resource', { timeout: 60_000 }, () => {
     const group = 'move.example.com';
     await define(api, two(group, { strategy: 'None' }));
     for (const name of ['a', 'b']) await api.request('POST', at(group, 'v1'), widget(group, 'v1', name, { size: 1 }));
+    const before = ['v1', 'v2'].map((version) => api.server.resources.find(group, version, 'widgets'));
     const versions = ['v1', 'v2'].map((name) => ({
       name,
       served: true,
@@ -223,6 +224,12 @@ describe('versions of a custom resource', { timeout: 60_000 }, () => {
       (await api.request('GET', at(group, 'v1'))).json.items.map(({ metadata }) => metadata.name),
       ['a', 'b'],
     );
+    // Requests that came before the change hold the rows of then, whose ids are those of other versions now.
+    for (const [index, row] of before.entries()) {
+      assert.ok(row !== undefined);
+      const found = await api.server.registry.get(row, { namespace: 'default', name: 'a' });
+      assert.equal(found.object.apiVersion, `${group}/v${index + 1}`);
+    }
     // An update that changes nothing writes the object in the new version.
     const { json } = await api.request('GET', `${at(group, 'v1')}/a`);
     assert.equal((await api.request('PUT', `${at(group, 'v1')}/a`, json)).status, 200);
