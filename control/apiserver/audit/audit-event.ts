@@ -50,8 +50,9 @@ export interface AuditEvent {
   annotations?: Readonly<Record<string, string>> | undefined;
 }
 
-/** One line of JSON. */
-export const eventJson = (event: AuditEvent): string => stringifyExact(event);
+/** One line of JSON. Only objects of clients hold numbers beyond JSON's. */
+export const eventJson = (event: AuditEvent): string =>
+  event.requestObject === undefined && event.responseObject === undefined ? JSON.stringify(event) : stringifyExact(event);
 
 /** One line of text, with a part of the event (`--audit-log-format=legacy`). */
 export function eventText(event: AuditEvent): string {
