@@ -8,15 +8,14 @@ import { createClient } from '#client/rest-client.ts';
 import { startAndAwait } from './await-daemon.ts';
 import type { Lab } from './config.ts';
 import { labMark } from './lab-processes.ts';
-import { tinkerArgv } from './program.ts';
+import { serverArgv } from './program.ts';
 
 /** The daemon of the lab's `tinker server`. */
 export function serverDaemon(lab: Lab): DaemonSpec {
   return {
     name: 'control plane',
     argv: [
-      ...tinkerArgv(),
-      'server',
+      ...serverArgv(),
       `--data-dir=${join(lab.dataDir, 'server')}`,
       `--bind-address=${lab.hostIp}`,
       `--advertise-address=${lab.hostIp}`,

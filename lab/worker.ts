@@ -13,7 +13,7 @@ import type { Lab, Worker } from './config.ts';
 import { pauseImage } from './images/lab-images.ts';
 import { labMark } from './lab-processes.ts';
 import { nsenter } from './network.ts';
-import { tinkerArgv } from './program.ts';
+import { agentArgv } from './program.ts';
 
 /** The folder of Debian's CNI plugins. */
 export const cniBinDir = '/usr/lib/cni';
@@ -44,8 +44,7 @@ export function agentDaemon(lab: Lab, worker: Worker): DaemonSpec {
     name: `${worker.name}'s agent`,
     argv: [
       ...nsenter(worker),
-      ...tinkerArgv(),
-      'agent',
+      ...agentArgv(),
       `--kubeconfig=${join(pki, 'kubelet.conf')}`,
       `--hostname-override=${worker.name}`,
       `--node-ip=${worker.ip}`,
