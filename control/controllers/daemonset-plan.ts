@@ -150,7 +150,7 @@ function replace({ set, hash, nowMs }: DaemonState, byNode: ReadonlyMap<string, 
     if (newPod === undefined && oldPod !== undefined) {
       if (isAvailable(oldPod)) candidates.push(oldPod);
       else {
-        allowed.push(oldPod); // It serves nobody, so its replacement costs nothing.
+        allowed.push(oldPod); // It is not available, so replacing it costs no availability.
         unavailable += 1;
       }
     } else if (newPod === undefined || oldPod !== undefined || !isAvailable(newPod)) unavailable += 1;
@@ -187,7 +187,7 @@ function surge(
     } else if (!wanted.has(node)) (isAvailable(oldPod) ? leaving : step.remove).push(oldPod);
     else (isAvailable(oldPod) ? candidates : step.createOn).push(node);
   }
-  // A pod whose node does not fit any more goes only when another one serves in its place.
+  // A pod whose node no longer fits is deleted only when another pod is available in its place.
   step.remove.push(...leaving.slice(0, Math.max(0, available - wanted.size)));
   step.createOn.push(...candidates.slice(0, Math.max(0, maxSurge - surging)));
   return step;

@@ -48,7 +48,7 @@ class DaemonSetController implements Controller {
       own(resource),
       ownedBy('pods', 'DaemonSet'),
       { resource: 'pods', keys: (object) => this.#adopters(object) },
-      // A revision that the set owns already concerns nobody: what users do with it is looked at with the next change of the set.
+      // A revision that the set already owns causes no work: users' changes of it are seen at the next change of the set.
       { resource: 'controllerrevisions.apps', keys: (object) => this.#adopters(object) },
       { resource: 'nodes', keys: (node, previous) => this.#concerned(node, previous) },
     ];
@@ -59,7 +59,7 @@ class DaemonSetController implements Controller {
     return adopters(object, this.#deps.caches.cache(resource), ({ spec }) => spec.selector);
   }
 
-  /** Maps a node that comes, goes, or changes in labels or taints to the sets that want something else of it now. */
+  /** The keys of the sets for which a node that comes, goes, or changes in labels or taints makes a difference. */
   #concerned(node: Node, previous: Node | undefined): string[] {
     const sets = this.#deps.caches.cache(resource).list();
     if (previous === undefined) return sets.map(keyOf);
@@ -91,7 +91,8 @@ class DaemonSetController implements Controller {
     if (set.metadata.deletionTimestamp !== undefined) return done;
     if (!(await this.#revisions.met(key, clock.monotonic()))) return requeueAfter(recheckAfterMs);
     const { hash, old } = await this.#history(set);
-    // Asked before the cache is read: what shows up while pods are claimed is not in what was read.
+    // Expectations are checked before the cache is read: pods that appear while others are claimed are not in the list that was
+    // read.
     const isCurrent = await expectations.met(key, clock.monotonic());
     const pods = await this.#claim(set, 'pods');
     const state = { set, nodes: caches.cache('nodes').list(), pods, hash, nowMs: clock.now() };

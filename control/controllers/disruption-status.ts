@@ -44,7 +44,7 @@ export interface Disrupted {
   nextMs: number | undefined;
 }
 
-/** Forgets evictions whose pod goes, is gone, or should be. */
+/** Forgets evictions of pods that are being deleted, are gone, or should be gone by now. */
 export function disruptedPods(pods: readonly Pod[], status: PodDisruptionBudgetStatus | undefined, nowMs: number): Disrupted {
   const found: [string, string][] = [];
   const overdue: Pod[] = [];
@@ -120,7 +120,7 @@ function isConditionRight(status: PodDisruptionBudgetStatus): boolean {
 /** A condition's message may have 32 KiB, and an error may quote an object's owner of any length. */
 const maxMessageLength = 8192;
 
-/** The status after a failure: nothing may be evicted while nobody can count. */
+/** The status after a failure: no eviction is allowed while the pods cannot be counted. */
 export function failedBudgetStatus(
   { status = {} }: PodDisruptionBudget,
   message: string,

@@ -28,7 +28,7 @@ import {
   nextBudgetStatus,
 } from './disruption-status.ts';
 
-/** A pod has one budget; so many are kept right where it has more, which the eviction API refuses to work with. */
+/** A pod should have one budget. If it has more, which the eviction API refuses, this many are kept up to date. */
 const maxBudgetsOfPod = 4;
 /** Where more budgets may select a pod, they are looked for in turns of the event loop of their own. */
 const maxBudgetsAtOnce = 100;

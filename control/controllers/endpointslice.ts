@@ -217,7 +217,7 @@ function endpointOf(service: Service, pod: Pod, node: Node | undefined, addresse
     nodeName: pod.spec.nodeName,
     hostname: endpointHostname(pod, service),
     zone: zone === '' ? undefined : zone,
-    // Who is not ready gets no traffic, and no hint.
+    // An endpoint that is not ready gets no traffic, and so no hint.
     hints: ready ? hintsFor(service.spec.trafficDistribution, pod.spec.nodeName, zone) : undefined,
   };
 }

@@ -18,7 +18,7 @@ import { type LeftOut, type LeftOutReporter, leftOut as leftOutObject } from '#c
 const finalizer = 'service.kubernetes.io/load-balancer-cleanup';
 /** Until a Service that found no address looks again, if none comes back before. */
 const retryMs = 30_000;
-/** So many addresses are tried: a larger network is never full. */
+/** The most addresses that are tried. A network larger than this cannot be full. */
 const maxTried = 65_536;
 
 /** Makes the controller. @param pool networks: `10.200.0.128/28` */

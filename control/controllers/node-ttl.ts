@@ -1,8 +1,9 @@
 /**
- * TTL controller: tells each node in an annotation for how long its kubelet may believe what it knows of secrets and ConfigMaps. The more nodes,
- * the longer.
+ * TTL controller: sets an annotation on each node that says how long its kubelet may use secrets and ConfigMaps from its cache.
+ * The more nodes, the longer.
  *
  * Watches: Node.  Writes: Node (annotation).
+ *
  * Source: kubernetes `pkg/controller/ttl`.
  */
 import { keyOf } from '#api/meta.ts';

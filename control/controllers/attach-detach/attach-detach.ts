@@ -50,7 +50,7 @@ class AttachDetach {
   readonly #onNode = new Map<string, Map<string, VolumeAttachment>>();
   /** Attachments that are not needed: since when, and whether the node was told that it has no longer got the volume. */
   readonly #unneeded = new Map<string, { sinceMs: number; isDetaching: boolean }>();
-  /** What was told about attachments and nodes that wait, so that it is told once. */
+  /** The last message about each attachment and node that waits, so that each is recorded once. */
   readonly #told = new Map<string, string>();
 
   constructor(deps: ControllerDeps) {

@@ -42,7 +42,7 @@ const anyAgent: Recognized = {
   subresource: 'agentclient',
   message: 'Auto approving agent client certificate after SubjectAccessReview.',
 };
-/** Rights may be given later; nobody tells. Upstream asks again with back-off up to this time. */
+/** Rights may be given later, and no event reports it. Upstream asks again with back-off up to this time. */
 const maxRetryMs = 1_000_000;
 const minRetryMs = 1_000;
 

@@ -8,7 +8,7 @@ import type { CronJob } from '#api/types.generated.ts';
 
 /** Above so many missed starts a warning is recorded. */
 const manyMissed = 100;
-/** So many starts are looked at one by one. */
+/** How many starts are computed one by one; beyond that their number is estimated. */
 const fewSteps = 100;
 /** Clocks differ a little: a look that is late costs less than one that is too early. */
 const paddingMs = 100;

@@ -75,7 +75,7 @@ function withSuspension(job: Job, status: JobStatus, nowMs: number): Conclusion 
   const changed = withCondition(conditions, condition);
   if (changed === conditions) return { status, ending: undefined, events: [] };
   const { startTime: _, ...rest } = status;
-  // The time of a suspended Job does not run; when it goes on, it begins anew.
+  // activeDeadlineSeconds does not run while a Job is suspended; it begins anew when the Job is resumed.
   const timed = isSuspended ? rest : { ...rest, startTime: rfc3339(nowMs) };
   const event = isSuspended ? { reason: 'Suspended', message: 'Job suspended' } : { reason: 'Resumed', message: 'Job resumed' };
   return { status: { ...timed, conditions: [...changed] }, ending: undefined, events: [event] };

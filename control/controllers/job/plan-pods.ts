@@ -31,7 +31,7 @@ export function planPods(job: Job, pods: readonly Pod[], assessment: Assessment,
   if (job.spec.suspend === true) return { ...nothing, remove: podsToRemove(job, active, active.length, nowMs) };
   const wanted = wantedActive(job, active.length, succeeded);
   const remove = podsToRemove(job, active, Math.max(0, active.length - wanted), nowMs).slice(0, burst);
-  // Either the one or the other: removal goes first.
+  // Pods are either removed or created in one sync; removal comes first.
   if (remove.length > 0) return { ...nothing, remove };
   const missing = wanted - active.length - (replacesOnlyFailed(job) ? assessment.terminating : 0);
   return missing <= 0 ? nothing : planCreation(job, pods, assessment, Math.min(missing, burst), nowMs);

@@ -142,7 +142,9 @@ class Provisioner {
     return this.#write(node, removals.set(name, { kind: 'asked' }));
   }
 
-  /** The annotation is made from the node as it is in the cache: who changes it meanwhile is not overwritten. */
+  /**
+   * Writes the annotation with the version of the node that it was made from, so that a change made meanwhile is not overwritten.
+   */
   async #write({ metadata }: Node, removals: ReadonlyMap<string, Removal>): Promise<ReconcileResult> {
     const { name, resourceVersion } = metadata;
     const body = { metadata: { resourceVersion, annotations: { [localPathRemovalsAnnotation]: removalsText(removals) } } };
@@ -163,7 +165,7 @@ class Provisioner {
     await this.#deps.client.resource('persistentvolumes').update({ ...volume, metadata });
   }
 
-  /** What is removed is gone for ever: the server has the last word, not a cache. */
+  /** Whether the volume is still released. A removal cannot be undone, so the API server is asked, not the cache. */
   async #isStillReleased({ metadata: { name, uid } }: PersistentVolume): Promise<boolean> {
     const live = await liveObject(this.#deps.client, 'persistentvolumes', { name });
     if (live === undefined || live.metadata.uid !== uid || !isReleased(live)) return false;
@@ -209,6 +211,6 @@ class Provisioner {
   }
 }
 
-/** Nobody claims it any more; a volume that was never bound may be deleted, too. */
+/** Whether no claim uses the volume any more. A volume that was never bound may be deleted, too. */
 const isReleased = ({ metadata, status }: PersistentVolume): boolean =>
   status?.phase === 'Released' || (metadata.deletionTimestamp !== undefined && status?.phase !== 'Bound');

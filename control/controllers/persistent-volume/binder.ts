@@ -36,8 +36,8 @@ import { WaitingClaims } from './waiting-claims.ts';
 const resyncMs = 15_000;
 
 /**
- * How often a claim is told the same again. Upstream tells at every resync, and its filter lets through one in five minutes in the end: of thousands
- * of waiting claims that would be thousands of writes.
+ * How often the same event about a claim is repeated. Upstream sends it at every resync, of which its filter lets one in five
+ * minutes through: with thousands of waiting claims that would be thousands of writes.
  */
 const retellMs = 300_000;
 

@@ -60,7 +60,7 @@ export class StorageState {
     this.#pods.changed(pod, previous, this.#caches.cache('pods').get(keyOf(pod)) !== undefined);
   }
 
-  /** The volume is being bound: nobody else gets it meanwhile. {@link volumeChanged} takes it back. */
+  /** Reserves a volume that is being bound, so that no other claim gets it. {@link volumeChanged} ends that. */
   reserve(volume: PersistentVolume): void {
     this.#put(volume);
   }

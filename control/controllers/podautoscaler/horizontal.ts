@@ -67,7 +67,7 @@ export function horizontalController(deps: ControllerDeps, options: HorizontalOp
   };
 }
 
-/** What goes wrong with one autoscaler; its conditions say so, and it is looked at again after a period. */
+/** A failure that concerns one autoscaler. Its conditions say so, and it is tried again after a period. */
 class ScalingError extends Error {
   override name = 'ScalingError';
   readonly failure: Failure;
@@ -469,7 +469,7 @@ class Reconciliation {
   }
 }
 
-/** No metric tells what to do. */
+/** No metric gave a number of replicas. */
 class NoProposalError extends Error {
   override name = 'NoProposalError';
   readonly statuses: MetricStatus[];

@@ -43,7 +43,7 @@ interface PodMetricsItem {
   containers?: { name?: string; usage?: Record<string, string> }[];
 }
 
-/** Answers of whoever serves the group: nothing about their shape is sure. */
+/** The answers come from other servers, so their shape is checked. */
 export function createMetricsClient(client: Pick<Client, 'raw'>, catalog: ResourceCatalog): MetricsClient {
   const read = async (what: string, path: string, named: string): Promise<JsonObject> => {
     try {
