@@ -6,6 +6,7 @@ import type { ServerOptions } from '#control/server.ts';
 import { parseEncryptionConfiguration } from '#control/store/encryption/encryption-configuration.ts';
 import { checkFile } from './checks.ts';
 
+/** The flags of encryption at rest, as commander gives them. */
 export interface EncryptionFlags {
   encryptionProviderConfig: string | undefined;
   encryptionProviderConfigAutomaticReload: boolean;
