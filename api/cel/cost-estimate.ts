@@ -227,7 +227,8 @@ class Estimator {
     const entries = this.#entriesOf(range);
     const isList = entries?.isList ?? this.#type(range).kind === 'list';
     const path = this.#path(range);
-    const at = (part: string): readonly string[] | undefined => (path === undefined ? undefined : [...path, part]);
+    // As cel-go, a part of what has no path has one of its own, which Kubernetes' estimator takes for the root's.
+    const at = (part: string): readonly string[] => [...(path ?? []), part];
     const key: Local = { path: at(isList ? '@indices' : '@keys'), size: entries?.key, entries: undefined };
     const value: Local = { path: at(isList ? '@items' : '@values'), size: entries?.value, entries: undefined };
     const accumulator: Local = { path: this.#path(init), size: this.#knownSize(init), entries: this.#entriesOf(init) };
