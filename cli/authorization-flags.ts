@@ -6,7 +6,7 @@ import { parseAuthorizationConfiguration } from '#control/apiserver/authorizatio
 import { authorizationModes } from '#control/apiserver/authorization/mode-names.ts';
 import type { AuthorizerSpec } from '#control/apiserver/authorization/modes.ts';
 import { ConfigFile } from '#control/apiserver/serving/config-file.ts';
-import type { ServerOptions } from '#control/server.ts';
+import type { ServerOptions } from '#control/server-options.ts';
 import { checkFile } from './checks.ts';
 import { durationMs, listOf } from './flags.ts';
 

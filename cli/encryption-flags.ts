@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { errorText } from '#api/error-text.ts';
 import { ConfigFile } from '#control/apiserver/serving/config-file.ts';
-import type { ServerOptions } from '#control/server.ts';
+import type { ServerOptions } from '#control/server-options.ts';
 import { parseEncryptionConfiguration } from '#control/store/encryption/encryption-configuration.ts';
 import { checkFile } from './checks.ts';
 

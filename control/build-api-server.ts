@@ -1,0 +1,111 @@
+/** The API server of this process, made of its parts. */
+import type { Logger } from 'pino';
+import { createOpenApi } from '#api/schema/openapi.ts';
+import { type Clock } from '#client/clock.ts';
+import { type LeftOutReporter } from '#client/left-out.ts';
+import { AdmissionMetrics } from './apiserver/admission/admission-metrics.ts';
+import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
+import { Aggregation } from './apiserver/aggregation/aggregation.ts';
+import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
+import type { RequestHeaderOptions } from './apiserver/authentication/request-header.ts';
+import { type ReplaceableAuthorization } from './apiserver/authorization/modes.ts';
+import { KindCatalog } from './apiserver/catalog.ts';
+import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
+import { PolicyGuard } from './apiserver/kinds/admissionregistration/policy-guard.ts';
+import { CertificateDurationMetrics } from './apiserver/kinds/certificates/certificatesigningrequest/duration-metrics.ts';
+import { ComponentChecks } from './apiserver/kinds/core/componentstatus/component-checks.ts';
+import { type ServiceAllocator } from './apiserver/kinds/core/service/allocator.ts';
+import { builtInKinds } from './apiserver/kinds/index.ts';
+import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
+import { Proxies } from './apiserver/proxy/proxies.ts';
+import { DebugPages } from './apiserver/serving/debug-pages.ts';
+import { type ClusterPki } from './pki/cluster-pki.ts';
+import type { ServerOptions } from './server-options.ts';
+import type { Store } from './store/store.ts';
+
+/** What the API server is made of, besides its options. */
+export interface ApiServerParts {
+  options: ServerOptions;
+  store: Store;
+  clock: Clock;
+  log: Logger;
+  pki: ClusterPki;
+  allocator: ServiceAllocator;
+  components: ComponentChecks;
+  debug: DebugPages;
+  proxy: Proxies;
+  aggregation: Aggregation;
+  requestHeader: RequestHeaderOptions;
+  leftOut: LeftOutReporter;
+  authorization: ReplaceableAuthorization;
+}
+
+/** Puts the API server together: kinds, admission, OpenAPI and the rest, by the flags. */
+export function buildApiServer({
+  options,
+  store,
+  clock,
+  log,
+  pki,
+  allocator,
+  components,
+  debug,
+  proxy,
+  aggregation,
+  requestHeader,
+  leftOut,
+  authorization,
+}: ApiServerParts): ApiServer {
+  const { issuer = `https://kubernetes.default.svc.${options.clusterDomain}`, ...tokens } = options.tokens;
+  const policies = new PolicyGuard({ authorizer: authorization.authorizer, catalog: () => catalog.resources });
+  const certificates = new CertificateDurationMetrics();
+  const catalog = new KindCatalog(
+    builtInKinds({
+      clock,
+      services: allocator,
+      certificates,
+      components,
+      roles: authorization.roles,
+      policies,
+      random: Math.random,
+    }),
+  );
+  const openApi = createOpenApi(catalog.resources, options.version, options.descriptions);
+  const admissionMetrics = new AdmissionMetrics();
+  return createApiServer(
+    {
+      store,
+      clock,
+      log,
+      catalog,
+      patcher: createObjectPatcher(),
+      admissionMetrics,
+      admission: admissionPlugins({
+        metrics: admissionMetrics,
+        random: Math.random,
+        tolerationSeconds: options.tolerationSeconds,
+        authorizer: authorization.authorizer,
+        catalog: catalog.resources,
+        choice: options.admissionPlugins,
+        settings: options.admissionSettings,
+        convert: (object, from, to) => catalog.convert(object, from, to),
+      }),
+      authorization,
+      openapi: openApiRoute(aggregation.openApi(openApi)),
+      debug,
+      proxy,
+      aggregation,
+      leftOut,
+    },
+    {
+      build: { version: options.version.slice(options.version.indexOf('+tinkernetes') + '+tinkernetes'.length) },
+      tokens: { ...pki.tokens, audiences: [issuer, ...(tokens.otherIssuers ?? [])], ...tokens, issuer },
+      authentication: { ...options.authentication, requestHeader },
+      serverAddress: `${options.advertiseAddress}:${options.securePort}`,
+      metrics: [...options.metrics, ...certificates.all],
+      inflight: options.inflight,
+      isFair: options.isFair,
+      audit: options.audit,
+    },
+  );
+}
