@@ -31,7 +31,10 @@ describe('transformers', () => {
 
     it(`${name}: refuses another key, ${boundToPlace ? 'another place, ' : ''}${hasIntegrity ? 'a changed bit, ' : ''}and what is cut`, async () => {
       const stored = transformer.encrypt(Buffer.from('value of some length'), place);
-      await assert.rejects(async () => await read(make(Buffer.alloc(32, 8)), stored), { name: 'TransformError' });
+      const withAnotherKey = async (): Promise<string> => await read(make(Buffer.alloc(32, 8)), stored);
+      if (hasIntegrity) await assert.rejects(withAnotherKey, { name: 'TransformError' });
+      // One time in 256 the rubbish ends like padding.
+      else assert.notEqual(await withAnotherKey().catch(({ name: error }: Error) => error), 'value of some length');
       if (boundToPlace) await assert.rejects(async () => await read(transformer, stored, elsewhere), { name: 'TransformError' });
       else assert.equal(await read(transformer, stored, elsewhere), 'value of some length');
       for (let bit = 0; hasIntegrity && bit < stored.length * 8; bit += 7) {
