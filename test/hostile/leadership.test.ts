@@ -1,7 +1,7 @@
 /** The Leases of a real server: who writes into them, and what its end and its crash leave of them. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import { until as untilWithin } from '#lab/until.ts';
 import { ServerProcess } from './server-process.ts';
 
 const lease = (name: string): string => `/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/${name}`;
@@ -26,15 +26,10 @@ describe('leadership of a server', () => {
     const { text } = await server.request('GET', '/metrics');
     return [...text.matchAll(/^leader_election_master_status\{name="([\w-]+)"\} 1$/gm)].map(([, name = '']) => name).sort();
   };
-  const until = async (what: string, check: () => Promise<boolean>): Promise<void> => {
-    for (let turn = 0; turn < 300; turn++) {
-      if (await check()) return;
-      await delay(100);
-    }
-    assert.fail(`not in 30 s: ${what}`);
-  };
+  const until = (what: string, check: () => Promise<boolean>): Promise<true> =>
+    untilWithin(what, check, { timeoutMs: 30_000, everyMs: 100 });
   /** Somebody who may write Leases puts this into one; the leader writes it every half second, too. */
-  const overwrite = (name: string, spec: object): Promise<void> =>
+  const overwrite = (name: string, spec: object): Promise<true> =>
     until(`${name} is overwritten`, async () => {
       const held = JSON.parse((await server.request('GET', lease(name))).text) as { spec: object };
       return (await server.request('PUT', lease(name), { ...held, spec })).status === 200;

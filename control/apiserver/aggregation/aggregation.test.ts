@@ -8,6 +8,7 @@ import { createOpenApi } from '#api/schema/openapi.ts';
 import { systemClock } from '#client/clock.ts';
 import { createInformers } from '#client/informers.ts';
 import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
+import { until as untilWithin } from '#lab/until.ts';
 import { type Loose, startTestServer, type TestServer } from '../api-server.testing.ts';
 import { openApiRoute } from '../discovery/openapi-route.ts';
 import { backend } from '../proxy/proxy.testing.ts';
@@ -19,6 +20,8 @@ const group = 'wardle.example.com';
 const root = `/apis/${group}/v1alpha1`;
 const address = '10.9.0.1';
 const services = '/apis/apiregistration.k8s.io/v1/apiservices';
+
+const until = <T>(what: string, ask: () => Promise<T>) => untilWithin(what, ask, { timeoutMs: 60_000, everyMs: 20 });
 
 const openApiV2 = {
   swagger: '2.0',
@@ -96,26 +99,22 @@ describe('an aggregated server', () => {
     },
   });
 
-  const condition = async (wanted: string): Promise<Loose> => {
-    for (;;) {
+  const condition = (wanted: string): Promise<Loose> =>
+    until(wanted, async () => {
       const { json } = await api.request('GET', `${services}/v1alpha1.${group}`);
       const found = json.status?.conditions?.[0] as (Loose & { reason: string }) | undefined;
-      if (found !== undefined && `${found.status as string} ${found.reason}` === wanted) return found;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  };
+      return found !== undefined && `${found.status as string} ${found.reason}` === wanted && found;
+    });
 
   /** Until discovery says so. */
-  const discovered = async (freshness: string): Promise<Loose> => {
-    const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
-    for (;;) {
+  const discovered = (freshness: string): Promise<Loose> =>
+    until(`${freshness} discovery`, async () => {
+      const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
       const { json } = await api.request('GET', '/apis', undefined, { accept });
       const item = json.items.find(({ metadata }) => metadata.name === group) as { versions?: Loose[] } | undefined;
-      const version = item?.versions?.[0];
-      if ((version as { freshness?: string } | undefined)?.freshness === freshness) return version as Loose;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  };
+      const version = item?.versions?.[0] as (Loose & { freshness?: string }) | undefined;
+      return version?.freshness === freshness && version;
+    });
 
   before(async () => {
     const now = Date.now();
@@ -228,22 +227,17 @@ describe('an aggregated server', () => {
   });
 
   it('has its part of OpenAPI v2 in ours, v2 and v3', async () => {
-    for (;;) {
+    const entry = await until('its document', async () => {
       const { json } = await api.request('GET', '/openapi/v3');
       const { paths } = json as unknown as { paths: Record<string, { serverRelativeURL: string }> };
-      const entry = paths[`apis/${group}/v1alpha1`];
-      if (entry === undefined) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        continue;
-      }
-      const document = (await api.request('GET', entry.serverRelativeURL)).json as unknown as {
-        paths: Record<string, unknown>;
-        components: { schemas: Record<string, unknown> };
-      };
-      assert.deepEqual(Object.keys(document.paths), [`${root}/namespaces/{namespace}/flunders`]);
-      assert.deepEqual(Object.keys(document.components.schemas), ['wardle.Flunder', 'wardle.Spec']);
-      break;
-    }
+      return paths[`apis/${group}/v1alpha1`];
+    });
+    const document = (await api.request('GET', entry.serverRelativeURL)).json as unknown as {
+      paths: Record<string, unknown>;
+      components: { schemas: Record<string, unknown> };
+    };
+    assert.deepEqual(Object.keys(document.paths), [`${root}/namespaces/{namespace}/flunders`]);
+    assert.deepEqual(Object.keys(document.components.schemas), ['wardle.Flunder', 'wardle.Spec']);
     const v2 = (await api.request('GET', '/openapi/v2')).json as unknown as { definitions: Record<string, unknown> };
     assert.ok('wardle.Flunder' in v2.definitions && 'io.k8s.api.core.v1.Pod' in v2.definitions);
   });
@@ -276,16 +270,13 @@ describe('an aggregated server', () => {
 
   it('leaves with its APIService', async () => {
     assert.equal((await api.request('DELETE', `${services}/v1alpha1.${group}`)).status, 200);
-    for (;;) {
-      const { status } = await api.request('GET', `${root}/namespaces/default/flunders`);
-      if (status === 404) break;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    const flunders = `${root}/namespaces/default/flunders`;
+    await until('nobody answers', async () => (await api.request('GET', flunders)).status === 404);
     assert.equal((await api.request('GET', `/apis/${group}`)).status, 404);
     const metrics = async (): Promise<string> => (await api.request('GET', '/metrics')).text;
     // Its controller forgets it in a turn of its own.
-    while (/aggregator_unavailable_apiservice\{name="v1alpha1\.wardle/.test(await metrics()))
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    const gauge = /aggregator_unavailable_apiservice\{name="v1alpha1\.wardle/;
+    await until('no gauge', async () => !gauge.test(await metrics()));
     const counter = 'aggregator_unavailable_apiservice_total{name="v1alpha1.wardle.example.com",reason="ServiceNotFound"} 1';
     assert.ok((await metrics()).includes(counter));
   });
@@ -314,15 +305,15 @@ describe('an aggregated server', () => {
       const { status, json } = await api.request('GET', `${services}/v1.example.org`);
       return status === 200 ? json : undefined;
     };
-    let found = await present();
-    for (; found === undefined; found = await present()) await new Promise((resolve) => setTimeout(resolve, 20));
+    const found = await until('its APIService', present);
     assert.deepEqual(found.spec, { group: 'example.org', groupPriorityMinimum: 1000, version: 'v1', versionPriority: 100 });
     assert.equal(found.metadata.labels?.['kube-aggregator.kubernetes.io/automanaged'], 'true');
     await api.request('DELETE', `${services}/v1.example.org`);
-    let again = await present();
-    for (; again === undefined || again.metadata.uid === found.metadata.uid; again = await present())
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await until('another one', async () => {
+      const again = await present();
+      return again !== undefined && again.metadata.uid !== found.metadata.uid;
+    });
     await api.request('DELETE', `${definitions}/gadgets.example.org`);
-    while ((await present()) !== undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until('its end', async () => (await present()) === undefined);
   });
 });

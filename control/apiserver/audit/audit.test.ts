@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { Registry } from 'prom-client';
 import { systemClock } from '#client/clock.ts';
+import { until as untilWithin } from '#lab/until.ts';
 import { startTestServer, type TestServer, type TestServerOptions } from '../api-server.testing.ts';
 import { headerValues } from '../authentication/header-values.ts';
 import type { UserInfo } from '../registry/strategy.ts';
@@ -30,9 +31,8 @@ const logOptions = (path: string): AuditLogOptions => ({
 });
 const folder = await mkdtemp(join(tmpdir(), 'audit-test-'));
 after(() => rm(folder, { recursive: true }));
-const until = async (isDone: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await isDone())) await new Promise((resolve) => setTimeout(resolve, 5));
-};
+const until = (isDone: () => boolean | Promise<boolean>): Promise<true> =>
+  untilWithin('what is audited', async () => await isDone(), { timeoutMs: 60_000, everyMs: 5 });
 
 let files = 0;
 async function withAudit(

@@ -116,11 +116,12 @@ const untrusted: ReadonlySet<string> = new Set([
 ]);
 
 /** The error as Go prints it. Pure. */
-export function goNetworkError(error: Error, location: Location): string {
+export function goNetworkError(error: Error, location: Pick<Location, 'address' | 'port'>): string {
   const { code = '' } = error as NodeJS.ErrnoException;
   const at = hostPort(location);
   const dial = dialErrors[code];
   if (dial !== undefined) return `dial tcp ${at}: ${dial}`;
+  if (code === 'ENOTFOUND') return `dial tcp: lookup ${location.address}: no such host`;
   if (error.message === 'i/o timeout') return `dial tcp ${at}: i/o timeout`;
   if (error.message === 'socket hang up') return 'EOF';
   if (code === 'ECONNRESET') return `read tcp ${at}: read: connection reset by peer`;

@@ -17,6 +17,7 @@ import { defaultPolicy } from '#control/apiserver/authorization/rbac/policy/defa
 import { inProcessTransport } from '#control/apiserver/in-process-transport.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import { resourceClaimController } from '#control/controllers/resource-claim/resource-claim.ts';
+import { until as untilWithin } from '#lab/until.ts';
 import { createScheduler, type Scheduler } from '../scheduler.ts';
 
 const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
@@ -86,14 +87,8 @@ describe('scheduling of pods with resource claims', () => {
       metadata: { name },
       spec: { selectors: [{ cel: { expression } }] },
     });
-  const until = async <T>(what: string, check: () => Promise<T | undefined | false>): Promise<T> => {
-    for (let turn = 0; turn < 3000; turn++) {
-      const value = await check();
-      if (value !== undefined && value !== false) return value;
-      await delay(20);
-    }
-    throw new Error(`not in a minute: ${what}`);
-  };
+  const until = <T>(what: string, check: () => Promise<T | undefined | false>) =>
+    untilWithin(what, check, { timeoutMs: 60_000, everyMs: 20 });
   const publish = async (pool: string, nodeName: string, devices: Device[]): Promise<void> => {
     await server.client.resource('resourceslices.resource.k8s.io').create({
       apiVersion: 'resource.k8s.io/v1',

@@ -9,6 +9,7 @@ import { Server, ServerCredentials, type ServiceDefinition, status } from '@grpc
 import { createResourceCatalog } from '#api/resource-catalog.ts';
 import { FakeClock, systemClock } from '#client/clock.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
+import { until } from '#lab/until.ts';
 import { startTestServer, type TestServer } from '../../apiserver/api-server.testing.ts';
 import { MemoryStore } from '../memory.ts';
 import { storeContract } from '../store.contract.ts';
@@ -253,11 +254,12 @@ describe('a KMS plugin', { timeout: 60_000 }, async () => {
     assert.equal((await transformer.decrypt(stored, context)).isStale, false);
     plugin.keyId = 'key-2';
     await clock.advance(60_000);
-    while (!(await transformer.decrypt(stored, context)).isStale) await new Promise((resolve) => setTimeout(resolve, 5));
+    const within = { timeoutMs: 60_000, everyMs: 5 };
+    await until('old values are stale', async () => (await transformer.decrypt(stored, context)).isStale, within);
     assert.ok(transformer.encrypt(Buffer.from('x'), context).includes('key-2'));
     plugin.health = 'sealed';
     await clock.advance(60_000);
-    while (encryption.problem() === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until('the problem is told', async () => encryption.problem() !== undefined, within);
     assert.equal(encryption.problem(), 'vault: got unexpected healthz status: sealed');
     assert.equal((await transformer.decrypt(stored, context)).value.toString(), 'x');
     await clock.advance(181_000);

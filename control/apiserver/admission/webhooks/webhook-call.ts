@@ -9,14 +9,14 @@
 import { readFile } from 'node:fs/promises';
 import https from 'node:https';
 import { isIP } from 'node:net';
-import { errorText } from '#api/error-text.ts';
 import { parseIp } from '#api/ip.ts';
 import { scopeOf } from '#api/ip-scope.ts';
 import type { WebhookClientConfig } from '#api/types.generated.ts';
 import type { UserCredentials } from '#client/kubeconfig.ts';
+import { goNetworkError } from '../../proxy/backend.ts';
+import { serviceTarget } from '../../proxy/service-target.ts';
 import type { WebhookCredentials } from '../config/webhook-credentials.ts';
 import type { AdmissionContext } from '../plugin.ts';
-import { serviceTarget } from './service-target.ts';
 
 /** The webhook gave no answer that could be used. */
 export class WebhookCallError extends Error {
@@ -98,7 +98,12 @@ export class WebhookCaller {
     try {
       answer = await promise;
     } catch (error) {
-      throw fail(signal.aborted ? 'context deadline exceeded' : dialError(error, target), error);
+      throw fail(
+        signal.aborted
+          ? 'context deadline exceeded'
+          : goNetworkError(error as Error, { address: target.host, port: String(target.port) }),
+        error,
+      );
     }
     if (answer.status >= 200 && answer.status < 300) return answer.text;
     throw new WebhookCallError(statusText(answer.status));
@@ -166,26 +171,6 @@ function urlOf({ url, service }: WebhookClientConfig): string {
   if (service === undefined) return url ?? '';
   const path = service.path ?? '';
   return `https://${service.name}.${service.namespace}.svc:${service.port ?? 443}${path === '' ? '/' : path}`;
-}
-
-const untrusted = new Set([
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'CERT_SIGNATURE_FAILURE',
-]);
-
-/** Go's words for the usual failures. */
-function dialError(error: unknown, { host, port }: Target): string {
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (code === 'ECONNREFUSED') return `dial tcp ${host}:${port}: connect: connection refused`;
-  if (code === 'EHOSTUNREACH') return `dial tcp ${host}:${port}: connect: no route to host`;
-  if (code === 'ENOTFOUND') return `dial tcp: lookup ${host}: no such host`;
-  if (untrusted.has(code)) return 'tls: failed to verify certificate: x509: certificate signed by unknown authority';
-  if (code === 'ECONNRESET') return 'EOF';
-  return errorText(error);
 }
 
 /** As client-go words an answer that is no Status. */

@@ -1,7 +1,8 @@
 /** What is wrong with match conditions. Source: kubernetes `pkg/apis/admissionregistration/validation/validation.go` (validateMatchConditions). */
 import { duplicate, type FieldError, invalidValue, required, tooMany } from '#api/field-error.ts';
+import { sameJson } from '#api/meta.ts';
 import { isQualifiedName } from '#api/names.ts';
-import type { MatchCondition } from '#api/types.generated.ts';
+import type { MatchCondition, ValidatingAdmissionPolicySpec } from '#api/types.generated.ts';
 import { compileMatchCondition } from '../../admission/webhooks/match-conditions.ts';
 
 const maxConditions = 64;
@@ -33,3 +34,11 @@ function validateExpression(expression: string, path: string, params: boolean): 
   const { problem } = compileMatchCondition(expression, params);
   return problem === '' ? [] : [invalidValue(path, expression, problem)];
 }
+
+type Conditioned = Pick<ValidatingAdmissionPolicySpec, 'paramKind' | 'matchConditions'>;
+
+/** Conditions that a stored policy has stay as they are, whatever they are worth today. */
+export const hasSameConditions = (spec: Conditioned | undefined, old: Conditioned | undefined): boolean =>
+  old !== undefined &&
+  sameJson(spec?.paramKind ?? {}, old.paramKind ?? {}) &&
+  sameJson(spec?.matchConditions ?? [], old.matchConditions ?? []);

@@ -1,5 +1,5 @@
 /** What the API promises for absent fields of policies and their bindings. Source: kubernetes `pkg/apis/admissionregistration/v1/defaults.go`. */
-import type { MatchResources } from '#api/types.generated.ts';
+import type { MatchResources, MutatingAdmissionPolicy, ValidatingAdmissionPolicy } from '#api/types.generated.ts';
 
 /** In place. */
 export function setMatchResourcesDefaults(resources: MatchResources | undefined): void {
@@ -8,4 +8,11 @@ export function setMatchResourcesDefaults(resources: MatchResources | undefined)
   resources.namespaceSelector ??= {};
   resources.objectSelector ??= {};
   for (const rule of [...(resources.resourceRules ?? []), ...(resources.excludeResourceRules ?? [])]) rule.scope ??= '*';
+}
+
+/** In place. */
+export function setPolicyDefaults(policy: MutatingAdmissionPolicy | ValidatingAdmissionPolicy): void {
+  policy.spec ??= {};
+  policy.spec.failurePolicy ??= 'Fail';
+  setMatchResourcesDefaults(policy.spec.matchConstraints);
 }

@@ -13,7 +13,7 @@ import type { MutatingAdmissionPolicy, Mutation } from '#api/types.generated.ts'
 import type { Submitted } from '../../../validation/submitted.ts';
 import { type BuiltInKind, defineKind } from '../../define-kind.ts';
 import type { StrategyDeps } from '../../deps.ts';
-import { validateMatchConditions } from '../match-conditions-validation.ts';
+import { hasSameConditions, validateMatchConditions } from '../match-conditions-validation.ts';
 import {
   oneOfRequired,
   validateFailurePolicy,
@@ -22,10 +22,9 @@ import {
   validateParamKind,
 } from '../match-resources-validation.ts';
 import { policyColumns } from '../policy-columns.ts';
-import { setMatchResourcesDefaults } from '../policy-defaults.ts';
+import { setPolicyDefaults } from '../policy-defaults.ts';
 import { PolicyExpressions } from '../policy-expressions-validation.ts';
 import { reservedNameWarnings } from '../reserved-names.ts';
-import { hasSameConditions } from '../validatingadmissionpolicy/validation.ts';
 
 const reinvocationPolicies = ['IfNeeded', 'Never'];
 
@@ -38,11 +37,7 @@ export const mutatingAdmissionPolicyKind = ({ policies }: Pick<StrategyDeps, 'po
     checkedAgain: 'last',
     allowUnconditionalUpdate: false,
     generation: 'spec',
-    defaults: (policy) => {
-      policy.spec ??= {};
-      policy.spec.failurePolicy ??= 'Fail';
-      setMatchResourcesDefaults(policy.spec.matchConstraints);
-    },
+    defaults: setPolicyDefaults,
     checkWriter: (policy, old, context) => policies.checkPolicy(policy, old, context, () => validatePolicy(policy, old)),
     validate: validatePolicy,
     warnings: reservedNameWarnings,

@@ -4,7 +4,7 @@ import type { ValidatingAdmissionPolicy } from '#api/types.generated.ts';
 import { type BuiltInKind, defineKind } from '../../define-kind.ts';
 import type { StrategyDeps } from '../../deps.ts';
 import { policyColumns } from '../policy-columns.ts';
-import { setMatchResourcesDefaults } from '../policy-defaults.ts';
+import { setPolicyDefaults } from '../policy-defaults.ts';
 import { reservedNameWarnings } from '../reserved-names.ts';
 import { validatePolicy, validatePolicyStatus } from './validation.ts';
 
@@ -20,11 +20,7 @@ export const validatingAdmissionPolicyKind = ({
     allowUnconditionalUpdate: false,
     status: { validate: ({ status = {} }) => validatePolicyStatus(status) },
     generation: 'spec',
-    defaults: (policy) => {
-      policy.spec ??= {};
-      policy.spec.failurePolicy ??= 'Fail';
-      setMatchResourcesDefaults(policy.spec.matchConstraints);
-    },
+    defaults: setPolicyDefaults,
     checkWriter: (policy, old, context) => policies.checkPolicy(policy, old, context, () => validatePolicy(policy, old)),
     validate: validatePolicy,
     warnings: reservedNameWarnings,

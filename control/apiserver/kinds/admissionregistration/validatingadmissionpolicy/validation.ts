@@ -5,7 +5,6 @@
  */
 import { boolType, nullType, stringType } from '#api/cel/types.ts';
 import { duplicate, type FieldError, invalidValue, notSupported, required } from '#api/field-error.ts';
-import { sameJson } from '#api/meta.ts';
 import { isQualifiedName } from '#api/names.ts';
 import type {
   AuditAnnotation,
@@ -16,7 +15,7 @@ import type {
 } from '#api/types.generated.ts';
 import { validateMetaConditions } from '../../../validation/conditions.ts';
 import type { Submitted } from '../../../validation/submitted.ts';
-import { validateMatchConditions } from '../match-conditions-validation.ts';
+import { hasSameConditions, validateMatchConditions } from '../match-conditions-validation.ts';
 import { validateFailurePolicy, validateMatchConstraints, validateParamKind } from '../match-resources-validation.ts';
 import { PolicyExpressions } from '../policy-expressions-validation.ts';
 
@@ -54,14 +53,6 @@ export function validatePolicy(
     ...validateAuditAnnotations(auditAnnotations, metadata.name, expressions),
   ];
 }
-
-type Conditioned = Pick<ValidatingAdmissionPolicy['spec'], 'paramKind' | 'matchConditions'>;
-
-/** Conditions that a stored policy has stay as they are, whatever they are worth today. */
-export const hasSameConditions = (spec: Conditioned | undefined, old: Conditioned | undefined): boolean =>
-  old !== undefined &&
-  sameJson(spec?.paramKind ?? {}, old.paramKind ?? {}) &&
-  sameJson(spec?.matchConditions ?? [], old.matchConditions ?? []);
 
 function validateValidation(
   { expression = '', message = '', messageExpression = '', reason }: Submitted<Validation>,

@@ -2,12 +2,12 @@
 import { parseIp } from '#api/ip.ts';
 import { scopeOf } from '#api/ip-scope.ts';
 import type { EndpointSlice, Service, ServiceReference } from '#api/types.generated.ts';
-import type { AdmissionContext } from '../plugin.ts';
+import type { Registry } from '../registry/registry.ts';
 
 /** A ready endpoint, chosen at random; the text says why there is none. */
 export async function serviceTarget(
   { namespace, name, port = 443 }: ServiceReference,
-  { read, list }: Pick<AdmissionContext, 'read' | 'list'>,
+  { read, list }: Pick<Registry, 'read' | 'list'>,
   random: () => number,
 ): Promise<{ host: string; port: number } | string> {
   const service = (await read('services', namespace, name)) as Service | undefined;
