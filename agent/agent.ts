@@ -38,7 +38,7 @@ import type { ContainerRuntime } from './runtime/runtime.ts';
 
 /** What {@link runAgent} needs to know. Flags of `tinker agent` fill it. */
 export interface AgentOptions {
-  /** As {@link prepareCredentials} leaves it. */
+  /** Path of the kubeconfig. {@link prepareCredentials} has written or checked it. */
   kubeconfig: string;
   nodeName: string;
   nodeIp: string;
@@ -67,7 +67,7 @@ export interface AgentOptions {
   /** Who may ask the kubelet's API. */
   kubeletAuth: KubeletAuthSettings;
   maxPods: number;
-  /** How often a running pod is looked at anew. */
+  /** Interval at which each running pod is synced again. */
   syncFrequencyMs: number;
   /** Duration of the node's Lease, in seconds. The kubelet renews the Lease four times in this time. */
   nodeLeaseDurationSeconds: number;
@@ -120,7 +120,10 @@ export async function runAgent(options: AgentOptions, log: Logger, signal: Abort
   }
 }
 
-/** @throws KubeconfigError that says how to make the file anew: credentials from before each part had its own user have one context */
+/**
+ * @throws KubeconfigError that says how to make the file again: an old file, written before each part had its own user, has only one
+ * context
+ */
 function kubeconfigOf(user: string, path: string): LoadedKubeconfig {
   try {
     return loadKubeconfig(path, agentContext(user));

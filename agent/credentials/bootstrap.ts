@@ -1,7 +1,7 @@
 /**
  * From a bootstrap token to a node's credentials: for each user of the agent a key, a request for its certificate, and, once all are there,
- * the kubeconfig that names them. What an earlier start has got so far is kept: keys whose certificate is still to come stay in
- * `<prefix>.key.tmp`, and the request of such a key is found again by its name.
+ * the kubeconfig that names them. The work of an earlier start is kept: a key that has no certificate yet stays in `<prefix>.key.tmp`, and
+ * the name of its CertificateSigningRequest is derived from the key.
  *
  * Source: upstream `pkg/kubelet/certificate/bootstrap/bootstrap.go` (LoadClientCert); kubernetes.io, TLS bootstrapping.
  */
@@ -28,18 +28,18 @@ import {
 import { type NodeUser, nodeUsers } from './node-users.ts';
 import { requestCertificate } from './request-certificate.ts';
 
-/** For which node, and which files are written. */
+/** The node, and the files to write. */
 export interface BootstrapOptions {
   nodeName: string;
-  /** `--kubeconfig`: where it is written. */
+  /** `--kubeconfig`: path of the kubeconfig to write. */
   kubeconfig: string;
   /** `--cert-dir`. */
   certDir: string;
-  /** How long a certificate is waited for. Default 1 h, upstream's. */
+  /** Time to wait for a certificate. Default 1 h, as upstream. */
   timeoutMs?: number | undefined;
 }
 
-/** What the bootstrap needs of its surroundings. */
+/** The dependencies of the bootstrap. */
 export interface BootstrapDeps {
   clock: Clock;
   log: Logger;
@@ -48,7 +48,7 @@ export interface BootstrapDeps {
 
 const hourMs = 3_600_000;
 
-/** Whether the kubeconfig has certificates of all the node's users that have not ended. What is wrong with a file that is there is logged. */
+/** Whether the kubeconfig has an unexpired certificate for every user of the node. Logs what is wrong with a file that exists. */
 export function hasCredentials(
   { nodeName, kubeconfig }: BootstrapOptions,
   { clock, log }: Pick<BootstrapDeps, 'clock' | 'log'>,
@@ -74,7 +74,7 @@ export function hasCredentials(
 }
 
 /**
- * Gets what is missing, as the user of `bootstrap` (a kubeconfig with a bootstrap token).
+ * Requests the missing certificates as the user of `bootstrap` (a kubeconfig with a bootstrap token).
  * @throws CertificateRequestError, CertificateStoreError; ApiError and TransportError; the signal's reason
  */
 export async function bootstrapCredentials(
@@ -86,7 +86,7 @@ export async function bootstrapCredentials(
   try {
     const client = createClient(boundedTransport(transport), { userAgent: 'kubelet', clock: deps.clock, signal: deps.signal });
     const [kubelet, ...others] = nodeUsers(options.nodeName);
-    // The kubelet's first: where nobody approves it, the others are of no use.
+    // The kubelet's certificate comes first: without it the others are useless.
     for (const user of [kubelet, ...others]) await bootstrapUser(client, user, options, deps);
     writeKubeconfig(bootstrap, kubelet, others, options);
   } finally {
@@ -127,12 +127,15 @@ function usable(store: CertificateStore, nowMs: number, log: Logger): StoredCert
 
 const pemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
 
-/** The key of an earlier start, or a new one, which is on disk before anybody hears of it. @throws CertificateStoreError */
+/**
+ * The key of an earlier start, or a new one. A new key is written to disk before it is used, so that a restart finds it. @throws
+ * CertificateStoreError
+ */
 function pendingKey(path: string): KeyObject {
   try {
     return createPrivateKey(readFileSync(path, 'utf8'));
   } catch {
-    // None, or nothing that can be used: no request of it can lead to anything.
+    // There is no file, or its key cannot be used. No earlier request can belong to it, so a new key is safe.
   }
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   try {

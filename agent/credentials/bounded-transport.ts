@@ -1,11 +1,14 @@
-/** A transport for answers from whoever listens at an address: none of them is read beyond a bound. */
+/** A transport for servers that are not trusted yet: it reads at most a fixed number of bytes of each response. */
 import { TransportError } from '#client/http-transport.ts';
 import type { Transport } from '#client/transport.ts';
 
-/** Far more than a ConfigMap or a request for a certificate has. */
+/** Much larger than any ConfigMap or CertificateSigningRequest. */
 const maxBytes = 4 << 20;
 
-/** Fails when an answer is larger. A watch is many answers: each event counts anew is not possible here, so it ends and is begun again. */
+/**
+ * Wraps `transport` so that a response over the limit fails. All events of a watch count as one response, so a long watch ends at the
+ * limit; the caller starts it again.
+ */
 export function boundedTransport(transport: Transport): Transport {
   return async (request) => {
     const response = await transport(request);

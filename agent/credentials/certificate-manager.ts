@@ -1,6 +1,6 @@
 /**
- * Keeps a certificate current: asks for the first one where there is none, and for the next one before the current ends, at 70 to 90 % of
- * its life (nodes that have joined together do not renew together).
+ * Keeps a certificate valid: requests the first one when there is none, and a new one at 70 to 90 % of the lifetime of the current one. The
+ * random part spreads the renewals of nodes that joined at the same time.
  *
  * Source: client-go `util/certificate/certificate_manager.go`; kubernetes.io, Configure Certificate Rotation for the Kubelet.
  */
@@ -14,28 +14,31 @@ import { requestCertificate, type WantedCertificate } from './request-certificat
 /** What {@link CertificateManager} needs. */
 export interface CertificateManagerDeps {
   store: CertificateStore;
-  /** As whom the next certificate is asked for, each time. @param current absent: there is none that is valid */
+  /**
+   * The client that sends the next request. It is called for each request. @param current the valid certificate; undefined when there is
+   * none
+   */
   client(current: StoredCertificate | undefined): Client;
   clock: Clock;
   /** In [0, 1). */
   random: () => number;
   log: Logger;
-  /** Counts tries that failed. */
+  /** Called after each failed request. */
   failed(): void;
-  /** Told how old a certificate has become, in seconds, when it is replaced. */
+  /** Called with the age in seconds of a certificate that was replaced. */
   rotated(ageSeconds: number): void;
 }
 
-/** Upstream's wait for one request. */
+/** Time to wait for one request to be issued, as upstream. */
 const requestMs = 15 * 60_000;
-/** Waits after tries that failed: 2 s, doubled five times, a tenth more by chance; then every 32 s. */
+/** Back-off after failures, as upstream: 2 s, doubled up to 32 s, with 10 % jitter. */
 const firstRetryMs = 2_000;
 const lastRetryMs = 32_000;
 const pauseMs = 1_000;
-/** The wall clock may be set meanwhile. */
+/** Longest sleep. The wall clock may be changed while we sleep, so the deadline is checked at least this often. */
 const lookMs = 3_600_000;
 
-/** Keeps one certificate current while it runs. A request that fails is made again, with back-off. */
+/** Keeps one certificate valid while it runs. A failed request is repeated with back-off. */
 export class CertificateManager {
   readonly #deps: CertificateManagerDeps;
   readonly #wanted: WantedCertificate;
@@ -43,7 +46,7 @@ export class CertificateManager {
   #current: StoredCertificate | undefined;
   #isForced: boolean;
 
-  /** @param initial one from elsewhere, which is replaced at once where the store has none */
+  /** @param initial a certificate from outside the store. It is used, and replaced at once, when the store has none. */
   constructor(deps: CertificateManagerDeps, wanted: WantedCertificate, initial?: StoredCertificate) {
     this.#deps = deps;
     this.#wanted = wanted;
@@ -52,7 +55,7 @@ export class CertificateManager {
     this.#isForced = stored === undefined;
   }
 
-  /** Undefined: there is none yet, or it has ended. */
+  /** The valid certificate. Undefined when there is none yet, or it has expired. */
   current(): StoredCertificate | undefined {
     const current = this.#current;
     return current !== undefined && current.notAfterMs > this.#deps.clock.now() ? current : undefined;
@@ -78,19 +81,19 @@ export class CertificateManager {
         waitMs = Math.min(waitMs * 2, lastRetryMs)
       )
         await sleep(clock, waitMs * (1 + random() * 0.1), signal);
-      // Where certificates are valid for seconds only, their next deadline may be over already.
+      // Certificates that are valid only for seconds may have passed their deadline already, so always sleep a little.
       await sleep(clock, pauseMs, signal);
     }
   }
 
-  /** When the next one is asked for. Undefined: at once. */
+  /** When to request the next certificate, in ms since the epoch. Undefined: now. */
   #deadline(): number | undefined {
     const current = this.#current;
     if (this.#isForced || current === undefined || !satisfies(current, this.#wanted)) return undefined;
     return rotationDeadlineMs(current, this.#deps.random());
   }
 
-  /** Whether there is a new certificate. */
+  /** Requests a new certificate. @returns whether one was issued */
   async #rotate(signal: AbortSignal): Promise<boolean> {
     const { store, clock, log } = this.#deps;
     const wanted = this.#wanted;
@@ -110,7 +113,7 @@ export class CertificateManager {
       if (previous !== undefined) this.#deps.rotated((clock.now() - previous.notBeforeMs) / 1000);
       log.info({ ...fields, expires: new Date(this.#current.notAfterMs) }, 'there is a new certificate');
       for (const listener of this.#listeners) listener();
-      // What was issued may lack a name: another look at once would make one request after the other.
+      // The signer may leave out a name that we asked for. Without a pause we would send one request after another.
       if (!satisfies(this.#current, wanted)) log.warn(fields, 'the certificate does not say what was asked for');
       return satisfies(this.#current, wanted);
     } catch (error) {
@@ -122,13 +125,13 @@ export class CertificateManager {
   }
 }
 
-/** 70 to 90 % of its life. @param random in [0, 1). Pure. */
+/** A point between 70 and 90 % of the certificate's lifetime, in ms since the epoch. @param random in [0, 1). Pure. */
 export const rotationDeadlineMs = (
   { notBeforeMs, notAfterMs }: Pick<StoredCertificate, 'notBeforeMs' | 'notAfterMs'>,
   random: number,
 ): number => notBeforeMs + (notAfterMs - notBeforeMs) * (0.7 + 0.2 * random);
 
-/** Whether it says all that is wanted. Pure. */
+/** Whether the certificate has the subject and all names that are wanted. Pure. */
 export function satisfies(current: StoredCertificate, wanted: WantedCertificate): boolean {
   const has = (present: readonly string[], names: readonly string[] = []): boolean =>
     names.every((name) => present.includes(name));

@@ -1,4 +1,4 @@
-/** What `/metrics` tells of the kubelet's certificates. Source: upstream `pkg/kubelet/certificate/kubelet.go`, `pkg/kubelet/kubelet.go`. */
+/** Metrics of the kubelet's certificates. Source: upstream `pkg/kubelet/certificate/kubelet.go`, `pkg/kubelet/kubelet.go`. */
 import { Counter, Gauge, Histogram, type Metric } from 'prom-client';
 import type { Clock } from '#client/clock.ts';
 import type { CertificateManager } from './certificate-manager.ts';
@@ -6,7 +6,7 @@ import type { CertificateManager } from './certificate-manager.ts';
 interface CertificateMetrics {
   failed(): void;
   rotated(ageSeconds: number): void;
-  /** From now on its lifetime is told. */
+  /** Reports the remaining lifetime of the manager's certificate from now on. */
   watch(manager: Pick<CertificateManager, 'current'>, clock: Clock): void;
 }
 
@@ -51,14 +51,14 @@ const serverRotations = new Histogram({
 });
 const [client, server] = [watching(), watching()];
 
-/** The names for the certificate that the kubelet shows to the API server. */
+/** Metrics of the client certificate that the kubelet presents to the API server. */
 export const clientMetrics: CertificateMetrics = {
   failed: () => clientFailures.inc(),
   rotated: () => undefined,
   watch: client.watch,
 };
 
-/** The names for the kubelet's serving certificate. */
+/** Metrics of the kubelet's serving certificate. */
 export const serverMetrics: CertificateMetrics = {
   failed: () => serverFailures.inc(),
   rotated: (ageSeconds) => serverRotations.observe(ageSeconds),

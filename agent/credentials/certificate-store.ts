@@ -1,6 +1,6 @@
 /**
  * Certificates with their keys on disk, as upstream's kubelet keeps them: `<prefix>-<time>.pem`, and `<prefix>-current.pem`, a link that is
- * replaced in one step. Whoever opens the link finds a certificate with its key, whatever happens.
+ * replaced in one step. A reader of the link always finds a certificate with its own key, also after a crash.
  *
  * Source: client-go `util/certificate/certificate_store.go`; kubernetes.io, TLS bootstrapping (kubelet-client-current.pem).
  */
@@ -23,12 +23,12 @@ export interface StoredCertificate {
   ipAddresses: readonly string[];
 }
 
-/** What is on disk cannot be used, or nothing can be written. The message names the path. */
+/** A file cannot be used, or cannot be written. The message names the path. */
 export class CertificateStoreError extends Error {
   override name = 'CertificateStoreError';
 }
 
-/** A previous file stays, in case somebody has just opened it. */
+/** The current and the previous file are kept: another process may just have resolved the link to the previous one. */
 const keptFiles = 2;
 
 /** One certificate with its key and its predecessors on disk. @throws (its methods) Error of the filesystem */
@@ -42,7 +42,7 @@ export class CertificateStore {
     this.#prefix = prefix;
   }
 
-  /** What a kubeconfig names as certificate and as key. */
+  /** The path that a kubeconfig uses as `client-certificate` and as `client-key`. */
   get currentPath(): string {
     return join(this.#folder, `${this.#prefix}-current.pem`);
   }
@@ -97,7 +97,7 @@ export class CertificateStore {
   }
 }
 
-/** Readable by its owner alone, on disk before it has its name. */
+/** Writes a file of mode 0600 under a temporary name, syncs it, then renames it: the path never holds half a file. */
 export function writeWhole(path: string, text: string): void {
   const temporary = `${path}.tmp`;
   rmSync(temporary, { force: true });
@@ -123,7 +123,8 @@ export function readCertificateAndKey(certificateText: string, keyText: string):
   if (key === undefined) throw new Error('there is no private key');
   const leaf = new X509Certificate(leafPem);
   const bytes = (one: ReturnType<typeof createPublicKey>): Buffer => one.export({ type: 'spki', format: 'der' });
-  // By their bytes: where the types differ, OpenSSL's comparison leaves an error behind that makes an unrelated call fail.
+  // Compare bytes, not KeyObjects: for keys of different types, OpenSSL's comparison leaves an error in its queue, which then fails an
+  // unrelated call.
   if (!bytes(createPublicKey(createPrivateKey(key))).equals(bytes(leaf.publicKey))) throw new Error('it belongs to another key');
   const subject = leaf.toLegacyObject().subject as unknown as Record<string, string | string[] | undefined>;
   const names = (leaf.subjectAltName ?? '').split(', ');

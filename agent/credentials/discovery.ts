@@ -1,7 +1,7 @@
 /**
- * Finds out whom a cluster trusts, with nothing but an address and a bootstrap token: reads `cluster-info` from kube-public without trusting
- * the server, checks that it is signed with the token and that its CA is one that is pinned, and reads it again, now from a server that
- * this CA has signed.
+ * Finds the CA of a cluster from an address and a bootstrap token. It reads the ConfigMap `kube-public/cluster-info` without verifying the
+ * server, checks its signature with the token and its CA against the pinned hashes, and reads it again over a connection that this CA
+ * verifies.
  *
  * Source: kubeadm `app/discovery/token`, `app/util/pubkeypin`; RFC 7515, appendix F (detached content); kubernetes.io, kubeadm join.
  */
@@ -16,19 +16,19 @@ import { createHttpTransport } from '#client/http-transport.ts';
 import type { Transport } from '#client/transport.ts';
 import { boundedTransport } from './bounded-transport.ts';
 
-/** The address and what is known of the cluster beforehand. */
+/** The address of the cluster, and the secrets that prove its identity. */
 export interface DiscoveryOptions {
   /** `host:port`. */
   endpoint: string;
   /** `abcdef.0123456789abcdef` */
   token: string;
-  /** `sha256:<hex>` each: of the public key of a CA. Empty: any CA that the token has signed is taken. */
+  /** `sha256:<hex>` of a CA's public key each. Empty: any CA that is signed with the token is accepted. */
   caCertHashes: readonly string[];
-  /** How long an answer that can be used is waited for. */
+  /** Time to wait for a valid `cluster-info`. */
   timeoutMs: number;
 }
 
-/** What is known of the cluster now. */
+/** The cluster after discovery. */
 export interface DiscoveredCluster {
   /** URL. */
   server: string;
@@ -36,7 +36,7 @@ export interface DiscoveredCluster {
   ca: string;
 }
 
-/** The cluster cannot be trusted, or does not answer. The message says why, and holds no secret. */
+/** The cluster cannot be trusted, or does not answer. The message says why and contains no secret. */
 export class DiscoveryError extends Error {
   override name = 'DiscoveryError';
 }
@@ -47,7 +47,7 @@ interface DiscoveryDeps {
   signal: AbortSignal;
 }
 
-/** kubeadm's. */
+/** Pause between attempts, as kubeadm. */
 const retryMs = 5_000;
 const signaturePrefix = 'jws-kubeconfig-';
 
@@ -107,7 +107,10 @@ async function clusterInfo(
   }
 }
 
-/** Without the client's patience: whoever answers may ask to wait for days. @throws Error */
+/**
+ * Reads `cluster-info` once. It uses the bare transport, because the client would obey a Retry-After of any length from a server that is
+ * not trusted. @throws Error
+ */
 async function readClusterInfo(transport: Transport, signal: AbortSignal): Promise<Pick<ConfigMap, 'data'>> {
   const path = '/api/v1/namespaces/kube-public/configmaps/cluster-info';
   const { status, body } = await transport({ method: 'GET', path, headers: { accept: 'application/json' }, signal });
@@ -120,7 +123,7 @@ async function readClusterInfo(transport: Transport, signal: AbortSignal): Promi
   return { data: data as Record<string, string> };
 }
 
-/** The kubeconfig that the token has signed. @throws DiscoveryError. Pure. */
+/** Verifies the signature and returns the signed kubeconfig. @throws DiscoveryError. Pure. */
 export function checkSignature({ data = {} }: Pick<ConfigMap, 'data'>, token: { id: string; secret: string }): string {
   const kubeconfig = data['kubeconfig'];
   if (typeof kubeconfig !== 'string' || kubeconfig === '')
@@ -167,7 +170,7 @@ function clusterOf(text: string): DiscoveredCluster {
 
 const certificateBlocks = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-/** One of the CAs must be pinned. @throws DiscoveryError. Pure. */
+/** Checks that one of the CAs is pinned. @throws DiscoveryError. Pure. */
 export function checkPins(ca: string, pins: readonly string[]): void {
   const hashes: string[] = [];
   for (const pem of ca.match(certificateBlocks) ?? []) {

@@ -1,5 +1,6 @@
 /**
- * `tinker agent --join`: a machine becomes a node with nothing but an address, a bootstrap token and the hash of the cluster's CA.
+ * `tinker agent --join`: makes a machine a node. It needs only the API server's address, a bootstrap token and the hash of the cluster's
+ * CA.
  *
  * Source: kubeadm `app/cmd/join.go`, `app/cmd/phases/join/kubelet.go`.
  */
@@ -16,15 +17,15 @@ import { boundedTransport } from './bounded-transport.ts';
 import { CertificateStoreError, writeWhole } from './certificate-store.ts';
 import { DiscoveryError, type DiscoveryOptions, discoverCluster } from './discovery.ts';
 
-/** What `--join` and its flags say. */
+/** The values of `--join` and its flags. */
 export interface JoinOptions extends BootstrapOptions {
   discovery: DiscoveryOptions;
 }
 
-/** The cluster's CA, for clients of the kubelet. */
+/** Path of the cluster's CA, which verifies clients of the kubelet's API. */
 export const joinedCaFile = (certDir: string): string => join(certDir, 'ca.crt');
 
-/** Does nothing where an earlier start has joined: its token may have ended long ago. @throws Error that says what to do */
+/** Does nothing when an earlier start has joined already: its token may have expired long ago. @throws Error that says what to do */
 export async function joinCluster(options: JoinOptions, deps: BootstrapDeps): Promise<void> {
   const { certDir, discovery, nodeName } = options;
   const bootstrapFile = join(certDir, 'bootstrap-kubelet.conf');
@@ -40,11 +41,11 @@ export async function joinCluster(options: JoinOptions, deps: BootstrapDeps): Pr
   const bootstrap = loadKubeconfig(bootstrapFile);
   await checkNameIsFree(bootstrap, nodeName, deps);
   await bootstrapCredentials(bootstrap, options, deps);
-  // It holds the token, which nobody needs any more.
+  // The file contains the token, which is not needed any more.
   rmSync(bootstrapFile, { force: true });
 }
 
-/** Two machines of one name would fight over a Node. @throws DiscoveryError */
+/** Fails when the Node exists already: two machines with one name would overwrite each other's Node. @throws DiscoveryError */
 async function checkNameIsFree(bootstrap: LoadedKubeconfig, nodeName: string, { clock, signal }: BootstrapDeps): Promise<void> {
   const transport = createHttpTransport({ ...bootstrap, clock });
   try {
@@ -62,7 +63,7 @@ async function checkNameIsFree(bootstrap: LoadedKubeconfig, nodeName: string, { 
   }
 }
 
-/** `--bootstrap-kubeconfig`. Does nothing where `--kubeconfig` can be used. @throws Error that says what to do */
+/** Carries out `--bootstrap-kubeconfig`. Does nothing when `--kubeconfig` is usable. @throws Error that says what to do */
 export async function bootstrapFromFile(path: string, options: BootstrapOptions, deps: BootstrapDeps): Promise<void> {
   if (hasCredentials(options, deps)) return;
   await bootstrapCredentials(loadKubeconfig(path), options, deps);

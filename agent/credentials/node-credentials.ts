@@ -1,6 +1,6 @@
 /**
- * The certificates of a running agent: those that clients show, one per user of the agent, and the kubelet's serving certificate; each kept
- * current where that is asked for.
+ * The certificates of a running agent: one client certificate per user of the agent, and the kubelet's serving certificate. Each is renewed
+ * if its flag says so.
  *
  * Source: kubernetes.io, Configure Certificate Rotation for the Kubelet; upstream `pkg/kubelet/certificate/{kubelet,transport}.go`.
  */
@@ -21,11 +21,11 @@ import { CertificateStore, readCertificateAndKey, type StoredCertificate } from 
 import { nodeUsers } from './node-users.ts';
 import { selfSigned } from './self-signed.ts';
 
-/** Where certificates are, and which of them are renewed. */
+/** The folders of the certificates, and which of them are renewed. */
 export interface CredentialOptions {
   /** `--cert-dir`. */
   certDir: string;
-  /** `--bootstrap-kubeconfig`: asked as its user when a certificate has ended. */
+  /** `--bootstrap-kubeconfig`: its user requests a new certificate when the old one has expired. */
   bootstrapKubeconfig: string | undefined;
   /** `--rotate-certificates`. */
   rotateClients: boolean;
@@ -38,13 +38,13 @@ export type NodeUserName = 'kubelet' | keyof typeof agentUsers;
 
 /** The current certificates of the agent's users. */
 export interface NodeCredentials {
-  /** What this user shows at the next connection. Undefined: what the kubeconfig holds. */
+  /** Returns the certificate that the user presents at its next connection. Undefined: the one in the kubeconfig. */
   certificateOf(user: NodeUserName): (() => StoredCertificate | undefined) | undefined;
-  /** By which client this user asks for its next certificate, and which connections are made anew when it is there. */
+  /** Sets the client that requests the user's next certificate, and the transport whose connections are renewed when it is issued. */
   used(user: NodeUserName, client: Client, transport: HttpTransport): void;
-  /** After all users' clients are there. */
+  /** The kubelet's serving certificate. Call it after {@link used} was called for all users. */
   serving(): Pick<CertificateManager, 'current' | 'onChange'>;
-  /** Keeps them current. Settles when `signal` aborts, not before. Never rejects. */
+  /** Renews the certificates. Settles only when `signal` aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -130,7 +130,8 @@ export function createNodeCredentials(options: Options, deps: Deps): NodeCredent
     },
     async run(signal) {
       const all = [...managers.values(), ...(serving === undefined ? [] : [serving])];
-      // Where all are given there is nothing to do: a part that ends before it is told to is taken for one that has failed.
+      // When all certificates come from files there is nothing to renew. Wait for the signal all the same: the agent treats a part that
+      // ends early as failed.
       await Promise.all([untilAborted(signal), files?.run(deps, signal), ...all.map((manager) => manager.run(signal))]);
     },
   };
@@ -150,7 +151,7 @@ function clientOf(clients: ReadonlyMap<NodeUserName, Client>, user: NodeUserName
   return client;
 }
 
-/** Undefined: there is no such kubeconfig (any more). */
+/** Undefined when the bootstrap kubeconfig does not exist (any more). */
 function bootstrapClient({ bootstrapKubeconfig }: CredentialOptions, { clock, signal }: Deps): Client | undefined {
   if (bootstrapKubeconfig === undefined) return undefined;
   const transport = createHttpTransport({ ...loadKubeconfig(bootstrapKubeconfig), clock });
@@ -158,7 +159,7 @@ function bootstrapClient({ bootstrapKubeconfig }: CredentialOptions, { clock, si
   return createClient(boundedTransport(transport), { userAgent: 'kubelet', clock, signal });
 }
 
-/** In files that somebody else keeps current, or that are made once. */
+/** A serving certificate in files: those of the flags, which their owner renews, or a self-signed one. */
 function servingFiles({ tlsCertFile, tlsKeyFile, nodeName, nodeIp, credentials }: Options, clock: Clock): CertificateFiles {
   if (tlsCertFile !== undefined && tlsKeyFile !== undefined) return new CertificateFiles(tlsCertFile, tlsKeyFile);
   return new CertificateFiles(...selfSigned(credentials.certDir, { nodeName, nodeIp }, clock.now()));

@@ -6,7 +6,7 @@ import type { WantedCertificate } from './request-certificate.ts';
 /** A user of the agent, and its files. */
 export interface NodeUser {
   user: string;
-  /** Of its files in `--cert-dir`. */
+  /** Prefix of the user's files in `--cert-dir`. */
   prefix: string;
   wanted: WantedCertificate;
 }

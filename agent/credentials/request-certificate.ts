@@ -1,8 +1,8 @@
 /**
  * Asks the cluster for a certificate: makes a CertificateSigningRequest and waits until it is approved and the certificate is issued.
  *
- * Source: client-go `util/certificate/csr`; upstream `pkg/kubelet/certificate/bootstrap` (the name by the key, so that a start anew goes on
- * with the request of the one before); kubernetes.io, TLS bootstrapping.
+ * Source: client-go `util/certificate/csr`; upstream `pkg/kubelet/certificate/bootstrap` (the request's name is derived from the key, so
+ * that a restart continues with the earlier request); kubernetes.io, TLS bootstrapping.
  */
 import { createHash, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { parseIp } from '#api/ip.ts';
@@ -16,37 +16,37 @@ import { type Clock, sleep } from '#client/clock.ts';
 
 const resource = 'certificatesigningrequests.certificates.k8s.io';
 
-/** What the certificate is to say. */
+/** The content of the certificate. */
 export interface WantedCertificate {
   commonName: string;
   organizations: readonly string[];
   dnsNames?: readonly string[];
   ipAddresses?: readonly string[];
   signerName: string;
-  /** Besides `digital signature`. */
+  /** Key usage in addition to `digital signature`. */
   usage: 'client auth' | 'server auth';
 }
 
-/** There will be no certificate by this request. The message names it. */
+/** The request was denied, has failed, or belongs to another key. The message names it. */
 export class CertificateRequestError extends Error {
   override name = 'CertificateRequestError';
 }
 
-/** What a request for a certificate needs. */
+/** The dependencies of {@link requestCertificate}. */
 export interface RequestDeps {
   client: Client;
   clock: Clock;
-  /** Told the request's name when it waits, and again every minute. */
+  /** Called with the request's name when it waits for approval, and again every minute. */
   waiting(name: string): void;
 }
 
-/** How long until the server is asked again when a watch has ended. */
+/** Pause after a watch has ended, before the next one. */
 const retryMs = 1_000;
 const reminderMs = 60_000;
 
 /**
- * The certificate, PEM.
- * @param isNamed whether the request gets a name by its key: the next start finds it then
+ * Requests a certificate and returns it as PEM.
+ * @param isNamed whether the request's name is derived from the key, so that the next start finds it
  * @throws CertificateRequestError; ApiError and TransportError when the request cannot be made; the signal's reason
  */
 export async function requestCertificate(
@@ -118,7 +118,7 @@ export function addressBytes(text: string): Buffer {
   return Buffer.from(digits.padStart(address.family === 'IPv4' ? 8 : 32, '0'), 'hex');
 }
 
-/** All that matters about the request; a separator that is not in the alphabet of the parts. */
+/** The name contains a digest of everything that makes two requests different, with a separator that cannot occur in the parts. */
 function digestedName(key: KeyObject, { commonName, organizations }: WantedCertificate, usages: readonly string[]): string {
   const hash = createHash('sha512-256');
   const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' });
@@ -127,7 +127,7 @@ function digestedName(key: KeyObject, { commonName, organizations }: WantedCerti
   return `node-csr-${hash.digest('base64url')}`;
 }
 
-/** Whether a request that somebody has made under this name is ours, and may still lead to a certificate. */
+/** Whether the existing request of this name has our content and may still be issued. */
 function isSame({ spec, status }: CertificateSigningRequest, wanted: WantedCertificate, key: KeyObject, nowMs: number): boolean {
   if (spec.signerName !== wanted.signerName || hasEnded(status?.certificate ?? '', nowMs)) return false;
   if ((status?.conditions ?? []).some(({ type }) => type === 'Denied' || type === 'Failed')) return false;
@@ -147,7 +147,7 @@ function isSame({ spec, status }: CertificateSigningRequest, wanted: WantedCerti
   );
 }
 
-/** Whether what was issued is of no use any more. @param base64 '': nothing was issued yet */
+/** Whether the issued certificate has expired. @param base64 `status.certificate`; '' when nothing was issued yet */
 function hasEnded(base64: string, nowMs: number): boolean {
   if (base64 === '') return false;
   try {
@@ -157,7 +157,7 @@ function hasEnded(base64: string, nowMs: number): boolean {
   }
 }
 
-/** Undefined: the watch has ended, or the server could not be asked. @throws CertificateRequestError */
+/** Watches the request until it is issued. Undefined: the watch has ended, or the server did not answer. @throws CertificateRequestError */
 async function untilIssued(
   client: Client,
   name: string,
@@ -186,12 +186,12 @@ async function untilIssued(
   } catch (error) {
     if (isNotFound(error)) gone();
     if (error instanceof CertificateRequestError) throw error;
-    // The next look tells whether the server is there again.
+    // The caller asks again after a pause.
   }
   return undefined;
 }
 
-/** Undefined: not yet. @throws CertificateRequestError */
+/** The issued certificate; undefined when there is none yet. @throws CertificateRequestError */
 function issued({ metadata, status }: CertificateSigningRequest): string | undefined {
   for (const { type, reason = '', message = '' } of status?.conditions ?? []) {
     if (type === 'Denied' || type === 'Failed')

@@ -1,5 +1,5 @@
 /**
- * The kubelet's serving certificate where nobody gives it one and it asks nobody for one: made once, signed by itself.
+ * The kubelet's self-signed serving certificate. It is made once, when no flag names a certificate and none is requested from the cluster.
  *
  * Source: kubernetes `cmd/kubelet/app/server.go` (InitializeTLS): `kubelet.crt` and `kubelet.key` in `--cert-dir`.
  */
@@ -11,7 +11,7 @@ import { makeFolder } from '#agent/host/make-folder.ts';
 import { createSelfSigned } from '#api/x509/self-signed.ts';
 import { addressBytes } from './request-certificate.ts';
 
-/** Makes the files unless both are there. @returns the paths of certificate and key @throws Error of the filesystem */
+/** Makes the files unless both exist. @returns the paths of certificate and key @throws Error of the filesystem */
 export function selfSigned(
   certDir: string,
   { nodeName, nodeIp }: { nodeName: string; nodeIp: string },
@@ -29,7 +29,7 @@ export function selfSigned(
   return files;
 }
 
-/** Whole or not at all. */
+/** Writes a temporary file and renames it, so that a crash leaves no partial file. */
 function write(path: string, text: string, mode: number): void {
   writeFileSync(`${path}.new`, text, { mode });
   renameSync(`${path}.new`, path);

@@ -47,7 +47,7 @@ export interface Cgroups {
   create(path: string): Promise<void>;
   /** Writes the limits of a group. @throws Error when the kernel refuses a value */
   limit(path: string, limits: CgroupLimits): Promise<void>;
-  /** The limits that the group has, without `pids`; undefined: the group does not exist. */
+  /** The current limits of the group, without `pids`. Undefined when the group does not exist. */
   limits(path: string): Promise<CgroupLimits | undefined>;
   /** Whether the group exists. */
   exists(path: string): Promise<boolean>;
@@ -101,7 +101,7 @@ const limitOf = (text: string, isUnlimited: (value: number) => boolean): number 
   return Number.isNaN(value) || isUnlimited(value) ? -1 : value;
 };
 
-/** What the files of version 1 say; those of a controller that is not there are absent. Pure. */
+/** Parses the files of version 1. A file is undefined when its controller is not mounted. Pure. */
 function parseLimitsV1(
   shares: string | undefined,
   quota: string | undefined,
@@ -116,7 +116,7 @@ function parseLimitsV1(
   };
 }
 
-/** What the files of version 2 say. Pure. */
+/** Parses the files of version 2. Pure. */
 function parseLimitsV2(weight: string | undefined, max: string | undefined, memory: string): CgroupLimits {
   const [quota = 'max', period = '100000'] = (max ?? '').trim().split(' ');
   return {

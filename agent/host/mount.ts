@@ -78,8 +78,8 @@ const isBelow = (path: string, folder: string): boolean =>
   path.startsWith(folder === '/' ? folder : `${folder}/`) && path !== folder;
 
 /**
- * How many mounts one umount(8) ends. Node starts a program with fork(2), which copies the page tables of the whole agent while its
- * event loop stands still: tens of milliseconds, more the more memory the agent has. So one program does the work of many.
+ * Limit of mounts for one run of umount(8). Starting a program costs tens of milliseconds in which the event loop stands still, because
+ * fork(2) copies the page tables of the whole agent. So one run unmounts many.
  */
 const pointsAtOnce = 100;
 

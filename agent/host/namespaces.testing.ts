@@ -1,10 +1,10 @@
-/** Real network namespaces for tests, and an orderly end of all that a test has made in them. Needs root. */
+/** Real network namespaces for tests, and the removal of everything that a test has made in them. Needs root. */
 import { type Exec, execFile } from './exec.ts';
 
 export interface TestNamespace {
-  /** Its name under /run/netns. */
+  /** The name under /run/netns. */
   name: string;
-  /** Runs a program in it. */
+  /** Runs a program in the namespace. */
   exec: Exec;
 }
 
@@ -15,7 +15,7 @@ export class TestNamespaces {
   readonly #prefix: string;
   readonly #undo: (() => Promise<unknown>)[] = [];
 
-  /** @param prefix what the names begin with, different for each network; the process ID is added */
+  /** @param prefix prefix of the namespaces' names, different for each network; the process ID is added */
   constructor(prefix: string) {
     this.#prefix = `${prefix}-${process.pid}`;
   }
@@ -29,17 +29,17 @@ export class TestNamespaces {
     return { name: namespace, exec: (argv, options) => execFile(['nsenter', `--net=/run/netns/${namespace}`, ...argv], options) };
   }
 
-  /** Registers the undo of something, at once when it has been made. */
+  /** Registers how to undo a step. Call it as soon as the step is done. */
   onClose(undo: () => Promise<unknown>): void {
     this.#undo.push(undo);
   }
 
-  /** Undoes everything, the last first. */
+  /** Undoes all registered steps, the last one first. */
   async close(): Promise<void> {
     for (const undo of this.#undo.splice(0).reverse()) await undo();
   }
 
-  /** What `make` makes; where it fails, everything is undone. */
+  /** Returns what `make` returns. When it fails, everything is undone. */
   async whole<T>(make: () => Promise<T>): Promise<T> {
     try {
       return await make();

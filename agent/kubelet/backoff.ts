@@ -5,7 +5,7 @@
  */
 import type { Clock } from '#client/clock.ts';
 
-/** Delays of tries that fail again and again, by a key that the caller chooses. */
+/** The growing delays between failed attempts, by a key that the caller chooses. */
 export interface BackOff {
   /** The present delay of `key`; 0 when there is none. */
   delayMs(key: string): number;

@@ -1,4 +1,4 @@
-/** What a kubelet is given: the API, the container runtime, the machine, the clock. */
+/** The dependencies of a kubelet: the API, the container runtime, the machine, the clock. */
 import type { Logger } from 'pino';
 import type { Cgroups } from '#agent/host/cgroup.ts';
 import type { Exec } from '#agent/host/exec.ts';
@@ -10,7 +10,7 @@ import type { Informers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import type { ProbeRunner } from './probes/probe-run.ts';
 
-/** What a kubelet is given by its agent. */
+/** The dependencies of a kubelet. */
 export interface KubeletDeps {
   client: Client;
   /** With `kubeletSelections` of kubelet.ts; run by the caller. */
@@ -20,9 +20,9 @@ export interface KubeletDeps {
   /** In [0, 1). */
   random: () => number;
   log: Logger;
-  /** As component `kubelet`, with the node's name as host. */
+  /** Records events with component `kubelet` and the node's name as host. */
   events: EventRecorder;
-  /** Told of pods that this kubelet cannot take. */
+  /** Called for pods that this kubelet cannot accept. */
   leftOut: LeftOutReporter;
   exec: Exec;
   /** Default: those of this machine. */

@@ -1,8 +1,8 @@
 /**
  * The kubelet: registers this machine as a Node and runs the pods bound to it.
  *
- * `node-parts.ts` and `pod-parts.ts` put its parts together, `sync-loop.ts` and `pod/pod-set.ts` run the pods; here it begins
- * and ends.
+ * `node-parts.ts` and `pod-parts.ts` put its parts together, `sync-loop.ts` and `pod/pod-set.ts` run the pods; this file starts and stops
+ * them.
  *
  * Source: upstream `pkg/kubelet/kubelet.go`; DESIGN.md, "Kubelet".
  */
@@ -47,13 +47,13 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
   const { client, runtime, informers, clock, log, events } = deps;
   const options = withDefaults(given);
   const { nodeName } = options;
-  // Asked for at once: they list while the runtime is waited for.
+  // Informers start at once, so that they list while we wait for the runtime.
   const watched = {
     pods: informers.informer('pods'),
     nodes: informers.informer('nodes'),
     services: informers.informer('services'),
   };
-  // One part that fails takes the whole kubelet down, in order.
+  // When one part fails, the whole kubelet stops in order.
   const inner = new AbortController();
   const signal = AbortSignal.any([outer, inner.signal]);
   const paths = kubeletPaths(options.dataDir, options.podLogsDir);
@@ -114,7 +114,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
   log.info({ node: nodeName }, 'the kubelet has ended; containers run on');
 }
 
-/** A node whose pods were never listed is not ready: the list comes before the node's first status. */
+/** A node is not ready before its pods were listed once, so the list must come before the node's first status. */
 async function untilListed(pleg: Pleg, { clock, log }: KubeletDeps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {

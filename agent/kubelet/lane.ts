@@ -36,7 +36,7 @@ export interface Lanes {
   releases: Lane;
 }
 
-/** Work that lasts longer waits for something other than this machine's CPUs and disks: the next may begin beside it. */
+/** Work that lasts longer is probably waiting for something other than CPU and disk, so the next one may start beside it. */
 const defaultLendAfterMs = 10_000;
 
 /** A lane with `width` places. */

@@ -1,4 +1,4 @@
-/** Puts together what serves the node as a whole: whether its runtime answers, which pods changed in it, and the Node object. */
+/** Assembles the parts that serve the whole node: the runtime's health, PLEG, and the Node object. */
 import type { Cgroups } from '#agent/host/cgroup.ts';
 import { createCgroups } from '#agent/host/cgroup.ts';
 import type { MachineInfo } from '#agent/host/proc.ts';
@@ -23,12 +23,12 @@ export interface NodeParts {
   observeNode(): Promise<NodeObservation>;
   /** This node with the status that was computed last; undefined before its Node is in the informer's cache. */
   node(): Node | undefined;
-  /** What this node has for pods, as quantities by resource; nothing before a status was computed or read. */
+  /** The node's allocatable resources as quantities. Empty before a status was computed or read. */
   allocatable(): Record<string, string | number>;
 }
 
 /**
- * @param podChanged told of a pod's UID when the runtime has something new of it; not called before PLEG runs
+ * @param podChanged called with a pod's UID when the pod changed in the runtime; not before PLEG runs
  * @throws Error when the machine or its control groups cannot be read
  */
 export async function createNodeParts(

@@ -13,7 +13,10 @@ import { ReferenceNotFound } from './container/env.ts';
 
 const freshMs = 10_000;
 
-/** Reads that are 10 s old at most, or older while the API server is away. `collect` drops what no pod has asked for in 5 min. */
+/**
+ * Reads objects through a cache. A cached object is used for 10 s, or longer while the API server cannot be reached. `collect` drops
+ * objects that no pod has read for 5 min.
+ */
 export function createReferencedObjects(client: Client, clock: Clock): ReferencedObjects & { collect(): void } {
   const configMaps = new FreshObjects<ConfigMap>('configmap', clock, (namespace, name) =>
     client.resource('configmaps').get({ namespace, name }),
@@ -73,7 +76,7 @@ class FreshObjects<T> {
     return object;
   }
 
-  /** Drops objects that no pod has asked for in 5 min. Age is not counted: objects get old while the API server is away. */
+  /** Drops objects that no pod has read for 5 min. It does not look at their age, because objects get old while the API server is away. */
   collect(): void {
     for (const [key, { usedMs }] of this.#entries) if (this.#clock.now() - usedMs > 300_000) this.#entries.delete(key);
   }

@@ -5,7 +5,7 @@ import { defaultThresholds } from './node/pressure.ts';
 
 /** A certificate that may change while it serves. PEM. */
 export interface ServingCertificate {
-  /** Undefined: there is none yet, and no handshake succeeds. */
+  /** Undefined when there is none yet; handshakes fail until then. */
   current(): { certificate: string; key: string } | undefined;
   /** `listener` is called after each change. */
   onChange(listener: () => void): void;
@@ -18,11 +18,11 @@ export interface KubeletServing {
   /** Default 10250. */
   port?: number | undefined;
   certificate: ServingCertificate;
-  /** The CA that signs the client certificates of those who may ask, PEM. */
+  /** The CA that verifies client certificates, PEM. */
   clientCa: string;
 }
 
-/** Who may ask the kubelet's API. Defaults: those of upstream's KubeletConfiguration. */
+/** Authentication and authorization of the kubelet's API. Defaults as in upstream's KubeletConfiguration. */
 export interface KubeletAuthSettings {
   /** `--anonymous-auth`. Default false. */
   anonymous?: boolean | undefined;
@@ -40,7 +40,7 @@ export interface KubeletAuthSettings {
 
 type SettledAuth = { [Name in keyof KubeletAuthSettings]-?: NonNullable<KubeletAuthSettings[Name]> };
 
-/** The kubelet's options; what is absent has upstream's default. */
+/** The kubelet's options. An absent one has upstream's default. */
 export interface KubeletOptions {
   nodeName: string;
   /** One address, or one per IP family. */
@@ -62,7 +62,7 @@ export interface KubeletOptions {
   maxPods?: number | undefined;
   nodeLabels?: Readonly<Record<string, string>> | undefined;
   registerWithTaints?: readonly Taint[] | undefined;
-  /** How often a running pod is looked at anew, its ConfigMaps and Secrets included. Default 1 min. */
+  /** Interval at which each running pod is synced again, with its ConfigMaps and Secrets. Default 1 min. */
   syncFrequencyMs?: number | undefined;
   /** Default 10 s. */
   nodeStatusUpdateFrequencyMs?: number | undefined;
@@ -81,7 +81,7 @@ export interface KubeletOptions {
   containerLogMaxFiles?: number | undefined;
 }
 
-/** What this kubelet calls itself in `nodeInfo.kubeletVersion`. */
+/** The kubelet's version, for `nodeInfo.kubeletVersion`. */
 export const kubeletVersion = 'v1.36.0+tinkernetes0.1.0';
 
 type Settled = {

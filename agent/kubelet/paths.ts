@@ -1,18 +1,18 @@
-/** Where the kubelet keeps things: upstream's layout of /var/lib/kubelet and /var/log/pods. Pure. */
+/** The paths of the kubelet's files, in upstream's layout of /var/lib/kubelet and /var/log/pods. Pure. */
 import { join } from 'node:path';
 
-/** What the name of a pod's log folder is made of. */
+/** The parts of a pod log folder's name. */
 export interface PodIdentity {
   namespace: string;
   name: string;
   uid: string;
 }
 
-/** Where each thing lies. All paths are absolute; nothing is said about what is there. */
+/** The kubelet's paths. All are absolute; they need not exist. */
 export interface Paths {
   dataDir: string;
   podsDir: string;
-  /** What the node has promised to its pods, a file for each. */
+  /** The allocations of pods, one file per pod. */
   allocationsDir: string;
   /** The folders of node-local volumes: `local-path/<PersistentVolume>`. */
   localPathDir: string;
@@ -20,7 +20,7 @@ export interface Paths {
   volumesDir(uid: string): string;
   /** A volume's directory: `pods/<uid>/volumes/kubernetes.io~<plugin>/<volume>`; `plugin` is `kubernetes.io/<plugin>`. */
   volumeDir(uid: string, plugin: string, volume: string): string;
-  /** What a volume's plugin notes about it: `pods/<uid>/plugins/kubernetes.io~<plugin>/<volume>`. */
+  /** A plugin's metadata about a volume: `pods/<uid>/plugins/kubernetes.io~<plugin>/<volume>`. */
   volumeMetadataDir(uid: string, plugin: string, volume: string): string;
   /** Bind mounts of single paths within a volume: `pods/<uid>/volume-subpaths/<volume>/<container>/<index>`. */
   subPathsDir(uid: string): string;

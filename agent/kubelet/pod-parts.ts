@@ -1,4 +1,4 @@
-/** Puts together what runs this node's pods: volumes, images, containers, probes, statuses, and the set of pods that uses them. */
+/** Assembles the parts that run this node's pods: volumes, images, containers, probes, statuses, and the set of pods that uses them. */
 
 import type { Mounts } from '#agent/host/mount.ts';
 import { createCheckpoints } from './allocation/checkpoints.ts';
@@ -31,20 +31,20 @@ import { createPathGate } from './volumes/path-gate.ts';
 import { createServiceAccountTokens } from './volumes/token-cache.ts';
 import { createVolumes } from './volumes/volumes.ts';
 
-/** What the pods' parts take from the node's side and from the kubelet's run. */
+/** The inputs of {@link createPodParts} besides the kubelet's dependencies and options. */
 export interface PodPartsInputs {
   paths: Paths;
   mounts: Mounts;
   nodeParts: NodeParts;
   /** The container runtime's own name: `containerd`, `docker`. */
   runtimeName: string;
-  /** Told of a pod's UID when the result of a probe changed. */
+  /** Called with a pod's UID when the result of a probe changed. */
   wake: (uid: string) => void;
   /** Stops the workers of the pods. */
   signal: AbortSignal;
 }
 
-/** The parts that run pods. Nothing begins before the pod set is told of a pod. */
+/** The parts that run pods. They do nothing before the pod set gets its first pod. */
 export function createPodParts(deps: KubeletDeps, options: ResolvedOptions, inputs: PodPartsInputs): SyncLoopParts {
   const { paths, mounts, nodeParts, runtimeName, wake, signal } = inputs;
   const { client, runtime, clock, random, log, events } = deps;

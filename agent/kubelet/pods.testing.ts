@@ -1,4 +1,4 @@
-/** For tests only: pods and what a runtime would say of them. */
+/** For tests only: pods, and the observations of them that a runtime would give. */
 
 import type { ContainerStatus, PodSandboxStatus } from '#agent/runtime/runtime.ts';
 import type { Container, Pod, PodSpec, PodStatus } from '#api/types.generated.ts';

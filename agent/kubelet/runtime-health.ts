@@ -6,14 +6,17 @@ import { sameJson } from '#api/meta.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep, within } from '#client/clock.ts';
 
-/** What the runtime last answered about itself, and whether it answers. */
+/** The runtime's last status, and whether the runtime answers. */
 export interface RuntimeHealth {
   /** The runtime's last answer about its conditions; undefined before the first one. */
   status(): RuntimeStatus | undefined;
   version(): RuntimeVersion | undefined;
-  /** Why the node cannot be ready, in upstream's words; undefined while the runtime answers, and for a short while after. */
+  /**
+   * Upstream's message for a node that is not ready because of its runtime. Undefined while the runtime answers, and for a short time
+   * after.
+   */
   problem(): string | undefined;
-  /** Settles at the runtime's first answer. Never rejects; asks until `signal` aborts, and then gives undefined. */
+  /** Resolves to the runtime's first answer, or to undefined when `signal` aborts. Never rejects. */
   untilAnswering(signal: AbortSignal): Promise<RuntimeVersion | undefined>;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -23,12 +26,12 @@ const unreadyPollMs = 500;
 /** How often the log repeats that the runtime does not answer. */
 const reminderMs = 30_000;
 /**
- * A runtime counts as down when it has given no good answer for that long. Restarting a runtime takes less, and must not make the
- * node unready. Upstream waits 30 s from the last good answer; with the time between two questions, ours is never later.
+ * A runtime counts as down after this time without a good answer. A restart of the runtime takes less and must not make the node unready.
+ * Upstream waits 30 s from the last good answer; together with the time between two calls, ours is not longer.
  */
 const silenceMs = 20_000;
 
-/** @param deps `changed` is told when the answer, or whether there is one, has changed */
+/** @param deps `changed` is called when the answer changed, or the runtime began or stopped answering */
 export function createRuntimeHealth(deps: {
   runtime: Pick<ContainerRuntime, 'version' | 'status'>;
   clock: Clock;
@@ -41,7 +44,7 @@ export function createRuntimeHealth(deps: {
   let failure: unknown;
   let failed = false;
   let down = false;
-  /** When the oldest question without a good answer was asked, in monotonic milliseconds. */
+  /** Start of the oldest call without a good answer, in monotonic milliseconds. */
   let openSinceMs: number | undefined;
   let asking: Promise<void> | undefined;
 
@@ -79,7 +82,7 @@ export function createRuntimeHealth(deps: {
     if ((wasDown && !down) || !sameJson(before?.conditions, status?.conditions)) deps.changed();
   }
 
-  /** Asks, unless a question is under way: while the runtime hangs, more questions would only pile up. */
+  /** Calls the runtime, unless a call is under way: while it hangs, more calls would only pile up. */
   function look(): Promise<void> {
     asking ??= ask().finally(() => {
       asking = undefined;
@@ -96,7 +99,7 @@ export function createRuntimeHealth(deps: {
     async untilAnswering(signal) {
       let toldMs = Number.NEGATIVE_INFINITY;
       while (!signal.aborted) {
-        // Does not wait for a hanging question: the log is told of it, and the kubelet can end.
+        // Does not wait longer for a call that hangs, so that the log reports it and the kubelet can stop.
         await within(clock, reminderMs, look(), signal);
         if (status !== undefined) return version;
         if (clock.monotonic() - toldMs >= reminderMs) {

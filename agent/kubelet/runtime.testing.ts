@@ -1,4 +1,4 @@
-/** For tests only: a container runtime in memory, whose containers do what a script says, on the test's clock. */
+/** For tests only: an in-memory container runtime on the test's clock. A script decides what its containers do. */
 
 import type {
   Container,
@@ -46,9 +46,9 @@ export class FakeRuntime {
   readonly unpullable = new Set<string>();
   /** What was asked for, in order: `start c`, `stop c 30`. */
   readonly calls: string[] = [];
-  /** Answers of execSync by command line; a missing one succeeds. */
+  /** Exit codes of execSync by command line. A command without an entry succeeds. */
   readonly execs = new Map<string, number>();
-  /** Command lines that execSync never sees the end of. */
+  /** Command lines for which execSync never returns. */
   readonly endlessExecs = new Set<string>();
   /** Why updateContainerResources fails, by the container's name; `hang`: it never ends. */
   readonly updateProblems = new Map<string, string>();
@@ -95,7 +95,7 @@ export class FakeRuntime {
     return found;
   }
 
-  /** The parts of the interface that the kubelet's pods use; anything else is a mistake of the test. */
+  /** The calls of the interface that the kubelet's pods use. Any other call is an error in the test. */
   readonly runtime = {
     runPodSandbox: async (config: PodSandboxConfig) => {
       await this.#work(this.sandboxTakesMs.run);

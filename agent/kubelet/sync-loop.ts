@@ -1,6 +1,6 @@
 /**
- * The kubelet's loop over the pods of this node: hands the API's pods to the pod set, and keeps house from time to time. What happens
- * in between (PLEG, probes) wakes the worker of its pod directly.
+ * The kubelet's loop over the pods of this node. It passes pods from the API to the pod set, and runs the periodic cleanup. PLEG and probes
+ * wake the pods' workers directly.
  *
  * Source: upstream `pkg/kubelet/kubelet.go` (syncLoop, HandlePodCleanups).
  */
@@ -21,7 +21,7 @@ import type { Probes } from './probes/probes.ts';
 import type { PodCgroups } from './resources/pod-cgroups.ts';
 import type { StatusWriter } from './status/status-writer.ts';
 
-/** What the loop keeps going, and ends in order. */
+/** The parts that the loop runs, and stops in order. */
 export interface SyncLoopParts {
   pods: PodSet;
   probes: Probes;
@@ -30,13 +30,13 @@ export interface SyncLoopParts {
   orphans: Orphans;
   resizes: Pick<Resizes, 'load'>;
   logRotation: LogRotation;
-  /** What forgets old entries when it is told to. */
+  /** Caches that drop old entries in `collect`. */
   collectors: readonly { collect(): void }[];
 }
 
-/** What the loop works with. */
+/** The dependencies of {@link runSyncLoop}. */
 export interface SyncLoopDeps extends SyncLoopParts {
-  /** Everything that pods are started with; the loop waits until their caches are complete. */
+  /** The informers of the objects that starting a pod needs. The loop waits until their caches are complete. */
   informers: { pods: Informer<Pod>; nodes: Informer<Node>; services: Pick<Informer<Service>, 'untilSynced'> };
   nodeAgent: Pick<NodeAgent, 'deleted'>;
   nodeName: string;
@@ -53,7 +53,7 @@ const housekeepingMs = 30_000;
  */
 export async function runSyncLoop(deps: SyncLoopDeps, signal: AbortSignal): Promise<void> {
   const { machine, pods, probes, statuses } = deps;
-  // Until the list of pods is complete nobody can tell which containers are orphans: nothing is touched.
+  // Before the list of pods is complete, orphans cannot be recognized, so nothing is removed.
   if (!(await untilSynced(deps.informers, signal))) return;
   await deps.cgroups.prepare({ cpuMillis: machine.cpuCount * 1000, memoryBytes: machine.memoryBytes });
   await deps.resizes.load();
@@ -82,7 +82,7 @@ async function untilSynced({ pods, nodes, services }: SyncLoopDeps['informers'],
   }
 }
 
-/** @returns what ends the subscriptions */
+/** @returns functions that end the subscriptions */
 function subscribe({ informers, pods, nodeAgent, nodeName, leftOut }: SyncLoopDeps): (() => void)[] {
   return [
     informers.pods.subscribe(new PodSource(pods, leftOut)),

@@ -212,7 +212,10 @@ function sharedByPorts({ spec, status }: Service, family: IpFamily, problem: (re
  */
 const maxRulesPerService = 100_000;
 
-/** The lists, cut to what the rules of so many ports leave room for. No list that has entries becomes empty: that means other rules. */
+/**
+ * Cuts the lists so that the rules of all ports stay within the limit. A list with entries keeps at least one, because an empty list means
+ * something else (for example all clients).
+ */
 function limited(shared: Shared, ports: number, problem: (reason: string) => void): Shared {
   const room = Math.max(1, Math.floor(maxRulesPerService / Math.max(1, ports)));
   const cut = <T>(list: readonly T[], path: string): readonly T[] => {

@@ -1,6 +1,5 @@
 /**
- * Whether this node takes a pod. This check comes last: the scheduler, or somebody who set `nodeName`, has bound the pod
- * already. Pure.
+ * Whether this node can run a pod that is already bound to it, by the scheduler or by a client that set `nodeName`. Pure.
  *
  * Source: upstream `pkg/kubelet/lifecycle/predicate.go`, scheduler `AdmissionCheck` (reasons and messages).
  */
@@ -32,9 +31,9 @@ const insufficient = (name: string, requested: number, used: number, capacity: n
 });
 
 /**
- * Whether `node` takes the pod beside the others.
- * @param others the pods that hold a share of the node
- * @returns why not; undefined: the pod is taken
+ * Checks whether `node` can run the pod beside the others.
+ * @param others the pods that use resources of the node already
+ * @returns the reason for the rejection; undefined when the pod is admitted
  */
 export function admitPod(pod: Pod, others: readonly Pod[], node: Node): Rejection | undefined {
   const os = pod.spec.nodeSelector?.[osLabel];
@@ -53,7 +52,7 @@ export function admitPod(pod: Pod, others: readonly Pod[], node: Node): Rejectio
   return forbiddenSysctl(pod) ?? fits(pod, active, node) ?? selected(pod, node) ?? portsFree(pod, active) ?? tolerated(pod, node);
 }
 
-/** Pods that the system needs are taken whatever the node is short of. */
+/** Pods of this priority or higher are critical: they are admitted even when the node has too little of a resource. */
 const criticalPriority = 2_000_000_000;
 const memoryTaint = { key: memoryPressureTaint, effect: 'NoSchedule' };
 
@@ -68,12 +67,12 @@ function underPressure(pod: Pod, node: Node): Rejection | undefined {
   return { reason: 'Evicted', message: `The node had condition: [${pressures.join(' ')}]. ` };
 }
 
-/** What pods hold: what they were promised, and what their containers still have of a larger promise before. */
+/** The resources that each pod counts with: the larger of its allocation and what its containers still have of an earlier allocation. */
 const held = new WeakMap<Pod, Amounts>();
 
 /**
- * What the pod holds of the node. Counted once for each version of the pod: the resizes that wait ask for all of them again.
- * @param pod as it was promised
+ * The resources of the node that the pod uses. They are computed once per version of the pod, because each pending resize sums up all pods.
+ * @param pod with its allocated resources
  */
 export function heldBy(pod: Pod): Amounts {
   const known = held.get(pod) ?? podRequests(pod, { useStatus: true });

@@ -1,4 +1,4 @@
-/** Why a pod is not taken, or was ended: `reason` and `message` of its status, in upstream's words. */
+/** Why a pod was rejected or evicted: `reason` and `message` of its status, with upstream's texts. */
 export interface Rejection {
   reason: string;
   message: string;

@@ -27,7 +27,7 @@ export function sysctlName(name: string): string {
   return separator === '/' ? name.replace(/[./]/g, (one) => (one === '/' ? '.' : '/')) : name;
 }
 
-/** @returns why the pod's sysctls forbid it; undefined: they do not */
+/** @returns why a sysctl of the pod is forbidden; undefined when all are allowed */
 export function forbiddenSysctl({ spec }: Pod): Rejection | undefined {
   for (const { name } of spec.securityContext?.sysctls ?? []) {
     const why = problem(sysctlName(name), spec);

@@ -1,6 +1,6 @@
 /**
- * Gives running containers and their pod's control group the CPU and memory that the pod was promised, in an order in which the limits of
- * the containers always fit into those of the pod.
+ * Sets the CPU and memory of running containers and of their pod's control group to the pod's allocation. The order of the steps keeps the
+ * containers' limits within the pod's limits at every moment.
  *
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (doPodResizeAction, validateMemoryResizeAction).
  */
@@ -12,20 +12,20 @@ import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import { containerResources, type MachineResources, podCgroupLimits } from '../resources/resources.ts';
 import type { ContainerUpdate, Measures, ResizePlan } from './resize-plan.ts';
 
-/** What a resize needs of the node. */
+/** The dependencies of {@link actuateResize}. */
 export interface ActuateDeps {
   runtime: Pick<ContainerRuntime, 'updateContainerResources' | 'containerStats'>;
   cgroups: Pick<PodCgroups, 'read' | 'update' | 'usedMemoryBytes'>;
   machine: MachineResources;
-  /** Told of each container that was given other resources. */
+  /** Called for each container whose resources were changed. */
   record(uid: string, name: string, id: string, resources: ResourceRequirements): void;
 }
 
-/** Which of the limits of a pod's group are others than they should be. Pure. */
+/** The limits of a pod's control group that differ from the allocation. Pure. */
 export function podLimitsToChange(pod: Pod, current: CgroupLimits | undefined, version: 1 | 2): CgroupLimits {
   const wanted = podCgroupLimits(pod);
   if (current === undefined) return {};
-  // Of version 2, several numbers of shares are the same weight.
+  // In version 2, several values of shares give the same weight.
   const isWeightOther = version === 1 || sharesToWeight(wanted.cpuShares ?? 0) !== sharesToWeight(current.cpuShares ?? 0);
   const isOther = (name: keyof CgroupLimits): boolean => wanted[name] !== undefined && wanted[name] !== current[name];
   const isMemoryOther = isOther('memoryBytes') && wholePages(wanted.memoryBytes ?? 0) !== wholePages(current.memoryBytes ?? 0);
@@ -37,14 +37,14 @@ export function podLimitsToChange(pod: Pod, current: CgroupLimits | undefined, v
 }
 
 const pageBytes = 4096;
-/** The kernel counts memory in pages, up to the largest number that it has: more is no limit. */
+/** The kernel counts memory in whole pages, and treats a number above its maximum as no limit. */
 const wholePages = (bytes: number): number =>
   bytes < 0 || bytes >= 2 ** 63 - pageBytes ? Number.POSITIVE_INFINITY : Math.floor(bytes / pageBytes);
 
 /**
- * Carries the plan out. What was done before a failure stays; the next plan has the rest.
- * @param pod as it was promised
- * @throws Error when a memory limit would be below what is in use; RuntimeError or a system error when runtime or kernel refuse
+ * Carries out the plan. Steps done before a failure stay done; the next plan has the remaining ones.
+ * @param pod with its allocated resources
+ * @throws Error when a memory limit would be below the current usage; RuntimeError or a system error when runtime or kernel refuses
  */
 export async function actuateResize(deps: ActuateDeps, pod: Pod, plan: ResizePlan): Promise<void> {
   const current = await deps.cgroups.read(pod);
@@ -75,10 +75,10 @@ export async function actuateResize(deps: ActuateDeps, pod: Pod, plan: ResizePla
   if (quota !== undefined && !quotaGrows) await group(quota);
 }
 
-/** Whether a limit is lower than the present one; an absent or negative present one is none. */
+/** Whether a limit is lower than the current one. An absent or negative current limit means unlimited. */
 const isBelow = (limit: number, current: number | undefined): boolean => current === undefined || current < 0 || limit < current;
 
-/** A limit below what is in use would have the kernel kill. @throws Error that says which */
+/** Refuses memory limits below the current usage: the kernel would kill processes. @throws Error that names the container or the pod */
 async function checkMemory(deps: ActuateDeps, pod: Pod, plan: ResizePlan, podBytes: number | undefined): Promise<void> {
   const lowered = plan.memory.filter(
     ({ from, to }) => to.memoryLimitBytes !== 0 && (from.memoryLimitBytes === 0 || to.memoryLimitBytes < from.memoryLimitBytes),
@@ -102,7 +102,7 @@ async function checkMemory(deps: ActuateDeps, pod: Pod, plan: ResizePlan, podByt
   throw new Error(`cannot decrease memory limits: ${text}`);
 }
 
-/** Memory and CPU are given one after the other: of the one that is not this one's turn, the container keeps what it has. */
+/** Memory and CPU are changed in separate steps. In each step, the other one keeps its current value. */
 async function updateContainer(deps: ActuateDeps, pod: Pod, update: ContainerUpdate, which: 'cpu' | 'memory'): Promise<void> {
   const { container, id, from, to } = update;
   const next: Measures =

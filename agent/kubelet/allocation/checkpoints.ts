@@ -1,6 +1,6 @@
 /**
- * The pods' records on disk, one file for each: what the node has promised them, and what their running containers have, must outlive
- * the kubelet.
+ * Records of the pods' resources on disk, one file per pod: the allocation of the pod and the resources that its running containers were
+ * given. They must survive a restart of the kubelet.
  *
  * Source: upstream `pkg/kubelet/allocation/state` (which has one file for all pods).
  */
@@ -11,28 +11,28 @@ import { isJsonObject, type JsonObject } from '#api/json.ts';
 import type { ResourceRequirements } from '#api/types.generated.ts';
 import type { PodAllocation } from './pod-allocation.ts';
 
-/** What is known of a pod's resources besides its spec. */
+/** The resources of a pod that its spec does not tell. */
 export interface PodRecord {
   allocated: PodAllocation;
-  /** What running containers were given since they started, by name; `id` is the runtime's. */
+  /** The resources that running containers were last given, by container name. `id` is the runtime's ID. */
   actuated: Readonly<Record<string, { id: string; resources: ResourceRequirements }>>;
 }
 
 /** The records of this node's pods. */
 export interface Checkpoints {
-  /** All that can be read, by UID; what cannot is left out and told in the log. @throws a system error */
+  /** All readable records, by pod UID. Others are left out and logged. @throws a system error */
   load(): Promise<Map<string, PodRecord>>;
-  /** Settles when the record is on disk, whole. @throws a system error */
+  /** Settles when the whole record is on disk. @throws a system error */
   save(uid: string, record: PodRecord): Promise<void>;
-  /** An absent one is success. @throws a system error */
+  /** Removes a record. An absent record is success. @throws a system error */
   remove(uid: string): Promise<void>;
 }
 
 const suffix = '.json';
-/** More than the record of the largest pod that the API takes. */
+/** Larger than the record of the largest pod that the API accepts. */
 const maxBytes = 16 * 1024 * 1024;
 
-/** @param folder of the kubelet alone, within `dataDir`; it is made when it is not there */
+/** @param folder within `dataDir`, used by the kubelet only; made when it does not exist */
 export function createCheckpoints(dataDir: string, folder: string, log: Logger): Checkpoints {
   return {
     async load() {
@@ -63,7 +63,7 @@ function parseRecord(text: string): PodRecord | undefined {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    // Cut short, as a file is after the machine has lost its power.
+    // The file is incomplete, which can happen when the machine loses power.
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }

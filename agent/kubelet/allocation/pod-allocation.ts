@@ -1,6 +1,6 @@
 /**
- * What the node has promised to a pod: the resources of its containers as they were when the node took the pod, or accepted its last
- * resize. The pod's spec may ask for something else meanwhile. Pure.
+ * The allocation of a pod: the resources of its containers as they were when the node admitted the pod or accepted its last resize. The
+ * pod's spec may request other resources meanwhile. Pure.
  *
  * Source: upstream `pkg/kubelet/allocation` (allocationFromPod, updatePodFromAllocation); KEP-1287, KEP-5419.
  */
@@ -9,14 +9,14 @@ import { amountOf, podRequests } from '#api/pod/requests.ts';
 import { compareQuantity, QuantityError } from '#api/quantity.ts';
 import type { Container, Pod, ResourceRequirements } from '#api/types.generated.ts';
 
-/** The promised resources, of each container and of the pod as a whole. */
+/** The allocated resources of each container and of the pod as a whole. */
 export interface PodAllocation {
   /** By the container's name: containers and init containers. */
   containers: Readonly<Record<string, ResourceRequirements>>;
   pod?: ResourceRequirements | undefined;
 }
 
-/** What the pod's spec asks for. */
+/** The resources that the pod's spec requests. */
 export function desiredAllocation({ spec }: Pick<Pod, 'spec'>): PodAllocation {
   const containers: Record<string, ResourceRequirements> = {};
   for (const { name, resources } of [...spec.containers, ...(spec.initContainers ?? [])])
@@ -24,7 +24,7 @@ export function desiredAllocation({ spec }: Pick<Pod, 'spec'>): PodAllocation {
   return { containers, ...(spec.resources === undefined ? {} : { pod: spec.resources }) };
 }
 
-/** The pod as its node has promised it; the same object where its spec asks for nothing else. */
+/** The pod with its allocated resources in place of those of the spec. Returns the same object when they are equal. */
 export function withAllocation(pod: Pod, { containers, pod: ofPod }: PodAllocation): Pod {
   let isChanged = !sameResources(pod.spec.resources, ofPod);
   const promised = (container: Container): Container => {
@@ -44,7 +44,7 @@ export function withAllocation(pod: Pod, { containers, pod: ofPod }: PodAllocati
   return { ...pod, spec };
 }
 
-/** Whether both mean the same amounts, in whatever words. */
+/** Whether both mean the same amounts, even if written differently (`1000m` and `1`). */
 export function sameResources(a: ResourceRequirements | undefined, b: ResourceRequirements | undefined): boolean {
   return a === b || (sameAmounts(a?.requests, b?.requests) && sameAmounts(a?.limits, b?.limits));
 }
@@ -71,7 +71,7 @@ function isSameQuantity(a: string | number, b: string | number): boolean {
   }
 }
 
-/** Whether the resize asks for more CPU or memory than the pod has: those that do not are granted first. */
+/** Whether the resize requests more CPU or memory than is allocated. Resizes that do not are granted first. */
 export function asksForMore(pod: Pod, allocated: Pod): boolean {
   const [wanted, has] = [podRequests({ spec: pod.spec }), podRequests({ spec: allocated.spec })];
   return ['cpu', 'memory'].some((name) => amountOf(wanted, name) > amountOf(has, name));

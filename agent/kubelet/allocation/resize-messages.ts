@@ -2,14 +2,16 @@
 import { stringifyExact } from '#api/int64.ts';
 import type { Container, Pod } from '#api/types.generated.ts';
 
-/** Of a pod with thousands of containers nobody reads more, and each resize sends a few of these. (Upstream sends all.) */
+/**
+ * Limit of a message in characters: a pod may have thousands of containers, and each resize sends several events. Upstream has no limit.
+ */
 const maxMessage = 16 * 1024;
 
 /**
  * `Pod resize started: {"containers":[…],"generation":2}`.
- * @param what the beginning of the text
- * @param pod with the resources that it is about
- * @param generation that asked for the resize
+ * @param what the first words of the message
+ * @param pod with the resources that the message lists
+ * @param generation the pod's generation that requested the resize
  */
 export function resizeMessage(what: string, { spec }: Pod, generation: number | undefined, error = ''): string {
   const summary = (containers: readonly Container[]): object[] =>

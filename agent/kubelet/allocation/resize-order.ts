@@ -1,5 +1,5 @@
 /**
- * Whether the node has room for a resize, and which of those that wait comes first. Pure.
+ * Whether the node has room for a resize, and the order of pending resizes. Pure.
  *
  * Source: upstream `pkg/kubelet/allocation` (canAdmitPod, sortPendingResizes).
  */
@@ -11,10 +11,10 @@ import type { Rejection } from '../admission/rejection.ts';
 import { asksForMore } from './pod-allocation.ts';
 
 /**
- * Why the pod cannot have what its spec asks for: `Deferred`, others hold it; `Infeasible`, the node does not have as much. undefined: it can.
- * Upstream's API server refuses what is infeasible (PodResizeValidator), and so does ours; it comes here only where that is off, or
- * the node has become smaller.
- * @param others as they were promised
+ * Why the node cannot grant the resources of the pod's spec. `Deferred`: other pods use them now. `Infeasible`: the node is too small.
+ * Undefined: it can grant them. The API server refuses infeasible resizes already (admission plugin PodResizeValidator), so this case needs
+ * the plugin to be disabled or the node to have shrunk.
+ * @param others with their allocated resources
  */
 export function resizeProblem(pod: Pod, others: readonly Pod[], node: Node): Rejection | undefined {
   const [requests, allocatable] = [podRequests({ spec: pod.spec }), amountsOf(node.status?.allocatable)];
@@ -29,8 +29,9 @@ export function resizeProblem(pod: Pod, others: readonly Pod[], node: Node): Rej
 }
 
 /**
- * The order among resizes: those that ask for no more, then the higher priority, then guaranteed pods, then who waits longer.
- * @param sinceMs when the pod's resize began to wait
+ * Compares two pods by the urgency of their resizes: first those that do not request more, then higher priority, then Guaranteed pods, then
+ * the longer wait.
+ * @param sinceMs since when the pod's resize has been pending, in ms since the epoch
  */
 export function byUrgency(allocated: (pod: Pod) => Pod, sinceMs: (pod: Pod) => number): (a: Pod, b: Pod) => number {
   const rank = (pod: Pod): readonly number[] => [

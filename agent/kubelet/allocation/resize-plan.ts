@@ -1,5 +1,5 @@
 /**
- * Which running containers have other CPU or memory than their pod was promised, and what has to be done about it. Pure.
+ * Finds running containers whose CPU or memory differs from the pod's allocation, and plans how to change them. Pure.
  *
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (computePodResizeAction).
  */
@@ -11,7 +11,7 @@ import type { ObservedContainer, ObservedPod } from '../pod/observed.ts';
 import { isRunning } from '../pod/observed.ts';
 import { effectiveResources } from '../resources/resources.ts';
 
-/** What a container has or shall have. 0: none, or no limit. */
+/** Current or wanted resources of a container. 0: no request, or no limit. */
 export interface Measures {
   cpuRequestMillis: number;
   cpuLimitMillis: number;
@@ -19,22 +19,22 @@ export interface Measures {
   memoryLimitBytes: number;
 }
 
-/** A running container that is resized where it is. */
+/** A running container that is resized in place, without a restart. */
 export interface ContainerUpdate {
   container: Container;
-  /** The runtime's. */
+  /** The runtime's ID of the container. */
   id: string;
   from: Measures;
   to: Measures;
 }
 
-/** In the order in which they are done: what shrinks makes room for what grows. */
+/** The updates in the order in which they are done: containers that shrink first, to make room for those that grow. */
 export interface ResizePlan {
   memory: ContainerUpdate[];
   cpu: ContainerUpdate[];
 }
 
-/** What a running container was last given; undefined: nobody knows, and it is left as it is. */
+/** Returns the resources that a running container was last given. Undefined when they are unknown: the container is left unchanged. */
 export type Actuated = (container: ObservedContainer) => ResourceRequirements | undefined;
 
 /** CPU (millicores) and memory (bytes) of a container's requests and limits. */
@@ -45,10 +45,10 @@ export const measuresOf = ({ requests, limits }: ResourceRequirements): Measures
   memoryLimitBytes: amount('memory', limits?.['memory']),
 });
 
-/** What a resize does to one container: it stays as it is, is updated (the plan says how), or has to start anew. */
+/** What a resize means for one container: it keeps running (with the updates of the plan, if any), or must restart. */
 export type ResizeStep = 'keep' | 'restart';
 
-/** Plans one running container, and adds to the plan what is updated. In place. */
+/** Plans the resize of one running container. Adds the updates to `plan`. */
 export function planContainerResize(
   plan: ResizePlan,
   pod: Pod,
@@ -85,10 +85,10 @@ function place(updates: ContainerUpdate[], update: ContainerUpdate, sign: number
   else updates.unshift(update);
 }
 
-/** Whether a running container has other resources than its pod was promised. */
+/** Whether a running container's resources differ from the pod's allocation. */
 export function isResizeInProgress(pod: Pod, observed: ObservedPod, actuated: Actuated): boolean {
   const counted = [...pod.spec.containers, ...(pod.spec.initContainers ?? []).filter(isSidecar)];
-  // The newest of each name comes first, and is set last.
+  // The list has the newest container first. Reversed, the newest one of each name is set last and wins.
   const newest = new Map(observed.containers.toReversed().map((one) => [one.name, one]));
   return counted.some((container) => {
     const current = newest.get(container.name);

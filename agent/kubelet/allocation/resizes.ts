@@ -1,9 +1,9 @@
 /**
- * What this node has promised to its pods, and the resizes that it has not granted yet.
+ * The allocations of this node's pods, and the resizes that it has not granted yet.
  *
- * A pod runs at what was promised when the node took it, whatever its spec says since. A resize in the spec is granted when the node has room:
- * then the promise changes, is written to disk, and the pod's worker carries it out. One that has to wait is looked at again whenever
- * another pod has left, ended or shrunk, and from time to time.
+ * A pod runs with the resources that were allocated when the node admitted it, even if its spec has changed since. A resize in the spec is
+ * granted when the node has room: then the allocation changes, is written to disk, and the pod's worker carries it out. A pending resize is
+ * tried again whenever another pod has left, ended or shrunk, and from time to time.
  *
  *     spec changes ─▶ pending (Deferred, Infeasible) ─▶ granted: in progress ─▶ containers have it: done
  *                                                        └─▶ the runtime refuses: in progress (Error), tried again
@@ -25,7 +25,7 @@ import { desiredAllocation, type PodAllocation, withAllocation } from './pod-all
 import { resizeMessage } from './resize-messages.ts';
 import { byUrgency, resizeProblem } from './resize-order.ts';
 
-/** What granting resizes needs of the node. */
+/** The dependencies of {@link Resizes}. */
 export interface ResizesDeps {
   checkpoints: Checkpoints;
   clock: Clock;
@@ -33,7 +33,7 @@ export interface ResizesDeps {
   log: Logger;
   /** This node; undefined before it is registered. */
   node(): Node | undefined;
-  /** Lets the pod's worker look again. */
+  /** Makes the pod's worker sync again. */
   wake(uid: string): void;
 }
 
@@ -44,18 +44,18 @@ interface Entry {
   actuated: Map<string, { id: string; resources: ResourceRequirements }>;
   pending: PodCondition | undefined;
   inProgress: PodCondition | undefined;
-  /** Its containers are stopped for good: nothing of it is resized any more. */
+  /** All containers have stopped for good, so the pod is not resized any more. */
   hasEnded: boolean;
-  /** It is no longer in the API: the scheduler has given to others what it holds. */
+  /** The pod is no longer in the API, so the scheduler has given its resources to other pods already. */
   hasLeft: boolean;
-  /** The last answer of {@link Resizes.allocated}: comparing thousands of containers once is enough. */
+  /** The last result of {@link Resizes.allocated}. It saves comparing thousands of containers again. */
   promised?: { pod: Pod; result: Pod } | undefined;
   version: number;
   saved: number;
   saving: Promise<void> | undefined;
 }
 
-/** One for the node. Pods that it does not know count with what their spec says. */
+/** The allocations of all pods of one node. A pod that it does not know counts with the resources of its spec. */
 export class Resizes {
   readonly #deps: ResizesDeps;
   /** By UID. */
@@ -65,13 +65,13 @@ export class Resizes {
     this.#deps = deps;
   }
 
-  /** Reads what an earlier kubelet has promised; before any pod comes. @throws a system error */
+  /** Reads the allocations of an earlier kubelet. Call it before the first pod arrives. @throws a system error */
   async load(): Promise<void> {
     for (const [uid, { allocated, actuated }] of await this.#deps.checkpoints.load())
       this.#entries.set(uid, { ...newEntry(undefined, allocated), actuated: new Map(Object.entries(actuated)), saved: 1 });
   }
 
-  /** The pod with the resources that the node has promised it: the same object where they are those of its spec. */
+  /** The pod with its allocated resources. Returns the same object when they equal those of its spec. */
   allocated(pod: Pod): Pod {
     const entry = this.#entries.get(pod.metadata.uid);
     if (entry === undefined) return pod;
@@ -79,13 +79,13 @@ export class Resizes {
     return entry.promised.result;
   }
 
-  /** The pod has come from the API. One that ran here before holds its promise from now on. */
+  /** The pod has arrived from the API. If it ran here before, its earlier allocation counts from now on. */
   arrived(pod: Pod): void {
     const entry = this.#entries.get(pod.metadata.uid);
     if (entry !== undefined) entry.pod ??= pod;
   }
 
-  /** The node takes the pod. One that ran here before has its promise already; what its spec asks for beyond that is a resize. */
+  /** The node admits the pod. A pod that ran here before keeps its allocation; a different spec is then a resize. */
   admit(pod: Pod): void {
     const { uid } = pod.metadata;
     const known = this.#entries.get(uid);
@@ -95,7 +95,7 @@ export class Resizes {
     const told = (type: string): PodCondition | undefined => pod.status?.conditions?.find((one) => one.type === type);
     entry.pending ??= told('PodResizePending');
     entry.inProgress ??= told('PodResizeInProgress');
-    // A failure is told with the step that needs the record: `settled`.
+    // `settled` reports a failure later, to the step that needs the record on disk.
     if (known === undefined) void this.#save(uid, entry).catch(() => undefined);
     if (!this.#isPending(entry)) entry.pending = undefined;
     this.retry();
@@ -120,7 +120,7 @@ export class Resizes {
     this.retry();
   }
 
-  /** The pod is gone from this node, with all that it had. */
+  /** The pod is completely removed from this node. */
   forget(uid: string): void {
     const entry = this.#entries.get(uid);
     if (entry === undefined) return;
@@ -137,7 +137,7 @@ export class Resizes {
     for (const uid of this.#entries.keys()) if (!isKnown(uid)) this.forget(uid);
   }
 
-  /** Looks at all resizes that wait: the most urgent first. */
+  /** Tries all pending resizes, the most urgent first. */
   retry(): void {
     const node = this.#deps.node();
     if (node === undefined || !this.#mayGrant()) return;
@@ -155,13 +155,16 @@ export class Resizes {
     }
   }
 
-  /** What a running container was last given; undefined: what it started with is not known, as of containers of older kubelets. */
+  /**
+   * The resources that a running container was last given. Undefined when unknown, for example for a container that an older kubelet
+   * started.
+   */
   actuated(uid: string, { name, status, labels }: ObservedContainer): ResourceRequirements | undefined {
     const given = this.#entries.get(uid)?.actuated.get(name);
     return given?.id === status.id ? given.resources : labels.resources;
   }
 
-  /** A running container was given other resources. */
+  /** Records that a running container's resources were changed. */
   record(uid: string, name: string, id: string, resources: ResourceRequirements): void {
     const entry = this.#entries.get(uid);
     if (entry === undefined) return;
@@ -169,19 +172,19 @@ export class Resizes {
     entry.version++;
   }
 
-  /** Settles when what is promised to the pod, and what its containers were given, is on disk. @throws a system error */
+  /** Settles when the pod's allocation and the resources of its containers are on disk. @throws a system error */
   async settled(uid: string): Promise<void> {
     const entry = this.#entries.get(uid);
     if (entry !== undefined) await this.#save(uid, entry);
   }
 
-  /** The pod's conditions `PodResizePending` and `PodResizeInProgress`, of those it has. */
+  /** The pod's conditions `PodResizePending` and `PodResizeInProgress`, if they apply. */
   conditions(uid: string): PodCondition[] {
     const entry = this.#entries.get(uid);
     return [entry?.pending, entry?.inProgress].filter((one) => one !== undefined);
   }
 
-  /** What a look at the pod's containers showed. @param pod as it was promised */
+  /** Takes the result of an observation of the pod's containers. */
   observed(pod: Pod, isInProgress: boolean): void {
     const entry = this.#entries.get(pod.metadata.uid);
     if (entry === undefined) return;
@@ -196,7 +199,7 @@ export class Resizes {
     this.#event(pod, 'Normal', 'ResizeCompleted', resizeMessage('Pod resize completed', pod, generation));
   }
 
-  /** The resize could not be carried out, for now. @param pod as it was promised */
+  /** The resize could not be carried out; it will be tried again. */
   failed(pod: Pod, message: string): void {
     const entry = this.#entries.get(pod.metadata.uid);
     if (entry === undefined) return;
@@ -208,7 +211,7 @@ export class Resizes {
     this.#event(pod, 'Warning', 'ResizeError', resizeMessage('Pod resize error', pod, generation, message));
   }
 
-  /** The pod has ended: nothing of it is resized any more. */
+  /** The pod has ended and is not resized any more. */
   ended(uid: string): void {
     const entry = this.#entries.get(uid);
     if (entry === undefined) return;
@@ -223,12 +226,12 @@ export class Resizes {
     return this.allocated(pod) !== pod;
   }
 
-  /** After a restart nothing is granted before all pods are back: they hold what they were promised. */
+  /** After a restart, no resize is granted before all pods have arrived again, because their allocations must be counted. */
   #mayGrant(): boolean {
     return this.#deps.node() !== undefined && this.#entries.values().every(({ pod }) => pod !== undefined);
   }
 
-  /** Whether the pod holds less than before: others may have it. */
+  /** Whether the pod uses less than before, so that a pending resize may fit now. */
   #hasFreed(before: Pod, pod: Pod): boolean {
     if (isTerminalPhase(pod.status?.phase)) return !isTerminalPhase(before.status?.phase);
     if (sameJson(before.status?.containerStatuses, pod.status?.containerStatuses) && sameJson(before.spec, pod.spec))
@@ -277,7 +280,7 @@ export class Resizes {
     this.#deps.events.event(podReference(pod), type, reason, message);
   }
 
-  /** One write at a time for each pod; the last one has what came meanwhile. */
+  /** One write at a time per pod. Changes during a write go into the next write. */
   async #save(uid: string, entry: Entry): Promise<void> {
     while (entry.saving !== undefined) await entry.saving.catch(() => undefined);
     if (entry.saved === entry.version || this.#entries.get(uid) !== entry) return;

@@ -7,7 +7,7 @@ import { checkExecLength, expand } from './expansion.ts';
 import { containerAnnotations, containerLabels } from './labels.ts';
 import { containerSecurityContext } from './security.ts';
 
-/** What a container is made from. `env`, `mounts` and `image` are resolved already. */
+/** The inputs of a container's configuration. `env`, `mounts` and `image` are resolved already. */
 export interface ContainerInputs {
   pod: Pod;
   container: Container;

@@ -16,7 +16,7 @@ import type { MountedVolume } from '../volumes/volumes.ts';
 import { mountPropagation } from './container-config.ts';
 import { expand } from './expansion.ts';
 
-/** What the mounts of one container are made from. */
+/** The inputs of one container's mounts. */
 export interface MountInputs {
   pod: Pod;
   container: Container;
@@ -46,8 +46,8 @@ export async function containerMounts(inputs: MountInputs): Promise<Mount[]> {
 }
 
 /**
- * Makes the folder that the runtime writes the container's log to, and removes what a container planted under the log's name: the
- * runtime would follow a link, and wait at a FIFO.
+ * Makes the folder of the container's log, and removes any file that a container put there under the log's name: the runtime would follow a
+ * link, or block at a FIFO.
  */
 export async function prepareLog(paths: Paths, pod: Pod, container: Container, restartCount: number): Promise<void> {
   const { namespace = '', name, uid } = pod.metadata;

@@ -40,9 +40,9 @@ export class StartError extends Error {
   }
 }
 
-/** What starting a container needs of its node. */
+/** The dependencies of {@link createContainerStarter}. */
 export interface StarterDeps {
-  /** The lane for starts. */
+  /** Limits how many containers start at the same time. */
   lane: Lane;
   runtime: ContainerRuntime;
   events: EventRecorder;
@@ -76,7 +76,7 @@ export interface ContainerStarter {
    * Starts the container.
    * @param targetId for an ephemeral container: the container whose processes it sees
    * @returns its ID
-   * @throws StartError when its image, its environment, its mounts or the runtime are in the way
+   * @throws StartError when the image, the environment, a mount or the runtime fails
    */
   start(container: Container, context: StartContext, targetId?: string): Promise<string>;
 }
@@ -120,7 +120,7 @@ export function createContainerStarter(deps: StarterDeps): ContainerStarter {
         })
         .catch((error: unknown) => fail('CreateContainerConfigError', error));
 
-      // Containers go before the sandboxes of other pods, so that a pod that has begun is ready soon.
+      // Containers come before the sandboxes of other pods, so that a pod whose start has begun becomes ready soon.
       return deps.lane.run(
         async () => {
           const id = await runtime
@@ -145,7 +145,7 @@ async function nextRestartCount({ pod, observed }: StartContext, container: Cont
   if (last !== undefined) return last.labels.restartCount + 1;
   const { namespace = '', name, uid } = pod.metadata;
   const files = await logNames(paths, paths.containerLogDir({ namespace, name, uid }, container.name));
-  // No container is restarted a billion times: a file with a longer number was not made by the kubelet.
+  // No container is restarted a billion times, so a longer number is not from the kubelet.
   return files.reduce((count, file) => Math.max(count, Number(/^(\d{1,9})\.log/.exec(file)?.[1] ?? -1) + 1), 0);
 }
 

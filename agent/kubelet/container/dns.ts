@@ -43,7 +43,7 @@ export interface ClusterDns {
 /** The DNS settings of a pod's sandbox. */
 export interface PodDns {
   config: DnsConfig;
-  /** For an event `DNSConfigForming`: what had to be cut. */
+  /** The message of the event `DNSConfigForming`: what was left out because of the limits. */
   warning?: string | undefined;
 }
 

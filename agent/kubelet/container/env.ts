@@ -24,7 +24,7 @@ export class ReferenceNotFound extends Error {
   }
 }
 
-/** What the environment of one container is made from. `serviceVariables`: those that name Services. */
+/** The inputs of one container's environment. `serviceVariables`: the variables of Services. */
 export interface EnvInputs {
   pod: Pod;
   container: Container;
@@ -35,7 +35,7 @@ export interface EnvInputs {
 
 const decode = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
 
-/** Variables by name, no longer together than what a program can have. */
+/** Variables by name. Their total length is limited to what execve(2) accepts. */
 class Environment {
   readonly variables = new Map<string, string>();
   #length = 0;

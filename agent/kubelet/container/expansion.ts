@@ -4,13 +4,13 @@
  * Source: kubernetes.io "Define Dependent Environment Variables"; upstream `third_party/forked/golang/expansion`.
  */
 
-/** Linux starts no program whose arguments and environment are longer together, in bytes. Source: execve(2). */
+/** Linux' limit of a program's arguments and environment together, in bytes. Source: execve(2). */
 const maxExecBytes = 6 * 2 ** 20;
 
 /**
- * Checks the characters of arguments and variables that one program is to get together, while they are added up: a short pod can
- * ask for more than there is memory.
- * @throws Error when no program can have so many
+ * Checks the total length of a program's arguments and variables while it grows. Nested `$(VAR)` references let a short pod produce more
+ * text than fits in memory.
+ * @throws Error when the length is over Linux' limit
  */
 export function checkExecLength(characters: number): void {
   if (characters > maxExecBytes)

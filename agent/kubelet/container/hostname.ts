@@ -4,9 +4,9 @@ import type { HostAlias, Pod } from '#api/types.generated.ts';
 const maxHostnameLength = 63;
 const maxFqdnLength = 64;
 
-/** The names of a pod within itself. */
+/** The host name that a pod's processes see. */
 export interface PodHostname {
-  /** What the pod's `hostname` command says. */
+  /** The output of `hostname` in the pod. */
   hostname: string;
   /** `<subdomain>.<namespace>.svc.<cluster domain>`; empty without a subdomain. */
   domain: string;

@@ -20,7 +20,7 @@ const restartCountAnnotation = 'io.kubernetes.container.restartCount';
 const terminationMessagePathAnnotation = 'io.kubernetes.container.terminationMessagePath';
 const terminationMessagePolicyAnnotation = 'io.kubernetes.container.terminationMessagePolicy';
 const preStopAnnotation = 'io.kubernetes.container.preStopHandler';
-/** Ours: what the container started with, as JSON. It tells what a resize has to change. */
+/** Not upstream's: the resources that the container was started with, as JSON. A resize compares with them. */
 const resourcesAnnotation = 'io.tinkernetes.container.resources';
 const portsAnnotation = 'io.kubernetes.container.ports';
 const deletionGraceAnnotation = 'io.kubernetes.pod.deletionGracePeriod';
@@ -33,7 +33,7 @@ export interface PodLabels {
   uid: string;
 }
 
-/** What a container's labels and annotations say; also there when the kubelet no longer knows the pod. */
+/** The content of a container's labels and annotations. It is available even when the kubelet no longer knows the pod. */
 export interface ContainerLabels extends PodLabels {
   container: string;
   hash: string;
@@ -42,7 +42,7 @@ export interface ContainerLabels extends PodLabels {
   terminationMessagePolicy: string;
   preStop?: LifecycleHandler | undefined;
   ports: ContainerPort[];
-  /** The CPU and memory that it started with; undefined for a container of a kubelet that did not note them. */
+  /** The CPU and memory that the container started with; undefined when an older kubelet did not record them. */
   resources?: ResourceRequirements | undefined;
   terminationGraceSeconds?: number | undefined;
 }
@@ -85,7 +85,7 @@ export function containerAnnotations(pod: Pod, container: Container, restartCoun
   return annotations;
 }
 
-/** Whose sandbox or container this is; undefined for what another program made in the same runtime. */
+/** The pod of a sandbox or container; undefined when another program made it in the same runtime. */
 export function parsePodLabels(labels: Labels): PodLabels | undefined {
   const name = labels[podNameLabel];
   const namespace = labels[podNamespaceLabel];
@@ -126,7 +126,9 @@ function parseJson<T>(text: string | undefined): T | undefined {
   }
 }
 
-/** Changes only when the container has to be made anew: its name or its image (the only field that an update may change). */
+/**
+ * A hash that changes only when the container must be created again: it covers name and image (the only field that an update may change).
+ */
 export function containerHash(container: Container): string {
   return createHash('sha256')
     .update(JSON.stringify([container.name, container.image ?? '']))

@@ -8,7 +8,7 @@ import { hostNetworkHostsFile, podHostname, podHostsFile } from './hostname.ts';
 
 /** Reads the node's files, and writes those of pods. */
 export interface NodeFiles {
-  /** Reads the node's resolv.conf anew. @throws Error when it cannot be read, or has more than 64 MiB */
+  /** Reads the node's current resolv.conf. @throws Error when it cannot be read, or has more than 64 MiB */
   readHostResolvConf(): Promise<ResolvConf>;
   /**
    * Writes a pod's /etc/hosts.
@@ -19,7 +19,7 @@ export interface NodeFiles {
   writeHostsFile(pod: Pod, podIps: readonly string[]): Promise<string>;
 }
 
-/** Some hosts files have a million blocked names. */
+/** Generous, because some hosts files block a million names. */
 const maxFileBytes = 64 * 2 ** 20;
 
 /**

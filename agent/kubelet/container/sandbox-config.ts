@@ -7,7 +7,7 @@ import { sysctlName } from '../admission/sysctls.ts';
 import { sandboxLabels } from './labels.ts';
 import { sandboxSecurityContext } from './security.ts';
 
-/** What a pod's sandbox is made from. `localSeccomp` gives the path of a profile on this node. */
+/** The inputs of a pod sandbox's configuration. `localSeccomp` gives the path of a profile on this node. */
 export interface SandboxInputs {
   pod: Pod;
   attempt: number;

@@ -85,7 +85,7 @@ export function sandboxSecurityContext(pod: Pod, localSeccomp: (name: string) =>
   };
 }
 
-/** What the security context of a container is made from. */
+/** The inputs of a container's security context. */
 export interface ContainerSecurityInputs {
   pod: Pod;
   container: Container;

@@ -13,7 +13,7 @@ import { errorText } from '../errors.ts';
 import { withDefaultTag } from '../image-name.ts';
 import { credentialsFor } from './pull-secrets.ts';
 
-/** The image cannot be had now: `reason` and `message` become the container's waiting state. */
+/** The image is not available now. `reason` and `message` become the container's waiting state. */
 export class ImageError extends Error {
   readonly reason:
     | 'ErrImagePull'

@@ -17,7 +17,7 @@ export function createPodPullSecrets(deps: {
       try {
         found.push(await deps.objects.secret(pod.metadata.namespace ?? '', name));
       } catch {
-        missing.push(name); // Told below.
+        missing.push(name); // Reported below, in one event.
       }
     }
     if (missing.length > 0) {

@@ -19,7 +19,7 @@ import type { NodeIdentity, NodeObservation } from './node-status.ts';
 import { conditionEvents, nodeStatus, withoutHeartbeats } from './node-status.ts';
 import { createPressures, shortages, thresholdMessage } from './pressure.ts';
 
-/** What the node agent works with. `random`: in [0, 1). `observe` reads the machine and the runtime anew. */
+/** What the node agent works with. `random`: in [0, 1). `observe` reads the current state of machine and runtime. */
 export interface NodeAgentDeps {
   client: Client;
   clock: Clock;
@@ -47,7 +47,7 @@ export interface NodeAgentOptions extends NodeIdentity {
 export interface NodeAgent {
   /** The last status that this kubelet computed. */
   status(): NodeStatus | undefined;
-  /** Computes the status now, and sends it if it changed: something it depends on has changed. */
+  /** Computes the status now, and sends it if it changed. Call it when something changed that the status depends on. */
   reportNow(): void;
   /** The Node was deleted: it is registered again. */
   deleted(): void;
@@ -88,7 +88,7 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
       events.event(reference, 'Normal', name, `Node ${nodeName} status is now: ${name}`);
   }
 
-  /** Somebody cordoned the node, or let it take pods again. */
+  /** Sends the events NodeSchedulable and NodeNotSchedulable after a cordon or uncordon. */
   function announceSchedulable(): void {
     const now = node?.spec?.unschedulable === true;
     if (now === unschedulable) return;

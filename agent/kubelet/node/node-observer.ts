@@ -1,4 +1,4 @@
-/** Reads what a Node's status is computed from: the machine, its disks, the container runtime. */
+/** Reads the inputs of a Node's status: the machine, its disks, the container runtime. */
 
 import type { FilesystemUsage, MachineInfo } from '#agent/host/proc.ts';
 import { readAvailableMemoryBytes, readFilesystemUsage, readHugePages, readMachineInfo, readPidUsage } from '#agent/host/proc.ts';
@@ -16,8 +16,8 @@ export interface NodeObserver {
 }
 
 /**
- * The newest answer of `load`: waits a second for a new one, and otherwise gives the last one. A runtime that hangs must not stop the
- * node from reporting just that, and a runtime that fails still has its images.
+ * Returns a function that waits one second for a new result of `load`, and otherwise returns the last one. So a runtime that hangs does not
+ * stop the node from reporting that it hangs, and one that fails does not make its images disappear from the status.
  */
 function latest<Value>(clock: Clock, initial: Value, load: () => Promise<Value>): () => Promise<Value> {
   let value = initial;

@@ -12,10 +12,10 @@ import type { ContainerImage, NodeCondition, NodeStatus } from '#api/types.gener
 import { byteQuantity, cpuQuantity } from '../resources/quantities.ts';
 import { type NodeReadings, type PressureCondition, type PressureThresholds, shortages } from './pressure.ts';
 
-/** What this kubelet can do that the API server asks for before it lets a pod be changed so (KEP-5328). Sorted. */
+/** The features that this kubelet declares. The API server allows some pod updates only if the node declares them (KEP-5328). Sorted. */
 const declaredFeatures = ['InPlacePodLevelResourcesVerticalScaling', 'InPlacePodVerticalScalingInitContainers'];
 
-/** What a status is computed from: the machine, and what the runtime last answered. */
+/** The inputs of a status: the machine, and the runtime's last answer. */
 export interface NodeObservation extends NodeReadings {
   machine: MachineInfo;
   hugePages: Readonly<Record<string, number>>;
@@ -230,7 +230,7 @@ export function conditionEvents(before: readonly NodeCondition[], after: readonl
   return after.flatMap(({ type, status }) => {
     const name = names[type]?.[status === 'True' ? 0 : 1];
     const old = before.find((condition) => condition.type === type)?.status;
-    // A new node that is not ready yet has not become unready: no event tells that.
+    // A new node that is not ready yet sends no event: it has not changed from ready to not ready.
     if (name === undefined || old === status || (type === 'Ready' && old === undefined && status !== 'True')) return [];
     return [name];
   });

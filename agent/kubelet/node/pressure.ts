@@ -1,6 +1,6 @@
 /**
- * What a node is short of. A condition becomes true at once when the node runs short, and stays true for a while after the node has
- * enough again: otherwise a node at its threshold would change its conditions all the time.
+ * Resource pressure of a node. A condition becomes true at once when a threshold is met, and stays true for a while after the shortage has
+ * ended: otherwise a node near its threshold would change its conditions all the time.
  *
  * Source: upstream `pkg/kubelet/eviction` (signals, their resources, `evictionPressureTransitionPeriod`).
  */
@@ -35,23 +35,23 @@ export const defaultThresholds: PressureThresholds = {
   pidAvailable: 0,
 };
 
-/** The conditions of a Node that tell of a shortage. */
+/** The pressure conditions of a Node. */
 export type PressureCondition = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure';
 
-/** A threshold that is met, and the resource that it counts, in upstream's words. */
+/** A threshold that is met, and its resource, with upstream's names. */
 export interface Shortage {
   condition: PressureCondition;
   resource: 'memory' | 'ephemeral-storage' | 'inodes' | 'pids';
 }
 
 /**
- * The message of the event `EvictionThresholdMet`. Upstream adds that it attempts to reclaim, and does so; this kubelet evicts
- * nothing. Pure.
+ * The message of the event `EvictionThresholdMet`. Upstream's message also says that it attempts to reclaim; this kubelet does not evict
+ * pods, so it leaves that out. Pure.
  */
 export const thresholdMessage = ({ resource }: Shortage): string =>
   `The node is low on resource: ${resource}. It may refuse pods until it has enough; it evicts none`;
 
-/** What the observation is short of, the most urgent first. Pure. */
+/** The thresholds that the observation meets, the most urgent first. Pure. */
 export function shortages(
   { memoryAvailableBytes, nodefs, imagefs, pids }: NodeReadings,
   thresholds: PressureThresholds,

@@ -1,6 +1,5 @@
 /**
- * Decides what has to be done so that the runtime has what a pod's spec asks for. Pure: the plan follows from what was observed
- * and probed.
+ * Computes the actions that make the runtime match a pod's spec, from the observed containers and the results of probes. Pure.
  *
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (computePodActions), KEP-753 for sidecars.
  */
@@ -26,9 +25,9 @@ export interface KillAction {
   reason: KillReason;
 }
 
-/** What a sync has to do; empty lists and false: nothing. */
+/** The actions of one sync. Empty lists and `false` mean nothing to do. */
 export interface PodActions {
-  /** Stop all containers and the sandbox; together with {@link createSandbox}, the pod begins anew. */
+  /** Stop all containers and the sandbox. Together with {@link createSandbox}, the pod is started again from the beginning. */
   killPod: boolean;
   createSandbox: boolean;
   /** The sandbox to use when none is created. */
@@ -40,11 +39,11 @@ export interface PodActions {
   start: Container[];
   startEphemeral: Container[];
   kill: KillAction[];
-  /** Running containers that get other CPU or memory where they are. */
+  /** Running containers whose CPU or memory is changed in place. */
   resize: ResizePlan;
 }
 
-/** What is known of running containers besides their state. */
+/** Information about running containers besides their state. */
 interface Known {
   probes: ProbeResults;
   actuated: Actuated;
@@ -69,7 +68,9 @@ export function sandboxDecision(pod: Pod, observed: ObservedPod): SandboxDecisio
   return { changed: false, attempt: newest.metadata.attempt, sandboxId: newest.id };
 }
 
-/** The plan of one sync. Pure. @param pod as the node has promised it @param actuated what running containers have */
+/**
+ * The plan of one sync. Pure. @param pod with its allocated resources @param actuated the resources that running containers were last given
+ */
 export function computePodActions(pod: Pod, observed: ObservedPod, probes: ProbeResults, actuated: Actuated): PodActions {
   const { changed, attempt, sandboxId } = sandboxDecision(pod, observed);
   const actions: PodActions = {
@@ -188,7 +189,7 @@ const killUnknown = (what: string, container: ObservedContainer): KillAction => 
   message: `${what} is in "unknown" state, try killing it before restart`,
 });
 
-/** What one init container leads to: nothing more to do, start it (again), start the one after it, or the pod has failed. */
+/** The result for one init container: nothing more to do, start it (again), start the next one, or the pod has failed. */
 type InitStep = { done?: boolean; again?: boolean; next?: boolean; failed?: boolean; kill?: KillAction };
 
 /**
@@ -237,7 +238,7 @@ function planInit(pod: Pod, observed: ObservedPod, known: Known, actions: PodAct
   return initialized;
 }
 
-/** A sidecar that is kept running may be resized, or has to start anew for it. */
+/** A sidecar that keeps running may be resized in place, or may have to restart for it. */
 function resizedSidecar(
   pod: Pod,
   container: Container,

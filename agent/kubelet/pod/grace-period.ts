@@ -14,12 +14,12 @@ export const minimumGraceSeconds = 2;
 /** The longest deadline that a runtime understands: some 68 years. */
 const maximumGraceSeconds = 2 ** 31 - 1;
 
-/** Why a container is stopped while its pod goes on: a probe or hook failed, its spec changed, nobody knows its state. */
+/** Why a container is stopped while its pod goes on: a probe or hook failed, its spec changed, or its state is unknown. */
 export type KillReason = 'StartupProbe' | 'LivenessProbe' | 'PostStartHook' | 'Unknown' | 'Changed';
 
 /**
- * The grace period that is granted for the one that is written in a pod. A negative one (pods from before the API server turned
- * it into 1) becomes 1 second; one that is longer than a runtime's deadline can be becomes that deadline.
+ * Limits a pod's grace period to what a runtime accepts. A negative value, which only old stored pods can have, becomes 1 second; a value
+ * above the runtime's longest deadline becomes that deadline.
  */
 export const grantedSeconds = (seconds: number): number => (seconds < 0 ? 1 : Math.min(toNumber(seconds), maximumGraceSeconds));
 

@@ -18,11 +18,12 @@ import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { fieldPath } from './pod-spec.ts';
 
 /**
- * A container may need its whole grace period, so the next one is told to stop after this time in ms: not all at once, but soon.
+ * Time in ms after which the next container is stopped, even if this one still uses its grace period. It spreads the stops of many
+ * containers.
  */
 const stopLendAfterMs = 500;
 
-/** What stopping a container needs of its node. */
+/** The dependencies of {@link killContainer}. */
 export interface KillDeps {
   runtime: ContainerRuntime;
   lanes: Lanes;
@@ -34,7 +35,7 @@ export interface KillDeps {
 
 /** One container that has to stop. */
 export interface KillRequest {
-  /** Undefined when the pod is no longer known: the container's labels then say what is needed. */
+  /** Undefined when the pod is no longer known. The container's labels and annotations are used then. */
   pod: Pod | undefined;
   container: ObservedContainer;
   podIp: string;
@@ -43,14 +44,14 @@ export interface KillRequest {
   /** Replaces the grace period that follows from the pod. */
   graceSeconds?: number | undefined;
   /**
-   * What the container waits for before it is stopped, but no longer than its grace period: sidecars wait for the other
-   * containers.
+   * The container is stopped after this promise settles, or when its grace period is over. Sidecars wait for the other containers in this
+   * way.
    */
   turn?: Promise<void> | undefined;
   skipPreStop?: boolean | undefined;
 }
 
-/** What events about a pod, or about one of its containers, refer to. Pure. */
+/** The reference to a pod, or to one of its containers, for events. Pure. */
 export function podReference(pod: Pod, container?: string): ObjectReference {
   const { namespace, name, uid, resourceVersion } = pod.metadata;
   return {
@@ -114,11 +115,11 @@ async function runPreStop(
   deps.log.warn({ container: container.name, graceSeconds }, 'a preStop hook did not end within the grace period');
 }
 
-/** How a pod is stopped. `graceSeconds` replaces the grace periods that follow from the pod. */
+/** Options of {@link killPodContainers}. `graceSeconds` replaces the grace periods that follow from the pod. */
 export interface KillPodOptions {
   podIp: string;
   graceSeconds?: number | undefined;
-  /** The hooks are not run: an earlier call has begun them, and this one is to be faster. */
+  /** Does not run the preStop hooks: an earlier call has started them, and this call shortens the grace period. */
   skipPreStop?: boolean | undefined;
 }
 
@@ -139,7 +140,7 @@ export async function killPodContainers(
           .filter(isSidecar)
           .map(({ name }) => name);
   const stopped = new Map<string, Promise<void>>();
-  // Sorted in the order in which they stop: each container waits for the promises of those before it, so these must exist.
+  // Stop in this order: each container waits for the promises of those before it, so those must be created first.
   const order = [...alive].sort((a, b) => sidecars.indexOf(b.name) - sidecars.indexOf(a.name));
   const ordered = [
     ...order.filter(({ name }) => !sidecars.includes(name)),

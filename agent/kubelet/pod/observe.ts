@@ -14,7 +14,7 @@ export interface Observer {
   observe(pod: { uid: string; name: string; namespace: string }): Promise<ObservedPod>;
 }
 
-/** Upstream's limits: a message, and the log lines that stand in for one. */
+/** Upstream's limits of a termination message, and of the log lines that replace a missing one. */
 const maxMessageBytes = 4096;
 /** How many messages are remembered: more than a full node has ended containers. */
 const maxMessages = 1000;
@@ -40,7 +40,7 @@ export function createObserver(runtime: ContainerRuntime, podsDir: string): Obse
     if (status.state !== 'CONTAINER_EXITED') return { name: labels.container, sandboxId: '', status, labels };
     const own = messages.get(id) ?? (await terminationMessage(status, labels, podsDir));
     messages.set(id, own);
-    // A message that is dropped here is read again when its container still exists.
+    // A message that is dropped here is read again if its container still exists.
     if (messages.size > maxMessages) for (const oldest of messages.keys().take(1)) messages.delete(oldest);
     const message = [status.message, own].filter((text) => text !== '').join(': ');
     return { name: labels.container, sandboxId: '', status: { ...status, message }, labels };

@@ -1,4 +1,4 @@
-/** A pod as the container runtime has it: what `computePodActions` and the status are computed from. */
+/** A pod as observed in the container runtime: the input of `computePodActions` and of the pod's status. */
 import type { CgroupLimits } from '#agent/host/cgroup.ts';
 import type { ContainerStatus, PodSandboxStatus } from '#agent/runtime/runtime.ts';
 import type { ContainerLabels } from '../container/labels.ts';
@@ -12,7 +12,7 @@ export interface ObservedContainer {
   labels: ContainerLabels;
 }
 
-/** A pod as the runtime last told of it. Empty lists: the runtime has nothing of it. */
+/** A pod as the runtime last reported it. Empty lists: the runtime has no sandbox or container of it. */
 export interface ObservedPod {
   uid: string;
   name: string;

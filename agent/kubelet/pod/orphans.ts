@@ -12,7 +12,7 @@ import type { Observer } from './observe.ts';
 import type { Pleg } from './pleg.ts';
 import type { PodRuntime } from './pod-runtime.ts';
 
-/** What cleaning up needs of its node. */
+/** The dependencies of {@link createOrphans}. */
 export interface OrphansDeps {
   pleg: Pleg;
   observer: Observer;
@@ -21,27 +21,27 @@ export interface OrphansDeps {
   cgroups: PodCgroups;
   paths: Paths;
   log: Logger;
-  /** Whether the pod with this UID is known: it is in the API, or its worker is still ending it. */
+  /** Whether the pod with this UID is in the API, or still has a worker. */
   isKnown(uid: string): boolean;
 }
 
 /** Removes containers, volumes and folders of pods that neither the API nor a worker knows any more. */
 export interface Orphans {
   /**
-   * Call only when the list of this node's pods is complete. Does not wait for containers to stop: what they leave is removed after
-   * them. Failures are logged; the next call tries again.
+   * Call it only when the list of this node's pods is complete. It does not wait for containers to stop; a later call removes their
+   * remains. Failures are logged and tried again by the next call.
    */
   collect(): Promise<void>;
 }
 
-/** The grace period of an orphan in seconds, as in upstream: a pod that was removed from the API by force has no longer one. */
+/** The grace period of an orphan in seconds, as upstream: its pod was force-deleted from the API. */
 const graceSeconds = 1;
 
-/** Orphans are looked for in the runtime (as PLEG lists it), among the pods' folders, control groups and logs. */
+/** Searches for orphans in the runtime (by PLEG's list), and among the pods' folders, control groups and logs. */
 export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths, log, isKnown }: OrphansDeps): Orphans {
   const stopping = new Set<string>();
 
-  /** Does one piece of cleaning up, and logs how it went. @returns whether it succeeded */
+  /** Does one step of the cleanup and logs the result. @returns whether it succeeded */
   async function attempt(what: string, uid: string, work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
@@ -74,7 +74,7 @@ export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths
     }
   }
 
-  /** Cleans up after pods whose containers are gone already: they ended while no kubelet ran. */
+  /** Cleans up after pods whose containers are removed already, for example while no kubelet ran. */
   async function removeRemains(): Promise<void> {
     const isGone = (uid: string): boolean => !isKnown(uid) && !stopping.has(uid) && !pleg.pods().has(uid);
     for (const uid of (await readdir(paths.podsDir)).filter(isGone))

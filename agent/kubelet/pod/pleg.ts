@@ -1,6 +1,6 @@
 /**
- * The pod lifecycle event generator (PLEG): tells which pods changed in the runtime. It compares lists: an event of the runtime only
- * causes a new list, and a list every few seconds finds what events have missed. Source: KEP-3386; upstream `pkg/kubelet/pleg`.
+ * The pod lifecycle event generator (PLEG): reports which pods changed in the runtime. It compares lists: an event of the runtime only
+ * triggers a new list, and a list every few seconds finds changes without an event. Source: KEP-3386; upstream `pkg/kubelet/pleg`.
  */
 
 import type { Logger } from 'pino';
@@ -16,7 +16,7 @@ export interface PlegDeps {
   runtime: ContainerRuntime;
   clock: Clock;
   log: Logger;
-  /** Told of each pod whose sandboxes or containers differ from the last list. */
+  /** Called for each pod whose sandboxes or containers differ from the last list. */
   changed: (podUid: string) => void;
 }
 
@@ -24,7 +24,7 @@ export interface PlegDeps {
 export interface Pleg {
   /** The pods of the last list, by UID. */
   pods(): ReadonlyMap<string, PodLabels>;
-  /** Why the node is not ready, in upstream's words: no list succeeded for 3 min. Undefined: one did. */
+  /** Upstream's message for the Ready condition when no list has succeeded for 3 min. Undefined when PLEG is healthy. */
   healthy(): string | undefined;
   /** Lists now. @throws RuntimeError when the runtime cannot be listed */
   relist(): Promise<void>;
@@ -38,7 +38,7 @@ const maxPauseMs = 1_000;
 /** Upstream's threshold for `PLEG is not healthy`. */
 const unhealthyAfterMs = 180_000;
 
-/** A PLEG that follows the runtime's events, and lists every 5 s besides. */
+/** A PLEG that follows the runtime's events, and also lists every 5 s. */
 export function createPleg({ runtime, clock, log, changed }: PlegDeps): Pleg {
   let states = new Map<string, string>();
   let pods = new Map<string, PodLabels>();

@@ -1,9 +1,9 @@
-/** Which changes of a pod in the API ask its worker to look again. */
+/** Decides which changes of a pod in the API need a sync. */
 import { sameJson } from '#api/meta.ts';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
 
 /**
- * Whether anything but our own status has come back. Pure.
+ * Whether the update contains anything other than the status that we wrote ourselves. Pure.
  * @param reported what the kubelet last reported, or is about to
  */
 export function asksForSync(before: Pod, after: Pod, reported: PodStatus): boolean {
@@ -24,8 +24,8 @@ function gates({ status }: Pod, { spec }: Pod): unknown {
 }
 
 /**
- * Whether somebody has written another readiness than ours. The node lifecycle controller does so while it does not hear from
- * the node: once it does, the kubelet must report soon, so that the pods are back in their Services.
+ * Whether another component has changed the pod's Ready condition. The node lifecycle controller does so when the node does not report. The
+ * kubelet must then report again soon, so that the pod returns to its Services.
  */
 function isReadinessOverruled(after: Pod, reported: PodStatus): boolean {
   const ready = (status: PodStatus | undefined): string | undefined =>

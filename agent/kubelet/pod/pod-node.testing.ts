@@ -1,7 +1,4 @@
-/**
- * For tests only: what pod workers need of their node, on a fake clock and a runtime in memory; the pods' own logic is the real
- * one.
- */
+/** For tests only: the dependencies of pod workers, on a fake clock and an in-memory runtime. The code of the pods is the real one. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -34,7 +31,7 @@ export interface PodNodeOptions {
   folder: string;
   events: EventRecorder;
   statuses: StatusWriter;
-  /** A probe's result changed for the pod with this UID. */
+  /** Called with a pod's UID when a probe's result changed. */
   wake: (uid: string) => void;
   /** For resizes: this node. */
   node?: ResizesDeps['node'];

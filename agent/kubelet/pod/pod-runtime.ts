@@ -1,5 +1,5 @@
 /**
- * Carries out what `computePodActions` decides: sandbox, init containers, containers; and takes pods down.
+ * Carries out the actions of `computePodActions` (sandbox, init containers, containers), and stops and removes pods.
  *
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (SyncPod).
  */
@@ -36,7 +36,7 @@ import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { findContainer, isRunning } from './observed.ts';
 import { formatPod } from './pod-spec.ts';
 
-/** What running pods needs of their node. */
+/** The dependencies of {@link createPodRuntime}. */
 export interface PodRuntimeDeps extends KillDeps {
   runtime: ContainerRuntime;
   clock: Clock;
@@ -65,19 +65,19 @@ export interface SyncInputs {
   signal: AbortSignal;
 }
 
-/** What a sync did. */
+/** The result of a sync. */
 export interface SyncResult {
-  /** Something was started or stopped: the pod has to be looked at again. */
+  /** Something was started or stopped, so the pod needs another sync. */
   acted: boolean;
   /** Why containers could not be started, by name. */
   failures: ReadonlyMap<string, StartFailure>;
   /** When the next try may succeed, in ms since the epoch: the earliest back-off ends, or a failure may be over. */
   retryAtMs?: number | undefined;
-  /** Why running containers could not be given what the pod was promised. */
+  /** Why running containers could not be resized to the pod's allocation. */
   resizeProblem?: string | undefined;
 }
 
-/** Makes the runtime match a pod's spec. The only state about pods that it keeps is the back-off of crashing containers. */
+/** Makes the runtime match a pod's spec. Its only state is the back-off of crashing containers. */
 export interface PodRuntime {
   /**
    * Carries out one sync.
@@ -104,7 +104,7 @@ export interface PodRuntime {
  * timer.
  */
 const retryMs = 10_000;
-/** A pod whose control group alone got other limits is looked at again after that time. */
+/** Pause in ms before the next sync of a pod when only its control group was changed. */
 const groupRetryMs = 1000;
 
 const backOffKey = (pod: Pod, container: Container): string => `${pod.metadata.uid}/${container.name}/${container.image ?? ''}`;
@@ -153,7 +153,7 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     return { sandboxId, ips: network.ip === '' ? [] : [network.ip, ...network.additionalIps] };
   }
 
-  /** The back-off of a crashed container: undefined when it may start now, and its next back-off is then longer. */
+  /** The back-off of a crashed container. Undefined when it may start now; its next back-off is then longer. */
   function crashWait(pod: Pod, container: Container, observed: ObservedPod): StartError | undefined {
     const last = observed.containers.find(({ name, status }) => name === container.name && status.state === 'CONTAINER_EXITED');
     if (last === undefined) return undefined;
@@ -179,7 +179,7 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     try {
       await deps.hooks.run(hook, { container, containerId, podIp }, signal);
     } catch (error) {
-      // The pod has to end, which stops the container anyway: the pod does not wait for the hook.
+      // The pod must end, which stops the container anyway, so do not wait for the hook.
       if (signal.aborted) throw error;
       deps.log.warn({ err: error, container: container.name }, 'a postStart hook failed');
       events.event(podReference(pod, container.name), 'Warning', 'FailedPostStartHook', 'PostStartHook failed');
@@ -259,7 +259,7 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     return { acted: acted || fresh, failures, ...(retries.length === 0 ? {} : { retryAtMs: Math.min(...retries) }) };
   }
 
-  /** A resize that fails holds up nothing else of the pod. */
+  /** Resizes containers. A failure must not stop the rest of the sync. */
   async function resize(
     { pod, observed, signal }: SyncInputs,
     plan: ResizePlan,
@@ -271,15 +271,15 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     const record = deps.resizes.record.bind(deps.resizes);
     try {
       const work = actuateResize({ runtime, cgroups, machine, record }, pod, plan);
-      // A pod that has to end does not wait for a runtime that does not answer. What it says later is of no use.
+      // A pod that must end does not wait for a runtime that does not answer. A later result is ignored.
       work.catch(() => undefined);
       await Promise.race([work, untilAborted(signal)]);
       if (signal.aborted) return { acted: false };
-      // A kernel that keeps another limit than was written is not asked again at once.
+      // The kernel may keep a limit different from the one written. Without a pause we would write it again at once.
       return isContainerOther ? { acted: true } : { acted: false, retryAfterMs: groupRetryMs };
     } catch (error) {
       deps.log.warn({ err: error, pod: formatPod(pod) }, 'a pod could not be resized; will be tried again');
-      // Not `acted`: the next try comes after a pause, however much was done.
+      // Not `acted`, because the next attempt must come after a pause.
       return { acted: false, retryAfterMs: retryMs, problem: messageText(error) };
     }
   }
@@ -312,8 +312,8 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
         const retryAtMs = Math.min(result.retryAtMs ?? Number.POSITIVE_INFINITY, deps.clock.now() + resized.retryAfterMs);
         return { ...result, retryAtMs, resizeProblem: resized.problem };
       }
-      // Init containers run again in a new sandbox. Their old containers are removed, or the next sync would take initialization
-      // for done.
+      // Init containers run again in a new sandbox. Remove their old containers: otherwise the next sync would think that initialization is
+      // complete.
       const initNames = new Set(initContainers(pod).map(({ name }) => name));
       for (const container of observed.containers) if (initNames.has(container.name)) await removeContainer(container);
       const sandbox = await createSandbox(pod, await configOf(pod, actions.attempt), signal);

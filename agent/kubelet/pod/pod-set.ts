@@ -1,6 +1,6 @@
 /**
- * The pods of this node: one worker for each, from the pod's arrival until nothing of it is left. Which of them hold a share of the
- * node is counted here, since a pod is admitted only if it fits beside the others.
+ * The pods of this node, with one worker each, from a pod's arrival until everything of it is removed. It also knows which pods use
+ * resources of the node, because a new pod is admitted only if it fits beside them.
  *
  * Source: upstream `pkg/kubelet/pod_workers.go`, `pkg/kubelet/allocation` (AddPod: admitted pods).
  */
@@ -13,16 +13,16 @@ import { asksForSync } from './pod-changes.ts';
 import type { PodSink } from './pod-source.ts';
 import { PodWorker, type PodWorkerDeps } from './pod-worker.ts';
 
-/** What the pods' workers need of their node. */
+/** The dependencies of {@link PodSet}. */
 export interface PodSetDeps extends Omit<PodWorkerDeps, 'admit'> {
   /** This node, with the newest status that its kubelet knows; undefined before it is registered. */
   node(): Node | undefined;
   resizes: Resizes;
 }
 
-/** What others may ask of the pods. */
+/** Access to the pods for other parts of the kubelet. */
 export interface PodLookup {
-  /** The workers of all pods that something is left of, also of those that left the API. */
+  /** All workers, also those of pods that are no longer in the API. */
   workers(): readonly PodWorker[];
   /** The worker of the pod with this name, and with this UID where one is given. */
   find(namespace: string, name: string, uid?: string): PodWorker | undefined;
@@ -34,7 +34,7 @@ export class PodSet implements PodSink, PodLookup {
   readonly #signal: AbortSignal;
   /** By UID. */
   readonly #workers = new Map<string, PodWorker>();
-  /** By UID: the newest versions of the pods that hold a share of the node. */
+  /** The newest versions of the admitted pods, by UID. They use resources of the node. */
   readonly #admitted = new Map<string, Pod>();
   readonly #running = new Set<Promise<void>>();
 
@@ -56,12 +56,12 @@ export class PodSet implements PodSink, PodLookup {
     return this.#workers.values().find((worker) => isNamed(worker, namespace, name));
   }
 
-  /** Whether the pod with this UID has a worker: it is in the API, or something of it is left. */
+  /** Whether the pod with this UID has a worker: it is in the API, or not completely removed yet. */
   has(uid: string): boolean {
     return this.#workers.has(uid);
   }
 
-  /** Something of the pod with this UID has changed on the node. A pod without a worker is left alone. */
+  /** Makes the pod's worker sync because something changed on the node. Ignores a pod without a worker. */
   wake(uid: string): void {
     this.#workers.get(uid)?.wake();
   }
@@ -85,7 +85,7 @@ export class PodSet implements PodSink, PodLookup {
     worker.update(pod, asksForSync(worker.pod, pod, worker.status));
   }
 
-  /** The scheduler counts what the pod held as free from now on, and may have given it to the pod that comes next: so do we. */
+  /** The scheduler counts the resources of this pod as free from now on, and may give them to the next pod. We must count the same way. */
   gone(uid: string, last?: Pod): void {
     this.#admitted.delete(uid);
     this.#deps.resizes.left(uid);
@@ -95,7 +95,7 @@ export class PodSet implements PodSink, PodLookup {
   refused(pod: Pod, why: string): void {
     const { statuses, clock } = this.#deps;
     statuses.set(pod, rejectedStatus(pod, 'InvalidPod', why, clock.now()));
-    // Nothing of it ever ran here: a deleted one may leave the API at once.
+    // The pod never ran here, so a deleted one may leave the API at once.
     if (pod.metadata.deletionTimestamp !== undefined) statuses.finish(pod);
   }
 
@@ -112,7 +112,7 @@ export class PodSet implements PodSink, PodLookup {
       this.#running.delete(running);
       this.#workers.delete(worker.uid);
       this.#admitted.delete(worker.uid);
-      // A kubelet that ends leaves the pod to the next one, with what it was promised.
+      // When the kubelet itself stops, the next kubelet continues with the pod and its allocation.
       if (!this.#signal.aborted) this.#deps.resizes.forget(worker.uid);
     });
     this.#running.add(running);

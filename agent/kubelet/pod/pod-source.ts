@@ -1,7 +1,7 @@
 /**
- * The pods of this node that the kubelet can take. Names and UIDs become parts of paths, control groups, log folders and arguments of
- * CNI plugins. They are checked here, once, as upstream's validation does; no other part of the kubelet checks them again. A pod that
- * fails the check is refused and reported, and the others go on.
+ * Passes the pods of this node to the kubelet, except those that it cannot run. Names and UIDs become parts of paths, control groups, log
+ * folders and arguments of CNI plugins. They are checked here, once, as upstream's validation does; no other part of the kubelet checks
+ * them again. A pod that fails the check is refused and reported, and the others go on.
  */
 import { type KubeObject, keyOf } from '#api/meta.ts';
 import { isDns1123Label, isDns1123Subdomain } from '#api/names.ts';
@@ -14,9 +14,9 @@ import { type LeftOut, type LeftOutReporter, leftOut, unreadable } from '#client
 export interface PodSink {
   /** New, or another version of a pod that was taken before. */
   changed(pod: Pod): void;
-  /** The pod left the API. @param last how it left; absent where another pod has its name now */
+  /** The pod left the API. @param last its last version; absent when another pod has its name now */
   gone(uid: string, last?: Pod): void;
-  /** A pod whose name and UID are good, but which cannot be run. It was never taken before. */
+  /** A pod with a valid name and UID that cannot be run. It was never passed to `changed`. */
   refused(pod: Pod, why: string): void;
   /** A pod that was refused left the API. */
   forgotten(uid: string): void;
@@ -77,7 +77,7 @@ export class PodSource implements InformerHandler<Pod> {
       if (identityProblem(pod) === undefined && !this.#keys.has(pod.metadata.uid)) this.#sink.refused(pod, why);
       return;
     }
-    // The pod that runs stays as it was, and only its deletion is taken over.
+    // Keep the version that runs, and take over only the deletion.
     const { deletionTimestamp, deletionGracePeriodSeconds, resourceVersion } = pod.metadata;
     if (deletionTimestamp !== undefined)
       this.#take(key, {

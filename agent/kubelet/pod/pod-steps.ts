@@ -1,5 +1,5 @@
 /**
- * The steps of a pod worker: what its state machine asks to be done, against runtime, volumes, control groups and API.
+ * The steps of a pod worker. They carry out the effects of its state machine with the runtime, volumes, control groups and the API.
  *
  * Source: upstream `pkg/kubelet/kubelet.go` (SyncPod, SyncTerminatingPod, SyncTerminatedPod).
  */
@@ -23,10 +23,10 @@ import type { PodRuntime, SyncResult } from './pod-runtime.ts';
 import type { PodView, PodViewDeps } from './pod-view.ts';
 import type { PodWorkerEffect, PodWorkerState, StepEffect, StepOutcome } from './worker-state/types.ts';
 
-/** What the steps of a pod need of its node. */
+/** The dependencies of {@link PodSteps}. */
 export interface PodStepsDeps extends PodViewDeps {
   resizes: Pick<Resizes, 'allocated' | 'actuated' | 'conditions' | 'observed' | 'settled' | 'failed' | 'ended'>;
-  /** Lets few pods at a time give back what they hold. */
+  /** Limits how many pods release volumes and control groups at the same time. */
   lane: Lane;
   runtime: PodRuntime;
   volumes: Volumes;
@@ -35,22 +35,21 @@ export interface PodStepsDeps extends PodViewDeps {
   paths: Paths;
   /** In [0, 1). */
   random: () => number;
-  /** A pod in good order is looked at this often, up to half of it later. */
+  /** Interval at which a healthy pod is synced, plus up to half of it by chance. */
   syncFrequencyMs: number;
   /**
-   * Takes the pod, or says why not. A pod that is `known` already ran here before the kubelet restarted, or has ended: it is
-   * taken unchecked.
+   * Admits the pod, or returns why not. A `known` pod ran here before the kubelet restarted, or has ended: it is admitted without a check.
    */
   admit(pod: Pod, known: boolean): Rejection | undefined;
-  /** Why no pod network can be had now; undefined: it is ready. */
+  /** Why the pod network is not ready; undefined when it is. */
   networkProblem(): string | undefined;
-  /** The pod's image pull secrets; those that cannot be read are left out, and the pod's users are told. */
+  /** The pod's image pull secrets. Those that cannot be read are left out, and an event says so. */
   pullSecrets(pod: Pod): Promise<readonly Secret[]>;
 }
 
 /** A pod that waits for the node's network looks again this often. */
 const networkRetryMs = 2_000;
-/** A volume that cannot be unmounted, such as one whose server is gone, holds up no other pod for longer. */
+/** Time in ms after which the next pod may release its volumes: one volume that cannot be unmounted must not delay all pods. */
 const releaseLendAfterMs = 2_000;
 
 /** The steps of one pod. One runs at a time; `kill` may run beside it. */
@@ -73,7 +72,7 @@ export class PodSteps {
   /**
    * Does one step.
    * @param signal ends a sync early; the other steps are short
-   * @param admitted told when the node takes the pod, before the step ends
+   * @param admitted called when the node admits the pod, before the step ends
    * @returns how the step went
    * @throws VolumeError, RuntimeError or a system error when it failed: it has to be tried again
    */
@@ -94,7 +93,7 @@ export class PodSteps {
     }
   }
 
-  /** Stops the containers that the last look showed. @throws RuntimeError when the runtime cannot stop one */
+  /** Stops the containers of the last observation. @throws RuntimeError when the runtime cannot stop one */
   async kill({ graceSeconds, skipPreStop }: Extract<PodWorkerEffect, { kind: 'kill' }>): Promise<void> {
     const observed = this.#view.observed ?? (await this.#view.observe());
     await this.#deps.runtime.kill(this.#pod, observed, { podIp: this.#view.podIp(observed), graceSeconds, skipPreStop });
@@ -157,7 +156,7 @@ export class PodSteps {
     await makeFolders(deps.paths.podsDir, deps.paths.podDir(pod.metadata.uid), 0o750).catch((error: unknown) =>
       this.#fail('Failed', 'error making pod data directories', error),
     );
-    // What the containers are given next was promised on disk before: a kubelet that starts again promises no less and no more.
+    // The allocation must be on disk before containers get it, so that a restarted kubelet continues with the same allocation.
     await deps.resizes.settled(pod.metadata.uid);
     const volumes = await deps.volumes.setUp(pod, facts);
     // The pod may have been deleted while its volumes were set up: nothing is started then.
@@ -174,7 +173,7 @@ export class PodSteps {
     return result;
   }
 
-  /** Tells the pod's users what the next try will have to overcome. */
+  /** Sends an event with the reason of the failure, and throws. */
   #fail(reason: string, what: string, error: unknown): never {
     this.#event('Warning', reason, `${what}: ${messageText(error)}`);
     throw error;

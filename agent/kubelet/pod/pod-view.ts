@@ -1,4 +1,4 @@
-/** One pod as the last look at the runtime showed it, and the status that follows from it. */
+/** One pod as last observed in the runtime, and the status computed from it. */
 import { isTerminalPhase } from '#api/pod/conditions.ts';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
@@ -14,7 +14,7 @@ import type { Observer } from './observe.ts';
 import { type ObservedPod, podIps, runningContainers } from './observed.ts';
 import type { PodWorkerState } from './worker-state/types.ts';
 
-/** What looking at a pod and reporting its status needs of its node. */
+/** The dependencies of {@link PodView}. */
 export interface PodViewDeps {
   observer: Observer;
   probes: Probes;
@@ -25,13 +25,13 @@ export interface PodViewDeps {
   /** The node's addresses, one per IP family. */
   hostIps: readonly string[];
   nodeName: string;
-  /** What the node has for pods, as its status reports it. */
+  /** The node's allocatable resources, as its status reports them. */
   allocatable(): Record<string, string | number>;
   cgroups: Pick<PodCgroups, 'read'>;
   resizes: Pick<Resizes, 'allocated' | 'actuated' | 'conditions' | 'observed'>;
 }
 
-/** What is known of one pod on this node. It is as old as the last look. */
+/** The kubelet's view of one pod. It is as old as the last observation. */
 export class PodView {
   readonly #deps: PodViewDeps;
   readonly #state: () => PodWorkerState;
@@ -45,7 +45,7 @@ export class PodView {
     this.#state = state;
   }
 
-  /** What the last look showed; undefined before the first one. */
+  /** The last observation; undefined before the first one. */
   get observed(): ObservedPod | undefined {
     return this.#observed;
   }
@@ -54,7 +54,7 @@ export class PodView {
     return this.#state().pod;
   }
 
-  /** Looks at the pod. @throws RuntimeError when the runtime cannot be asked */
+  /** Observes the pod in the runtime. @throws RuntimeError when the runtime cannot be asked */
   async observe(): Promise<ObservedPod> {
     const { uid, name, namespace = '' } = this.#pod.metadata;
     const [observed, cgroup] = await Promise.all([
@@ -65,7 +65,7 @@ export class PodView {
     return this.#observed;
   }
 
-  /** What containers may learn of their pod and node through the downward API. */
+  /** The facts of pod and node that the downward API can show. */
   facts(observed: ObservedPod): PodFacts {
     const { hostIps, nodeName } = this.#deps;
     return {
@@ -82,7 +82,7 @@ export class PodView {
   }
 
   /**
-   * Computes the status and hands it to the status writer, if anybody can read it still.
+   * Computes the status and passes it to the status writer, unless the pod has left the API.
    * @param isTerminal the containers are stopped for good
    * @returns the computed status; what is reported differs where the pod has ended but containers still run
    */
@@ -108,7 +108,7 @@ export class PodView {
       failed: state.kind === 'terminating' ? state.verdict : undefined,
       nowMs: clock.now(),
     });
-    // Who sees a terminal phase may give the pod's volumes and addresses to another pod: no container may run then.
+    // Report a terminal phase only when no container runs: other components reuse the pod's volumes and addresses as soon as they see it.
     const isTooEarly =
       isTerminalPhase(computed.phase) && !isTerminalPhase(previous.phase) && runningContainers(observed).length > 0;
     const reported = isTooEarly

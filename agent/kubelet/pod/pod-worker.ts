@@ -1,8 +1,8 @@
 /**
  * One pod on this node, from its arrival to its end. One worker per pod UID; it always works on the newest version.
  *
- * What happens when is decided by the state machine (`worker-state/types.ts` draws it); the worker feeds it with events, has
- * `pod-steps.ts` do the steps, and keeps the timer.
+ * What happens when is decided by the state machine (`worker-state/types.ts` draws it); the worker passes events to it, lets `pod-steps.ts`
+ * carry out its steps, and keeps the timer.
  */
 import type { Logger } from 'pino';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
@@ -16,12 +16,15 @@ import { initialState, next } from './worker-state/next.ts';
 import { hasToEnd } from './worker-state/transition.ts';
 import type { PodWorkerEffect, PodWorkerEvent, PodWorkerState, StepEffect } from './worker-state/types.ts';
 
-/** What a worker needs of its node; all workers share it. */
+/** The dependencies of {@link PodWorker}, shared by all workers. */
 export interface PodWorkerDeps extends PodStepsDeps {
   log: Logger;
 }
 
-/** Volumes wait for what others have to make: their tries become rarer than those of everything else. */
+/**
+ * Upper limit of the back-off for volumes. It is longer than for other failures, because volumes wait for objects that somebody else must
+ * create.
+ */
 const maxVolumeRetryMs = 122_000;
 const maxRetryMs = 10_000;
 /** How long a worker that is stopped waits for the step under way. */
@@ -58,11 +61,11 @@ export class PodWorker {
   get state(): PodWorkerState['kind'] {
     return this.#state.kind;
   }
-  /** What was last reported, or is about to be. */
+  /** The status that was last reported, or is about to be. */
   get status(): PodStatus {
     return this.#deps.statuses.current(this.pod);
   }
-  /** What the last look at the runtime showed; undefined before the first one. */
+  /** The last observation of the runtime; undefined before the first one. */
   get observed(): ObservedPod | undefined {
     return this.#view.observed;
   }
@@ -72,12 +75,14 @@ export class PodWorker {
     this.#handle({ kind: 'updated', pod, asksForStep, nowMs: this.#deps.clock.now() });
   }
 
-  /** The pod is no longer in the API. @param last how it left, which may carry a grace period of 0; default: its newest version */
+  /**
+   * The pod is no longer in the API. @param last its final version, which may have a grace period of 0; default: the newest known version
+   */
   remove(last: Pod = this.pod): void {
     this.#handle({ kind: 'left', pod: last, nowMs: this.#deps.clock.now() });
   }
 
-  /** Something of the pod has changed on the node: its containers, or the result of a probe. */
+  /** The pod's containers, or the result of a probe, have changed. */
   wake(): void {
     this.#handle({ kind: 'woken' });
   }
@@ -104,7 +109,7 @@ export class PodWorker {
     await within(this.#deps.clock, lastStepMs, this.#lastStep);
   }
 
-  /** Events that effects cause at once are handled after all effects of the event before. */
+  /** Events that an effect causes synchronously are handled after all effects of the current event. */
   #handle(event: PodWorkerEvent): void {
     this.#events.push(event);
     if (this.#isHandling) return;

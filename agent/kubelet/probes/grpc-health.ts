@@ -29,7 +29,7 @@ class CallError extends Error {
 }
 
 const reconnectMs = 1_000;
-/** The limit of an answer, which really has a few bytes: a hostile server must not fill memory. */
+/** Limit of a response in bytes. A real response has a few bytes; a hostile server must not fill the memory. */
 const maxAnswerBytes = 64 * 1024;
 const prefixBytes = 5;
 

@@ -124,7 +124,7 @@ function once(url: URL, headers: OutgoingHttpHeaders, signal: AbortSignal): Prom
     resolve({ status, headers, body: body.subarray(0, maxBodyBytes).toString('utf8') });
 
   outgoing.on('information', ({ statusCode, headers }) => {
-    // Where the request asked for no upgrade, Node takes 101 for an interim answer, which a final one would follow.
+    // Without an Upgrade in the request, Node treats 101 as an interim response and would wait for a final one.
     if (statusCode === 101) resolve({ status: 101, headers, body: '' });
     else if (++informed > maxInformed) reject(new Error('net/http: too many 1xx informational responses'));
   });
@@ -143,7 +143,7 @@ function once(url: URL, headers: OutgoingHttpHeaders, signal: AbortSignal): Prom
       if (length >= maxBodyBytes) give(response, Buffer.concat(chunks));
     });
     response.on('end', () => give(response, Buffer.concat(chunks)));
-    // The same failure is an event of the request, which handles it.
+    // The request gets the same error and handles it.
     response.on('error', () => undefined);
   });
   const broke = (error: Error): void => reject(isReading ? new Error('unexpected EOF') : error);

@@ -25,7 +25,7 @@ export type ProbeKind = (typeof kinds)[number];
 
 /** All probes of this node, and their results. */
 export interface Probes extends ProbeResults, Readiness {
-  /** Takes note of the pod as it is now: begins the probes of new containers, ends those of containers that are gone. */
+  /** Starts the probes of new containers, and stops those of containers that are gone. */
   update(pod: Pod, observed: ObservedPod, podIp: string): void;
   /** Ends liveness and startup probes: a pod that is shutting down must not be restarted. Readiness goes on. */
   beginTermination(podUid: string): void;
@@ -41,7 +41,7 @@ export interface ProbesDeps {
   random: () => number;
   events: EventRecorder;
   log: Logger;
-  /** Told when a result changed: the pod has to be synced. */
+  /** Called when a result changed, so that the pod is synced. */
   changed: (podUid: string) => void;
 }
 
@@ -53,7 +53,7 @@ interface Observation {
 
 type Result = 'success' | 'failure';
 
-/** Probes that begin when a pod is told of by `update`. */
+/** The probes of a node. They start with the first `update` of a pod. */
 export function createProbes(deps: ProbesDeps): Probes {
   const pods = new Map<string, Observation>();
   const workers = new Map<string, ProbeWorker>();
@@ -174,7 +174,7 @@ class ProbeWorker {
     this.#container = container;
     this.kind = kind;
     this.#probe = probe;
-    // After a restart of the kubelet all probes would begin at once: they are spread over the period.
+    // After a restart of the kubelet, the first probes are spread over the period. Otherwise all would start at once.
     const justStarted = context.clock.now() - context.startedMs < this.#periodMs;
     this.#schedule(justStarted ? context.random() * this.#periodMs : 0);
   }
@@ -203,7 +203,7 @@ class ProbeWorker {
     if (initial !== undefined) this.#context.setResult(this.#uid, this.kind, this.#containerId, initial);
   }
 
-  /** The initial result. A container that ran before this kubelet began keeps what was last reported of it. */
+  /** The initial result. A container that was running before this kubelet started keeps its last reported result. */
   #initial(startedAtMs: number, pod: Pod | undefined): Result | undefined {
     const reported = [...(pod?.status?.containerStatuses ?? []), ...(pod?.status?.initContainerStatuses ?? [])].find(
       ({ containerID }) => containerID?.endsWith(`://${this.#containerId}`) === true,
@@ -220,7 +220,7 @@ class ProbeWorker {
     try {
       await this.#probeOnce();
     } catch (error) {
-      // A defect of ours: it is logged, and does not end the kubelet.
+      // A bug in our code. It is logged and must not stop the kubelet.
       this.#context.log.error(
         { err: error, podUid: this.#uid, container: this.#container.name },
         `a ${this.kind} probe failed to run`,
@@ -266,7 +266,7 @@ class ProbeWorker {
       if (outcome.kind === 'warning') warn('ProbeWarning', `${this.kind} probe warning: ${outcome.output}`);
       result = outcome.kind === 'failure' ? 'failure' : 'success';
     } catch (error) {
-      // The probe could not be made, which says nothing about the container: its result stays.
+      // The probe itself failed, which tells nothing about the container, so its result stays.
       if (!this.#stopped) warn('Unhealthy', `${this.kind} probe errored and resulted in unknown state: ${errorText(error)}`);
       return;
     }

@@ -12,18 +12,18 @@ import { cpuShares, podCgroup, podCgroupLimits } from './resources.ts';
 
 /** The control groups of this node's pods. @throws Error when one cannot be written; doing it again is harmless */
 export interface PodCgroups {
-  /** Creates `kubepods` and its classes with what the node can allocate. */
+  /** Creates `kubepods` and the groups of the QoS classes with the node's allocatable resources as limits. */
   prepare(allocatable: { cpuMillis: number; memoryBytes: number }): Promise<void>;
   /**
-   * Creates the pod's group with its limits. @param hasRun whether containers of an earlier kubelet may run in it: then the group keeps the
-   * limits that it has, since new ones go together with those of the containers
+   * Creates the pod's group with its limits. @param hasRun whether containers of an earlier kubelet may run in the group. It then keeps its
+   * limits, because they must change together with the containers' limits
    */
   ensure(pod: Pod, hasRun: boolean): Promise<void>;
   /** The limits of the pod's group; undefined: it does not exist. */
   read(pod: Pod): Promise<CgroupLimits | undefined>;
-  /** Gives the pod's group other limits. */
+  /** Changes the limits of the pod's group. */
   update(pod: Pod, limits: CgroupLimits): Promise<void>;
-  /** What the pod's processes use, caches included; undefined: it has no group. */
+  /** The memory usage of the pod's processes in bytes, page cache included. Undefined when the pod has no group. */
   usedMemoryBytes(pod: Pod): Promise<number | undefined>;
   remove(pod: Pod): Promise<void>;
   /** UIDs that have a group on this node. */

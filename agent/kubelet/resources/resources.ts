@@ -1,5 +1,5 @@
 /**
- * From requests and limits to control groups: QoS class, shares and quotas, out-of-memory scores. Pure.
+ * Converts requests and limits to settings of control groups: shares, quotas and out-of-memory scores. Pure.
  *
  * Source: upstream `pkg/kubelet/cm/helpers_linux.go`, `pkg/kubelet/qos/policy.go`, `pkg/apis/core/v1/helper/qos`, KEP-753
  * (how init containers and sidecars add up).
@@ -65,7 +65,7 @@ export function oomScoreAdjust(pod: Pod, container: Container, machineMemoryByte
   return Math.min(Math.max(score, 1000 + guaranteedScore), 999);
 }
 
-/** A container's CPU and memory with the limits that it has from its pod. */
+/** A container's CPU and memory. Limits that it does not set come from its pod's limits. */
 export function effectiveResources(pod: Pod, container: Container): ResourceRequirements {
   const only = (list: ResourceRequirements['limits']): Record<string, string | number> => {
     const { cpu, memory } = list ?? {};
@@ -77,7 +77,7 @@ export function effectiveResources(pod: Pod, container: Container): ResourceRequ
   };
 }
 
-/** What of a machine the limits of containers depend on. */
+/** The facts of a machine on which containers' settings depend. */
 export interface MachineResources {
   memoryBytes: number;
   cgroupVersion: 1 | 2;

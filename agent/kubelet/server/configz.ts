@@ -1,10 +1,10 @@
 /**
- * `/configz`: what this kubelet was started with, as a KubeletConfiguration. Source: upstream `component-base/configz`,
+ * `/configz`: this kubelet's configuration as a KubeletConfiguration. Source: upstream `component-base/configz`,
  * `kubelet.config.k8s.io/v1beta1`.
  */
 import type { ResolvedOptions } from '../options.ts';
 
-/** The configuration in upstream's form: only the fields that this kubelet heeds. Pure. */
+/** The configuration in upstream's form. It has only the fields that this kubelet uses. Pure. */
 export function kubeletConfiguration(options: ResolvedOptions): object {
   const percent = (share: number): string => `${Math.round(share * 100)}%`;
   const seconds = (ms: number): string => {

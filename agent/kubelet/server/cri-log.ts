@@ -36,7 +36,10 @@ export function parseLogLine(line: Buffer): LogEntry | undefined {
   };
 }
 
-/** Far more than a runtime writes in one line (containerd: 16 KiB): a longer line is no log line, and must not fill memory. */
+/**
+ * Limit of a line in bytes. Runtimes write much shorter ones (containerd: 16 KiB); a longer one is not a log line and must not fill the
+ * memory.
+ */
 const maxLineBytes = 1024 * 1024;
 
 /** Cuts bytes into lines. The bytes after the last newline wait for the next chunk. A line of more than 1 MiB is left out. */

@@ -14,7 +14,7 @@ export function queryOf(target: string): URLSearchParams {
   return new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
 }
 
-/** The log options of a query, or why it is refused. Pure. @param nowMs since the epoch */
+/** The log options of a query, or the reason for refusing it. Pure. @param nowMs since the epoch */
 export function readLogQuery(query: URLSearchParams, nowMs: number): LogQuery {
   // `tail` is the name in old clients; `all` means no limit.
   const tail = query.get('tail') ?? '';

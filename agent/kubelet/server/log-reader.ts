@@ -12,7 +12,7 @@ import type { LogEntry } from './cri-log.ts';
 import { LineSplitter, parseLogLine } from './cri-log.ts';
 import { offsetOfLastLines } from './log-tail.ts';
 
-/** Which part of a log is wanted, as `PodLogOptions` names it. */
+/** The part of a log to read, with the names of `PodLogOptions`. */
 export interface LogOptions {
   follow: boolean;
   timestamps: boolean;
@@ -24,7 +24,7 @@ export interface LogOptions {
 }
 
 const chunkBytes = 64 * 1024;
-/** How long a follower waits for a file event before it looks whether the container still runs, in ms. */
+/** Time in ms that a follower waits for a file event before it checks whether the container still runs. */
 const idleMs = 1_000;
 
 /** Turns entries into the text that the client sees. Counts lines and bytes, for the limits. */

@@ -30,8 +30,8 @@ export async function offsetOfLastLines(file: FileHandle, size: number, lines: n
 }
 
 /**
- * The content of the last lines of a CRI log, at most `maxBytes` from its end; empty when there is no log. Only the end of the
- * file is read, however large it is: a line of the runtime is at most 16 KiB and its head.
+ * The content of the last lines of a CRI log, at most `maxBytes` from its end; empty when there is no log. It reads only the end of the
+ * file: a line of the runtime has at most 16 KiB plus its head.
  */
 export async function readLastLogLines(path: string, lines: number, maxBytes: number): Promise<string> {
   await using file = await openLogIfThere(path);

@@ -1,13 +1,13 @@
 /**
- * Which container's log is meant, from the pod's status. Pure. Source: upstream `pkg/kubelet/kubelet_pods.go`
+ * Finds the container whose log was requested, from the pod's status. Pure. Source: upstream `pkg/kubelet/kubelet_pods.go`
  * (validateContainerLogStatus).
  */
 import { findContainer } from '#api/pod/containers.ts';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
 
 /**
- * The ID of the container whose log is meant, without its scheme. Pure.
- * @param previous the container before the last restart is meant
+ * The ID of the container whose log was requested, without its scheme. Pure.
+ * @param previous whether the log of the container before the last restart was requested
  * @throws Error with upstream's message, when there is no such container or it has no log yet
  */
 export function logContainerId(pod: Pod, status: PodStatus, container: string, previous: boolean): string {

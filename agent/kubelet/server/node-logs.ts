@@ -1,6 +1,6 @@
 /**
- * `/logs/`: the node's log folder, as Go's file server shows it. Containers write below it: links are not followed, and nothing but
- * regular files is read.
+ * `/logs/`: the node's log folder, as Go's file server shows it. Containers can write below it, so links are not followed and only regular
+ * files are read.
  *
  * Source: upstream `pkg/kubelet/server/server.go` (InstallSystemLogHandler), Go's `net/http` (FileServer).
  */

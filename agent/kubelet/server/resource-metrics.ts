@@ -26,7 +26,7 @@ interface Sample {
 
 /**
  * The metrics in Prometheus' text format, each sample with its own time. Pure.
- * @param summary undefined: usage could not be read, which a metric says
+ * @param summary undefined when usage could not be read; a metric then reports the error
  */
 export function renderResourceMetrics(summary: UsageSummary | undefined): string {
   const cpu = (usage: Usage, labels: Labels): Sample[] =>

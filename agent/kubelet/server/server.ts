@@ -35,7 +35,7 @@ import { statsSummary } from './stats.ts';
 import { parseStreamPath, refuseUpgrade, relayUpgrade, streamingUrl, UpgradeError } from './upgrade.ts';
 import { checkPortsNamed, serveWebSocket } from './websocket.ts';
 
-/** What the kubelet's API shows. `startedMs`: since the epoch. */
+/** The dependencies of the kubelet's API. `startedMs`: since the epoch. */
 export interface ServerDeps {
   runtime: ContainerRuntime;
   clock: Clock;
@@ -47,12 +47,12 @@ export interface ServerDeps {
   observeNode(): Promise<NodeObservation>;
   cgroups: Cgroups;
   cgroupRoot: string;
-  /** Who may ask. */
+  /** Authenticates and authorizes requests. */
   auth: Pick<KubeletAuth, 'check'>;
   startedMs: number;
   /** For `/configz`. */
   configuration: object;
-  /** What `/logs/` shows. Default /var/log. */
+  /** The folder that `/logs/` shows. Default /var/log. */
   nodeLogsDir?: string | undefined;
 }
 
@@ -84,7 +84,7 @@ export async function serveKubelet(
       ...httpLimits,
       handshakeTimeout: httpLimits.headersTimeout,
       maxHeaderSize: maxHeaderBytes,
-      // On other paths an upgrade is ignored and the request answered: `curl` offers HTTP/2 with any request.
+      // On other paths an Upgrade header is ignored and the request is answered: `curl` offers HTTP/2 with every request.
       shouldUpgradeCallback: ({ url }: IncomingMessage) => parseStreamPath(url ?? '') !== undefined,
     },
     app,
@@ -123,7 +123,7 @@ async function upgrade(
   const verdict = await deps.auth.check(kubeletRequest(request, deps.clock.now()));
   if (verdict.kind === 'refused') throw new UpgradeError(verdict.status, verdict.text.trimEnd());
   trust(request.socket);
-  // Nothing behind this sees the token.
+  // Remove the token from the headers, so that it is not passed on.
   const offered = request.headers['sec-websocket-protocol'];
   if (offered !== undefined) request.headers['sec-websocket-protocol'] = withoutToken(offered);
   const target = parseStreamPath(request.url ?? '/');
@@ -139,12 +139,12 @@ async function upgrade(
 /**
  * The handlers of all paths but the streams, which are upgrades.
  * @param signal ends logs that are followed
- * @param trust told of the connections of clients that may ask
+ * @param trust called with the connections of authorized clients
  */
 export function kubeletApp(deps: ServerDeps, signal: AbortSignal, trust: (socket: Socket) => void = () => undefined): Express {
   const app = express();
   app.disable('x-powered-by');
-  // What a path is called decides who may ask for it: `/PODS` is another one.
+  // Authorization depends on the exact path, so `/PODS` must not be the same as `/pods`.
   app.enable('case sensitive routing');
   app.use(async (request, response, next) => {
     const verdict = await deps.auth.check(kubeletRequest(request, deps.clock.now()));
@@ -152,7 +152,7 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal, trust: (socket
       trust(request.socket);
       next();
     } else {
-      // A client that is refused must not keep a connection open.
+      // Close the connection of a refused client.
       response.set('connection', 'close').type('text').status(verdict.status).send(verdict.text);
     }
   });
@@ -195,7 +195,7 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal, trust: (socket
 /** The summary with start times; undefined when usage could not be read, which is logged. */
 async function usageSummary(deps: ServerDeps): Promise<UsageSummary | undefined> {
   try {
-    // A rate over 15 seconds needs more than whole seconds.
+    // Times need milliseconds: metrics-server computes rates over 15 s.
     const timeText = (ms: number): string => new Date(ms).toISOString();
     const measured = deps.pods.workers().map(({ pod }) => pod);
     const summary = (await statsSummary({ ...deps, pods: measured, timeText })) as UsageSummary;

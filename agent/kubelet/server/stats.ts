@@ -9,7 +9,7 @@ import { parsePodLabels } from '../container/labels.ts';
 import type { NodeObservation } from '../node/node-status.ts';
 import { podCgroup } from '../resources/resources.ts';
 
-/** What the summary is made from. `startedMs`: since the epoch. */
+/** The inputs of the summary. `startedMs`: since the epoch. */
 export interface StatsInputs {
   runtime: ContainerRuntime;
   clock: Clock;
@@ -19,7 +19,7 @@ export interface StatsInputs {
   cgroups: Cgroups;
   cgroupRoot: string;
   observeNode(): Promise<NodeObservation>;
-  /** How times of measurements are written. Default: in whole seconds, as in upstream's summary. */
+  /** Formats the times of measurements. Default: in whole seconds, as in upstream's summary. */
   timeText?: (ms: number) => string;
 }
 

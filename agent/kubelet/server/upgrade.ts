@@ -22,7 +22,7 @@ export class UpgradeError extends Error {
   }
 }
 
-/** What a stream is opened to. `query`: what the client wants of it. */
+/** The target of a stream. `query`: the client's parameters. */
 export interface StreamTarget {
   action: 'exec' | 'attach' | 'portForward';
   namespace: string;
@@ -50,7 +50,7 @@ const isSet = (query: URLSearchParams, ...names: readonly string[]): boolean => 
 const upgradeTimeoutMs = 30_000;
 
 /**
- * The streams that the client wants. Both the API server's and the kubelet's parameter names are read. Pure.
+ * The streams that the client requests. Reads the parameter names of both the API server and the kubelet. Pure.
  * @throws UpgradeError
  */
 export function streamsOf(query: URLSearchParams): { tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean } {
@@ -107,8 +107,8 @@ export async function streamingUrl(runtime: ContainerRuntime, worker: PodWorker 
 }
 
 /**
- * Writes to a connection when the event loop has just read what has come from it. A write to a side that has closed meanwhile
- * fails, and Node then drops what of it is still unread: its last words.
+ * Delays each write until the event loop has read from the connection. If the other side has closed, the write fails and Node drops data
+ * that was not read yet, so the last output would be lost.
  */
 const afterReading = (connection: Duplex): Writable =>
   new Writable({
@@ -143,8 +143,8 @@ function passedHeaders({ headers }: IncomingMessage): Record<string, string> {
 }
 
 /**
- * Sends the upgrade request on to the streaming server, and joins the two connections once it has said 101. A refusal goes to
- * the client as an ordinary answer. @throws UpgradeError while one can still be given
+ * Sends the upgrade request on to the streaming server, and joins the two connections once it has said 101. A refusal is passed to the
+ * client as an ordinary HTTP answer. @throws UpgradeError while an HTTP answer can still be sent
  */
 export async function relayUpgrade(request: IncomingMessage, client: Duplex, head: Buffer, url: URL): Promise<void> {
   const answer = await askStreamingServer(url, request.method ?? 'GET', passedHeaders(request));
@@ -155,7 +155,7 @@ export async function relayUpgrade(request: IncomingMessage, client: Duplex, hea
     throw new UpgradeError(500, `invalid upgrade response: status code ${response.statusCode}`);
   }
   const { socket: server } = answer;
-  // The client left while the runtime was asked. Its `close` event is over, so nothing else would end the server's side.
+  // The client has left while we waited for the runtime. Its `close` event has passed, so the server's side must be closed here.
   if (client.destroyed) return void server.destroy();
   const end = (): void => void server.destroy();
   client.write(switchedHead(answer.response));

@@ -21,7 +21,7 @@ import { askStreamingServer, relayUpgrade, streamsOf, UpgradeError } from './upg
 const channelProtocol = 'v5.channel.k8s.io';
 const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io';
 const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
-/** How much output may wait for the client, in bytes. With more, the process has to wait. */
+/** Limit of output that waits for the client, in bytes. Above it, the process must wait. */
 const maxBufferedBytes = 1024 * 1024;
 
 /** Upstream's limit for one message. */
@@ -45,7 +45,7 @@ export function checkPortsNamed({ headers }: IncomingMessage, { action, query }:
   if (!query.has('port')) throw new UpgradeError(400, 'query parameter "port" is required');
 }
 
-/** Serves the upgraded connection. @throws UpgradeError while an HTTP answer can still be given */
+/** Serves the upgraded connection. @throws UpgradeError while an HTTP answer can still be sent */
 export async function serveWebSocket(
   request: IncomingMessage,
   socket: Duplex,
@@ -105,7 +105,7 @@ function tunnel(client: WebSocket, { socket, head }: Upgraded): void {
 
 const framed = (channel: number, data: Uint8Array): Buffer => Buffer.concat([Buffer.of(channel), data]);
 
-/** Opens the streams that the request names, joins each with its channel, and ends when the process has. */
+/** Opens the streams of the request, connects each with its channel, and returns when the process has ended. */
 async function translate(client: WebSocket, { socket, head }: Upgraded, query: URLSearchParams): Promise<void> {
   // Messages that come before the streams are open must not be lost.
   client.pause();
@@ -140,7 +140,7 @@ async function translate(client: WebSocket, { socket, head }: Upgraded, query: U
   await session.close();
 }
 
-/** Ends a client's streams with the Status on the error channel; without one, clients take the command for a success. */
+/** Ends a client's streams with a Status on the error channel. Without a Status, clients report success. */
 function giveStatus(client: WebSocket, status: Buffer | string): void {
   client.send(framed(channels.error, Buffer.from(status as string)));
   client.close(1000);

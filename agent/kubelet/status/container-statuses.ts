@@ -1,5 +1,5 @@
 /**
- * `containerStatuses` from what the runtime has. Pure.
+ * Computes `containerStatuses` from the observed containers. Pure.
  *
  * Source: upstream `pkg/kubelet/kubelet_pods.go` (convertToAPIContainerStatuses), `pkg/kubelet/prober/prober_manager.go`
  * (ready and started).
@@ -21,20 +21,20 @@ export interface StartFailure {
   message: string;
 }
 
-/** What probes say about a running container; a container without the probe counts as ready, or as started. */
+/** The results of probes for a running container. Without a probe, the container counts as ready, or as started. */
 export interface Readiness {
   started(container: Container, containerId: string): boolean;
   ready(container: Container, containerId: string): boolean;
 }
 
-/** What the statuses of one list of containers are computed from. */
+/** The inputs of the statuses of one list of containers. */
 export interface ContainerStatusInputs {
   pod: Pod;
   observed: ObservedPod;
   kind: ContainerKind;
   containers: readonly Container[];
   previous: readonly ContainerStatus[];
-  /** What running containers were last given. */
+  /** The resources that running containers were last given. */
   actuated: Actuated;
   /** By container name. */
   failures: ReadonlyMap<string, StartFailure>;
@@ -52,7 +52,7 @@ function messageShare(pod: Pod, message: string): string {
 }
 
 /**
- * Why the container ended. `OOMKilled` is read from the kernel's log, which may be lost later: a reason that was reported stays.
+ * Why the container ended. `OOMKilled` comes from the kernel's log, which may be lost later, so a reason that was reported once is kept.
  */
 function endReason({ reason }: CriStatus, containerID: string, previous: ContainerStatus | undefined): string {
   const said = [previous?.state?.terminated, previous?.lastState?.terminated].find((end) => end?.containerID === containerID);

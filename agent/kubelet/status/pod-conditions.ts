@@ -87,7 +87,7 @@ function initialized(pod: Pod, statuses: ReadonlyMap<string, ContainerStatus>, p
   return message === '' ? isTrue : isFalse('ContainersNotInitialized', message);
 }
 
-/** What a pod's conditions are computed from. `nowMs`: since the epoch. */
+/** The inputs of a pod's conditions. `nowMs`: since the epoch. */
 export interface ConditionInputs {
   pod: Pod;
   previous: PodStatus;
@@ -95,7 +95,7 @@ export interface ConditionInputs {
   /** The statuses of init containers and containers, by name. */
   statuses: ReadonlyMap<string, ContainerStatus>;
   hasSandbox: boolean;
-  /** The conditions of a resize, of those that there are. */
+  /** The conditions of a resize, if any. */
   resize: readonly PodCondition[];
   nowMs: number;
 }

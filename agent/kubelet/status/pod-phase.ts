@@ -17,7 +17,7 @@ interface Counts {
   succeeded: number;
 }
 
-/** Progress of initialization: whether init containers are still due, or one failed for good. */
+/** Progress of initialization: whether init containers must still run, or one has failed for good. */
 function initProgress(pod: Pod, statuses: ReadonlyMap<string, ContainerStatus>): { pending: boolean; failed: boolean } {
   let pending = false;
   let failed = false;
@@ -62,7 +62,7 @@ function countContainers(pod: Pod, statuses: ReadonlyMap<string, ContainerStatus
   }
 }
 
-/** What a pod's phase is computed from. */
+/** The inputs of a pod's phase. */
 export interface PhaseInputs {
   pod: Pod;
   /** The statuses of init containers and containers, by name. */

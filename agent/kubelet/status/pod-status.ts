@@ -1,4 +1,4 @@
-/** A pod's status from its spec, the runtime's view and the status before. Pure. */
+/** Computes a pod's status from its spec, the observed containers and the previous status. Pure. */
 
 import { rfc3339 } from '#api/meta.ts';
 import { isTerminalPhase } from '#api/pod/conditions.ts';
@@ -15,15 +15,15 @@ import { podConditions } from './pod-conditions.ts';
 import { podPhase } from './pod-phase.ts';
 import { podResources } from './reported-resources.ts';
 
-/** What a pod's status is computed from. `nowMs`: since the epoch. */
+/** The inputs of a pod's status. `nowMs`: since the epoch. */
 export interface PodStatusInputs {
   pod: Pod;
   observed: ObservedPod;
   /** The status that was last reported; it may be newer than `pod.status`. */
   previous: PodStatus;
-  /** What running containers were last given. */
+  /** The resources that running containers were last given. */
   actuated: Actuated;
-  /** The conditions of a resize, of those that there are. */
+  /** The conditions of a resize, if any. */
   resize: readonly PodCondition[];
   failures: ReadonlyMap<string, StartFailure>;
   readiness: Readiness;
@@ -31,7 +31,7 @@ export interface PodStatusInputs {
   hostIps: readonly string[];
   /** The containers are stopped for good: the pod was deleted, evicted or has ended. */
   isTerminal: boolean;
-  /** A verdict of the kubelet itself, such as `Evicted` or `DeadlineExceeded`. */
+  /** The reason when the kubelet itself ended the pod, such as `Evicted` or `DeadlineExceeded`. */
   failed?: { reason: string; message: string } | undefined;
   nowMs: number;
 }
@@ -129,7 +129,7 @@ function addresses({ pod, observed, previous, hostIps }: PodStatusInputs): reado
   return current.length > 0 ? current : (previous.podIPs ?? []).map(({ ip }) => ip);
 }
 
-/** The status of a pod that this node does not take. Pure. @param nowMs since the epoch */
+/** The status of a pod that this node rejects. Pure. @param nowMs since the epoch */
 export function rejectedStatus(pod: Pod, reason: string, message: string, nowMs: number): PodStatus {
   return {
     ...pod.status,

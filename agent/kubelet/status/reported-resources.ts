@@ -1,5 +1,5 @@
 /**
- * What a status says of CPU and memory: what was promised, and what containers and pod really have. Pure.
+ * The CPU and memory in a pod's status: the allocation, and the actual resources of containers and pod. Pure.
  *
  * Source: upstream `pkg/kubelet/kubelet_pods.go` (convertContainerStatusResources, convertToAPIPodLevelResourcesStatus),
  * `pkg/kubelet/cm/helpers_linux.go` (SharesToMilliCPU, QuotaToMilliCPU).
@@ -13,7 +13,7 @@ import type { Container, Pod, PodStatus, ResourceRequirements } from '#api/types
 import type { ObservedContainer } from '../pod/observed.ts';
 import { cpuQuantity } from '../resources/quantities.ts';
 
-/** Up to so much, the kernel makes no difference: what was promised is told then. */
+/** The kernel cannot represent a smaller request. Up to this value, the status shows the allocation instead. */
 const leastSharesMillis = 2;
 const leastQuotaMillis = 10;
 
@@ -25,8 +25,8 @@ interface Actual {
 }
 
 /**
- * What a running container has. @param container as its pod was promised it @param actuated what it was last given, where the runtime does not
- * tell
+ * The actual resources of a running container. @param container with its allocated resources @param actuated what it was last given, used
+ * when the runtime does not report it
  */
 export function runningResources(
   { resources = {} }: Container,
@@ -42,7 +42,7 @@ export function runningResources(
   return withActual(resources, { ...given, ...runtimeResources(status.resources) });
 }
 
-/** What the status says of the pod as a whole. @param pod as it was promised */
+/** The resources of the pod as a whole. @param pod with its allocated resources */
 export function podResources(
   pod: Pod,
   phase: string,
@@ -85,7 +85,7 @@ const sharesToMillis = (shares: number): number => Math.ceil((shares * 1000) / 1
 const quotaToMillis = (quotaUs: number, periodUs: number): number => Math.floor((quotaUs * 1000) / periodUs);
 const byteQuantity = (bytes: number): string => formatQuantity(wholeQuantity(BigInt(Math.ceil(bytes)), 'BinarySI'));
 
-/** @param aliases what else would be the same as a promise that is not there: a pod's sums */
+/** @param aliases values to use when the pod itself has no allocation: the sums of its containers */
 function withActual(
   promised: ResourceRequirements,
   { cpuRequest, cpuLimit, memoryRequest, memoryLimit }: Actual,
@@ -116,7 +116,7 @@ function withActual(
   };
 }
 
-/** The actual amount; in the words of the promise where both are the same, or too little to differ. */
+/** The actual amount. When it equals the allocation, or both are too small to differ, the allocation's own spelling is kept. */
 function told(
   name: string,
   promised: Quantity | undefined,
@@ -135,7 +135,7 @@ function isSame(a: Quantity, b: Quantity, isCpu: boolean): boolean {
 
 const millis = (quantity: Quantity | undefined): number => (quantity === undefined ? 0 : Math.ceil(toMillis(quantity)));
 
-/** Malformed quantities, in pods from before they were checked, are not summed. */
+/** Ignores malformed quantities, which pods from before validation may have. */
 function readable(sum: () => ResourceList): ResourceList {
   try {
     return sum();

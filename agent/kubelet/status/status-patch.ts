@@ -4,7 +4,7 @@ import type { JsonObject, JsonValue } from '#api/json.ts';
 import { isJsonObject } from '#api/json.ts';
 import { sameJson } from '#api/meta.ts';
 
-/** A list that strategic merge merges by key: what is gone must be named. */
+/** The patch of a list that strategic merge patch merges by key. Removed elements need a `$patch: delete` entry. */
 function keyedListPatch(key: string, before: readonly JsonObject[], after: readonly JsonObject[]): JsonValue[] {
   const changed = after.flatMap((item) => {
     const old = before.find((other) => other[key] === item[key]);
@@ -21,7 +21,7 @@ function withRemovals(before: JsonValue | undefined, after: JsonValue | undefine
 }
 
 /**
- * A patch of the fields of `status` that differ, bound to the object's UID; undefined when none does.
+ * A patch of the fields of `status` that differ, for the object with this UID only; undefined when none differs.
  * @param mergeKeys the lists that the API merges by a key, as `{ conditions: 'type' }`
  */
 export function statusPatch(

@@ -1,5 +1,5 @@
 /**
- * Reports pod statuses to the API server: only what changed, and again until it succeeds. Then deletes the pods that have ended.
+ * Writes pod statuses to the API server: only the changes, with retries until it succeeds. Then it deletes the pods that have terminated.
  *
  * Source: upstream `pkg/kubelet/status/status_manager.go`.
  */
@@ -14,15 +14,15 @@ import { statusPatch } from './status-patch.ts';
 
 /** The statuses that this kubelet reports. A write that fails is tried again until it succeeds or the pod is gone. */
 export interface StatusWriter {
-  /** The status that was last set, even when it is not written yet; `pod.status` before the first one. */
+  /** The status that was last set, even if it is not written yet; `pod.status` before the first one. */
   current(pod: Pod): PodStatus;
-  /** Reports a status. One that the API server has already is not written again. */
+  /** Sets a status to write. A status that the API server has already is not written again. */
   set(pod: Pod, status: PodStatus): void;
   /** The pod has ended and its resources are free: after its last status, it is deleted from the API with a grace period of 0. */
   finish(pod: Pod): void;
-  /** The pod left the API: what is not written yet is dropped. */
+  /** The pod left the API. A status that is not written yet is dropped. */
   forget(uid: string): void;
-  /** Writes no more. Settles when no request is in flight. */
+  /** Stops writing. Settles when no request is in flight. */
   stop(): Promise<void>;
 }
 
@@ -71,7 +71,7 @@ export function createStatusWriter({ client, clock, log }: { client: Client; clo
       entry.attempts = 0;
     } catch (error) {
       if (isNotFound(error) || isConflict(error)) {
-        // The pod is gone, or another pod has its name now: there is nobody to report to.
+        // The pod is gone, or another pod has its name now, so there is nothing to write.
         entry.written = entry.version;
         entry.deleted = entry.finished;
       } else {

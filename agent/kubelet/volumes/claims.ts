@@ -1,5 +1,5 @@
 /**
- * From a pod's claim to the volume that is behind it: the kubelet trusts neither alone, so both must name each other.
+ * Finds the PersistentVolume of a pod's claim. Claim and volume must refer to each other; one reference alone is not trusted.
  *
  * Source: upstream `pkg/kubelet/volumemanager/populator/desired_state_of_world_populator.go` (createVolumeSpec, messages included).
  */
@@ -13,7 +13,7 @@ import type { Client } from '#client/client.ts';
 import { messageText } from '../errors.ts';
 import { MountStepError, type VolumeSpec } from './plugin.ts';
 
-/** What the kubelet reads to find a claim's volume. A node may read the claims of its pods, and their volumes. */
+/** The reads that are needed to find a claim's volume. A node may read the claims of its pods, and their volumes. */
 export interface ClaimSources {
   /** @throws ApiError */
   claim(namespace: string, name: string): Promise<PersistentVolumeClaim>;
@@ -23,19 +23,19 @@ export interface ClaimSources {
   nodeLabels(): Readonly<Record<string, string>> | undefined;
 }
 
-/** Reads from the API server each time: what was true a moment ago may be another claim's data now. */
+/** Reads from the API server each time. With a cached binding, a pod might mount a volume that belongs to another claim now. */
 export const claimSources = (client: Client, nodeLabels: ClaimSources['nodeLabels']): ClaimSources => ({
   claim: (namespace, name) => client.resource('persistentvolumeclaims').get({ namespace, name }),
   volume: (name) => client.resource('persistentvolumes').get({ name }),
   nodeLabels,
 });
 
-/** The claim does not lead to a volume that the pod may use, or not yet. */
+/** The pod cannot use a volume through this claim, or not yet. */
 export class ClaimError extends Error {
   override name = 'ClaimError';
 }
 
-/** The volume as plugins see it: of a claim, the PersistentVolume behind it. @throws ClaimError, MountStepError */
+/** The volume as plugins see it. A claim is replaced by its PersistentVolume. @throws ClaimError, MountStepError */
 export async function volumeSpec(pod: Pod, volume: Volume, sources: ClaimSources): Promise<VolumeSpec> {
   const name = volumeClaimName(pod, volume);
   if (name === undefined) return volume;
@@ -61,7 +61,8 @@ async function boundClaim(sources: ClaimSources, namespace: string, name: string
     throw new Error(`failed to fetch PVC from API server: ${messageText(error)}`, { cause: error });
   });
   const { deletionTimestamp, finalizers = [] } = claim.metadata;
-  // A protected claim stays until its pods have gone: those that run may go on, also after a restart of the kubelet.
+  // A claim with the protection finalizer stays until its pods are gone. Running pods may still use it, also after a restart of the
+  // kubelet.
   if (deletionTimestamp !== undefined && !finalizers.includes(claimProtection)) throw new Error('PVC is being deleted');
   if (claim.status?.phase !== 'Bound') throw new Error('PVC is not bound');
   if ((claim.spec.volumeName ?? '') === '') throw new Error('PVC has empty pvc.Spec.VolumeName');
@@ -83,7 +84,7 @@ async function claimedVolume(sources: ClaimSources, { spec, metadata }: Persiste
   return volume;
 }
 
-/** Somebody else's claim may have the name that the pod's own would have. */
+/** Checks the owner of an ephemeral claim: another client may have created a claim of this name. */
 function checkOwner(pod: Pod, claim: PersistentVolumeClaim): void {
   const owner = controllerOf(claim);
   if (owner?.uid === pod.metadata.uid) return;

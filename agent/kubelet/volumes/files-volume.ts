@@ -1,4 +1,4 @@
-/** The types whose volumes are files that the kubelet writes and keeps current: configMap, secret, downwardAPI, projected. */
+/** What the volume types have in common whose files the kubelet writes and updates: configMap, secret, downwardAPI, projected. */
 import { openFolder } from '#agent/host/safe-open.ts';
 import type { Volume } from '#api/types.generated.ts';
 import { type Payload, writeAtomically } from './atomic-writer.ts';
@@ -7,7 +7,7 @@ import { type PayloadContext, payloadContext } from './payload.ts';
 import type { PluginDeps, SetUpRequest, VolumePlugin } from './plugin.ts';
 import { makeVolumeFolder, volumeFolder } from './volume-folder.ts';
 
-/** In what such types differ. `Source` is the volume's field of that type. */
+/** The differences between these types. `Source` is the volume's field of the type. */
 export interface FilesVolume<Source> {
   /** Upstream's name of the plugin. */
   name: string;
@@ -15,13 +15,13 @@ export interface FilesVolume<Source> {
   isInMemory: boolean;
   /** The field of a volume of this type; undefined for others. Pure. */
   source(volume: Volume): Source | undefined;
-  /** The files as they must be now. @throws Error with upstream's message */
+  /** The current content of the volume. @throws Error with upstream's message */
   payload(source: Source, context: PayloadContext): Payload | Promise<Payload>;
 }
 
 const fallbackMode = 0o644;
 
-/** A plugin for a type of files, which containers only read. Source: upstream `pkg/volume/secret` and its like. */
+/** A plugin for a type of read-only files. Source: upstream `pkg/volume/secret`, `pkg/volume/configmap`. */
 export function filesPlugin<Source extends { defaultMode?: number | undefined }>(
   deps: PluginDeps,
   { name, isInMemory, source, payload }: FilesVolume<Source>,

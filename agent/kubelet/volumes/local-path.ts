@@ -1,6 +1,7 @@
 /**
- * The folders behind node-local volumes, all below one folder of this node: made when a pod first mounts one, removed when the provisioner asks for that.
- * Whatever a PersistentVolume or an annotation says, nothing outside of that folder is made or removed.
+ * The folders of node-local volumes, all in one folder of this node. A folder is made when a pod first mounts the volume, and removed when
+ * the provisioner requests it. Paths in PersistentVolumes and annotations are not trusted: nothing outside of that one folder is made or
+ * removed.
  */
 import { join } from 'node:path';
 import type { Logger } from 'pino';
@@ -16,13 +17,13 @@ import type { Informer } from '#client/informer.ts';
 import { messageText } from '../errors.ts';
 import { type Paths, pluginDir } from '../paths.ts';
 
-/** Any user of a pod may write into a new volume, as into an emptyDir. */
+/** Mode of a new volume: any user may write, as in an emptyDir. */
 const folderMode = 0o777;
 const retryMs = 10_000;
 
 /**
- * Makes the folder of a provisioned volume unless it is there. A path that is not the one that this node gives volumes of that name is left
- * alone. @throws the file system's errors
+ * Makes the folder of a provisioned volume unless it exists. Does nothing when `path` is not the path that this node uses for a volume of
+ * that name. @throws the file system's errors
  */
 export async function makeLocalPath({ dataDir, localPathDir }: Paths, volume: string, path: string): Promise<void> {
   if (path !== join(localPathDir, volume)) return;
@@ -30,14 +31,14 @@ export async function makeLocalPath({ dataDir, localPathDir }: Paths, volume: st
   await using parent = await openFolder(dataDir, localPathDir);
   if ((await parent.look(volume)) !== undefined) return;
   await using folder = await parent.makeFolder(volume, folderMode);
-  // The process' umask does not count here.
+  // Set the mode again, because mkdir applies the umask.
   await folder.chmod(folderMode);
 }
 
-/** What {@link runLocalPathRemovals} works with. */
+/** The dependencies of {@link runLocalPathRemovals}. */
 export interface LocalPathRemovalsDeps {
   client: Client;
-  /** Holds this node only, or others besides. */
+  /** Contains at least this node. */
   nodes: Informer<Node>;
   nodeName: string;
   paths: Paths;
@@ -46,7 +47,7 @@ export interface LocalPathRemovalsDeps {
   log: Logger;
 }
 
-/** Removes what the Node's annotation asks for, and answers there, until `signal` aborts. Never rejects. */
+/** Removes the volumes that the Node's annotation requests, and writes the result there, until `signal` aborts. Never rejects. */
 export async function runLocalPathRemovals(deps: LocalPathRemovalsDeps, signal: AbortSignal): Promise<void> {
   const { nodes, nodeName, clock, log } = deps;
   let pause = new AbortController();
@@ -61,7 +62,7 @@ export async function runLocalPathRemovals(deps: LocalPathRemovalsDeps, signal: 
       isOpen = true;
       log.warn({ err: error }, 'removals of volumes could not be answered; will be tried again');
     }
-    // Without anything to do it waits for the Node to change.
+    // When nothing is left to do, sleep until the Node changes.
     await sleep(clock, isOpen ? retryMs : 2 ** 31 - 1, AbortSignal.any([pause.signal, signal]));
   }
   unsubscribe();

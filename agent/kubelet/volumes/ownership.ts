@@ -1,4 +1,4 @@
-/** Gives a volume to the pod's fsGroup. Source: upstream `pkg/volume/volume_linux.go`. */
+/** Sets a volume's group to the pod's fsGroup. Source: upstream `pkg/volume/volume_linux.go`. */
 import type { Stats } from 'node:fs';
 import { chmod, chown } from 'node:fs/promises';
 import { type Folder, ifThere } from '#agent/host/safe-open.ts';
@@ -12,7 +12,7 @@ const setGroupId = 0o2000;
 
 type Access = 'readWrite' | 'readOnly';
 
-/** What a folder's or a file's mode becomes. Pure. */
+/** The new mode of a folder or file. Pure. */
 const groupMode = (stats: Stats, access: Access): number =>
   (stats.mode & 0o7777) |
   (access === 'readWrite' ? readWriteBits : readOnlyBits) |
@@ -37,7 +37,7 @@ export async function giveToGroup(
   await giveFolderItself(folder, gid, access);
 }
 
-/** Gives a volume that the pod may write to its `fsGroup`, if it has one. @throws the file system's errors */
+/** Applies the pod's `fsGroup`, if it has one, to a volume that the pod may write to. @throws the file system's errors */
 export async function giveToPod(folder: Folder, { spec }: Pod): Promise<void> {
   const { fsGroup, fsGroupChangePolicy } = spec.securityContext ?? {};
   const policy = fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always';

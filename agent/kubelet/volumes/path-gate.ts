@@ -1,13 +1,13 @@
 /**
- * Lets few at a time touch paths that may never answer: a hostPath can lie on a network or FUSE filesystem whose other side is gone.
- * Each such call holds one of Node's four threads for files until the kernel gives up, if it ever does; the other threads stay free.
+ * Limits concurrent access to paths that may block for ever: a hostPath can be on a network or FUSE filesystem whose server is gone. Each
+ * blocked call occupies one of Node's four filesystem threads; the limit keeps the other threads free.
  */
 import type { Clock } from '#client/clock.ts';
 
-/** A gate before all paths that may lie on a filesystem that does not answer. */
+/** Access to paths whose filesystem may not answer. */
 export interface PathGate {
   /**
-   * Runs `work`, which touches `path`. Work that does not end in time is left alone, and keeps its place.
+   * Runs `work`, which accesses `path`. Work that does not end in time is abandoned, but keeps its place until it ends.
    * @throws Error `<path> does not answer …` when it, or those before it, take too long
    */
   run<T>(path: string, work: () => Promise<T>): Promise<T>;
@@ -18,7 +18,7 @@ const places = 2;
 /** How long one call may wait for its place, and then again how long it may take. */
 const limitMs = 10_000;
 
-/** A gate that two calls pass at a time, each for at most 10 s; a path that is being touched is not touched by a second call. */
+/** Allows two calls at a time, each for at most 10 s, and only one call per path. */
 export function createPathGate(clock: Clock): PathGate {
   /** Paths of the work that is going on. */
   const busy: string[] = [];
@@ -41,7 +41,7 @@ export function createPathGate(clock: Clock): PathGate {
     });
   }
 
-  /** Takes a place, when one is free and nobody is at this very path: another thread would only wait for the same. */
+  /** Waits for a free place, and until no other call uses this path: a second thread would only block on the same filesystem. */
   async function enter(path: string): Promise<void> {
     let isOver = false;
     const turn = async (): Promise<void> => {

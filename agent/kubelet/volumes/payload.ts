@@ -1,5 +1,5 @@
 /**
- * What the files of configMap, secret, downwardAPI and projected volumes are made from.
+ * Shared code for the content of configMap, secret, downwardAPI and projected volumes.
  *
  * Source: upstream `pkg/volume/{configmap,secret,downwardapi,projected}` (MakePayload, CollectData).
  */
@@ -10,18 +10,18 @@ import type { PodFacts } from '../container/field-ref.ts';
 import type { Payload, PayloadFile } from './atomic-writer.ts';
 import type { ServiceAccountTokens } from './token-cache.ts';
 
-/** Where contents are read from. */
+/** The sources of the content. */
 export interface PayloadSources {
   objects: ReferencedObjects;
   tokens: ServiceAccountTokens;
 }
 
-/** The pod that the files are for, and the permission bits of files without their own. */
+/** The pod, and the permission bits of files that do not set their own. */
 export interface PayloadContext {
   pod: Pod;
   facts: PodFacts;
   defaultMode: number;
-  /** What `make` gave for this key before, or gives now: thousands of files of a volume may show the same large value. */
+  /** Returns the result of `make` for this key, computed once: thousands of files of a volume may contain the same large value. */
   once<Value extends object>(key: string, make: () => Value): Value;
 }
 
@@ -37,7 +37,7 @@ export function payloadContext(given: Omit<PayloadContext, 'once'>): PayloadCont
 /** The contents of a ConfigMap or Secret: bytes by key. */
 export type Contents = ReadonlyMap<string, Uint8Array>;
 
-/** A reference to a ConfigMap or a Secret. `optional` forgives a missing object, and missing keys. */
+/** A reference to a ConfigMap or a Secret. With `optional`, the object or a key may be missing. */
 export interface ObjectSource {
   name?: string | undefined;
   items?: readonly KeyToPath[] | undefined;

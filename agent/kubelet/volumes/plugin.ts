@@ -1,6 +1,6 @@
 /**
- * What the kubelet asks of each type of volume: one plugin per type, listed in `plugins/index.ts`. The contract that all of them
- * keep is `plugins/plugins.test.ts`.
+ * The interface of volume plugins. Each volume type has one plugin, listed in `plugins/index.ts`; `plugins/plugins.test.ts` tests the
+ * contract of all of them.
  *
  * Source: upstream `pkg/volume/plugins.go`, `volume.go` (VolumePlugin, Mounter, Unmounter).
  */
@@ -12,7 +12,7 @@ import type { Paths } from '../paths.ts';
 import type { PathGate } from './path-gate.ts';
 import type { PayloadSources } from './payload.ts';
 
-/** What plugins are made from. A plugin takes the parts that it needs. */
+/** The dependencies of plugins. A plugin takes the parts that it needs. */
 export interface PluginDeps {
   paths: Paths;
   mounts: Mounts;
@@ -20,7 +20,7 @@ export interface PluginDeps {
   sources: PayloadSources;
 }
 
-/** Where one volume of one pod stands on the node. It follows from names alone, so it is known without the pod's spec. */
+/** The paths of one volume of one pod. They depend only on names, so they are known without the pod's spec. */
 export interface VolumePlace {
   podUid: string;
   /** The plugin's name, such as `kubernetes.io/empty-dir`. */
@@ -29,11 +29,11 @@ export interface VolumePlace {
   volume: string;
   /** The volume's folder, `pods/<uid>/volumes/kubernetes.io~<plugin>/<volume>`. Containers may see and change what is in it. */
   path: string;
-  /** `pods/<uid>/plugins/kubernetes.io~<plugin>/<volume>`: for the plugin's own notes. No container sees it. */
+  /** `pods/<uid>/plugins/kubernetes.io~<plugin>/<volume>`: the plugin's metadata, invisible to containers. */
   metadataPath: string;
 }
 
-/** The place of a volume, by names alone. Pure. */
+/** The paths of a volume. Pure. */
 export const volumePlace = (paths: Paths, podUid: string, plugin: string, volume: string): VolumePlace => ({
   podUid,
   plugin,
@@ -42,30 +42,29 @@ export const volumePlace = (paths: Paths, podUid: string, plugin: string, volume
   metadataPath: paths.volumeMetadataDir(podUid, plugin, volume),
 });
 
-/** What a container gets of a volume. */
+/** The result of a set-up: what containers mount. */
 export interface MountedVolume {
   /**
-   * What is bind-mounted into the container: {@link VolumePlace.path}, a folder in it, or a path of the node. Empty for an
-   * image.
+   * The path that is bind-mounted into the container: {@link VolumePlace.path}, a folder in it, or a path of the node. Empty for an image.
    */
   hostPath: string;
   /** Whether containers may only read it, whatever their `volumeMounts` say. */
   readOnly: boolean;
-  /** A path of the node's own, perhaps on a filesystem that does not answer: touched through the {@link PathGate} only. */
+  /** A path of the node whose filesystem may not answer. Access it only through the {@link PathGate}. */
   isNodePath?: true;
 }
 
-/** A volume of a pod; in the place of a claim, the PersistentVolume behind it, under that one's name. */
+/** A volume of a pod. A claim is replaced by its PersistentVolume, with that object's name. */
 export interface VolumeSpec extends Volume {
   /** A type that only PersistentVolumes have. */
   local?: LocalVolumeSource | undefined;
-  /** The cluster's own provisioner made it: its folder is made when it is missing. */
+  /** The volume was made by the cluster's own provisioner, so the kubelet makes its folder when it is missing. */
   isLocalPath?: boolean | undefined;
   /** The pod's claim may only be read, whatever the containers' mounts say. */
   readOnly?: boolean | undefined;
 }
 
-/** A step before the set-up of a volume that failed, under upstream's name of that step. */
+/** A failure in a step before the set-up of a volume, with upstream's name of that step. */
 export class MountStepError extends Error {
   constructor(step: string, volume: string, message: string, options?: ErrorOptions) {
     super(`${step} for volume ${JSON.stringify(volume)} : ${message}`, options);
@@ -77,17 +76,17 @@ export class MountStepError extends Error {
 export interface SetUpRequest {
   pod: Pod;
   volume: VolumeSpec;
-  /** What the node knows of the pod: addresses, allocatable resources. */
+  /** Facts that the node knows about the pod: addresses, allocatable resources. */
   facts: PodFacts;
   place: VolumePlace;
   /**
-   * Whether this volume was set up since the kubelet began: only its contents may have to change. False after a restart of the
-   * kubelet, when containers may be using the volume all the same.
+   * Whether this kubelet process has set up the volume before, so that only its contents may need an update. False after a restart of the
+   * kubelet, although containers may be using the volume.
    */
   isRemount: boolean;
 }
 
-/** What a plugin knows of a volume that it finds on disk. */
+/** A volume that a plugin has recognized on disk. */
 export interface ReconstructedVolume {
   /**
    * Mount points at or below {@link VolumePlace.path} that the plugin made. Any other mount there is a user's, not the plugin's.
@@ -99,11 +98,11 @@ export interface ReconstructedVolume {
  * A type of volume. Plugins hold no state about pods: a call may be the first one of this process, for a volume of an earlier
  * process. Calls for one pod come one after another; calls for different pods come at the same time.
  *
- * A type whose devices several pods share (CSI's NodeStage, then NodePublish for each pod) keeps to the same calls. `setUp`
- * waits for the attachment, stages the device if nobody did, and publishes it at the place. `tearDown` unpublishes, and unstages
- * after the last place. Which places use a device stands on disk, in the notes of each place, so a restart forgets none; the
- * plugin takes one call at a time for each device. Claims are no type: `claims.ts` puts the PersistentVolume in their place,
- * whose type and name are then on disk, so `tearDown` and `reconstruct` need neither claim nor API server.
+ * A type whose device is shared by several pods (CSI: NodeStage once, NodePublish per pod) uses the same calls. `setUp` waits for the
+ * attachment, stages the device if it is not staged, and publishes it for the pod. `tearDown` unpublishes, and unstages after the last pod.
+ * The metadata folder of each pod's volume records that it uses the device, so a restart loses nothing; the plugin handles one call at a
+ * time per device. Claims are not a type: `claims.ts` replaces a claim by its PersistentVolume, whose type and name are then on disk, so
+ * `tearDown` and `reconstruct` need neither claim nor API server.
  */
 export interface VolumePlugin {
   /** Upstream's name, such as `kubernetes.io/empty-dir`. Names folders on disk, so it never changes. */
@@ -119,33 +118,32 @@ export interface VolumePlugin {
   requiresRemount(volume: VolumeSpec): boolean;
 
   /**
-   * Makes the volume ready for containers. Doing it again changes nothing unless the contents have changed; it also completes what a
-   * crash left half done. Takes as long as what it reads; a path of the node is touched for 10 s at most, by the {@link PathGate}.
+   * Makes the volume ready for containers. It is idempotent: a repeated call only updates changed contents, or completes what a crash
+   * interrupted. Access to a path of the node takes at most 10 s (see {@link PathGate}).
    * @throws MountStepError, Error with upstream's message, which the user sees in a `FailedMount` event; the next sync tries again
    */
   setUp(request: SetUpRequest): Promise<MountedVolume>;
 
   /**
-   * Unmounts and removes what `setUp` made; absent is success. It may be half made. Removal never goes into a mount: what a user
-   * mounted there, or what comes there meanwhile, is unmounted or makes this fail, and its files stay.
-   * @throws Error when something could not be unmounted or removed; calling again goes on
+   * Unmounts and removes what `setUp` made, even if it is incomplete. An absent volume is success. Removal never enters a mount: a
+   * filesystem that is mounted there is unmounted, or makes this fail, and its files stay.
+   * @throws Error when something could not be unmounted or removed; another call continues
    */
   tearDown(place: VolumePlace): Promise<void>;
 
   /**
-   * Recognizes what `setUp` of an earlier process made at this place, without the pod's spec. Changes nothing.
-   * Upstream's ConstructVolumeSpec.
+   * Recognizes a volume that an earlier process has set up, without the pod's spec. Changes nothing. Upstream's ConstructVolumeSpec.
    * @returns undefined when nothing of this plugin is there
    * @throws Error when the place cannot be read
    */
   reconstruct(place: VolumePlace): Promise<ReconstructedVolume | undefined>;
 }
 
-/** For types that make nothing on this node: there is nothing to remove or to find. */
+/** `tearDown` and `reconstruct` of types that make nothing on this node. */
 export const nothingOnDisk: Pick<VolumePlugin, 'tearDown' | 'reconstruct'> = {
   tearDown: async () => undefined,
   reconstruct: async () => undefined,
 };
 
-/** The note that says that a volume has once been complete. */
+/** Path of the marker file that says that the volume was complete once. */
 export const readyMarker = ({ metadataPath }: VolumePlace): string => join(metadataPath, 'ready');

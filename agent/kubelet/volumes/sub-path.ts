@@ -1,7 +1,7 @@
 /**
- * Single paths within a volume (`subPath`, `subPathExpr`): never outside of it, even when the container's own processes swap
- * folders for symbolic links meanwhile. Each step is opened from its parent, which is held open, and what is mounted in the end is
- * the inode that was reached so, not a path.
+ * Mounts single paths of a volume (`subPath`, `subPathExpr`). The result is never outside of the volume, even if processes of the container
+ * replace folders with symbolic links meanwhile: each step is opened relative to its open parent, and the mount uses the inode that was
+ * reached, not a path.
  *
  * Source: upstream `pkg/volume/util/subpath/subpath_linux.go` (SafeMakeDir, PrepareSafeSubpath).
  */
@@ -12,7 +12,7 @@ import type { Mounts } from '#agent/host/mount.ts';
 import { removeTree } from '#agent/host/remove-tree.ts';
 import { type Entry, Folder, fileType, ifThere, openFolder, stepsBelow, WrongFileTypeError } from '#agent/host/safe-open.ts';
 
-/** A folder that the path asks for could not be made. */
+/** A missing folder of the path could not be made. */
 export class SubPathCreateError extends Error {
   constructor(path: string, cause: unknown) {
     super(`failed to create subPath directory ${path}`, { cause });
@@ -25,7 +25,7 @@ const maxLinks = 40;
 
 interface Step {
   name: string;
-  /** Whether a missing folder is made: folders that the user wrote are, the target of a link is not. */
+  /** Whether a missing folder is made. Folders of the subPath itself are made; the target of a link is not. */
   make: boolean;
 }
 
@@ -36,8 +36,8 @@ const stepsOf = (path: string, make: boolean): Step[] =>
     .map((name) => ({ name, make }));
 
 /**
- * Opens what `subPath` names in the volume, after making the missing folders, with the mode of the volume's folder.
- * Links within the volume are followed, as those of a ConfigMap's keys are.
+ * Opens the file or folder `subPath` in the volume. Missing folders are made with the mode of the volume's folder. Links within the volume
+ * are followed, as those of a ConfigMap's keys are.
  * @throws Error when it leads out of the volume, SubPathCreateError
  */
 export async function openSubPath(volumePath: string, subPath: string): Promise<Entry> {
@@ -94,7 +94,7 @@ class Walk {
     await this.#enter(name, made);
   }
 
-  /** @returns the steps that stand for the link */
+  /** @returns the steps that replace the link */
   async #follow(name: string): Promise<Step[]> {
     if (++this.#links > maxLinks) throw new Error(`too many levels of symbolic links in ${this.#here.path}`);
     const target = await this.#here.readlink(name);
@@ -154,8 +154,8 @@ export interface SubPathMount {
 }
 
 /**
- * Makes a path of a volume available at `target` by a bind mount. What is mounted there already stays when it is the same inode;
- * a file of a ConfigMap that was written anew is another, and is mounted in its place.
+ * Makes a path of a volume available at `target` by a bind mount. An existing mount stays if it has the same inode. An updated file of a
+ * ConfigMap has another inode and replaces the mount.
  * @throws Error when it leads out of the volume, SubPathCreateError
  */
 export async function bindSubPath(mounts: Mounts, { volumePath, subPath, podsDir, target }: SubPathMount): Promise<void> {
@@ -177,7 +177,7 @@ export async function bindSubPath(mounts: Mounts, { volumePath, subPath, podsDir
   throw new Error(`something else than subpath ${JSON.stringify(subPath)} was mounted at ${target}`);
 }
 
-/** A folder for a folder; an empty file for whatever else, which a bind mount gives its type. */
+/** A folder to mount a folder on; an empty file for any other type. */
 async function makeMountPoint(parent: Folder, name: string, isFolder: boolean): Promise<void> {
   const there = await parent.look(name);
   if (there !== undefined && (isFolder ? there.isDirectory() : there.isFile())) return;

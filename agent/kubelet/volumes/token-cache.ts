@@ -1,5 +1,5 @@
 /**
- * Service-account tokens bound to pods, by TokenRequest, renewed before they end.
+ * Service-account tokens bound to pods, from TokenRequest, renewed before they expire.
  *
  * Source: upstream `pkg/kubelet/token/token_manager.go` (80 % of the lifetime, at most 24 h, jitter of 10 s).
  */
@@ -69,7 +69,7 @@ export function createServiceAccountTokens({
         entries.set(key, fresh);
         return fresh.token;
       } catch (error) {
-        // An unreachable API server must not take away a token that is still good.
+        // While the API server cannot be reached, a token that has not expired is still used.
         if (known !== undefined && clock.now() < known.expiresAtMs) return known.token;
         throw new Error(`failed to fetch token: ${errorText(error)}`, { cause: error });
       }

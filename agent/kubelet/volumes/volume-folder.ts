@@ -1,7 +1,7 @@
 /**
- * The folder that a plugin keeps for a volume on this node, on disk or on a tmpfs of its own.
+ * The folder of a volume on this node, on disk or on its own tmpfs.
  *
- * Source: upstream `pkg/volume/emptydir/empty_dir.go`, on which the other types with files are built too.
+ * Source: upstream `pkg/volume/emptydir/empty_dir.go`, which upstream's other types with files use too.
  */
 import { basename, dirname } from 'node:path';
 import { removeTreeBelow } from '#agent/host/remove-tree.ts';

@@ -1,5 +1,5 @@
 /**
- * What a pod's folder tells about its volumes. After a restart of the kubelet, nothing else may be left of a pod.
+ * Finds a pod's volumes in its folder. After a restart of the kubelet, the folder may be the only remains of a pod.
  *
  * Source: upstream `pkg/kubelet/volumemanager/reconciler/reconstruct_common.go` (getVolumesFromPodDir), `kubelet_getters.go`.
  */

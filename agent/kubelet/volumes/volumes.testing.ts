@@ -27,7 +27,7 @@ const aConfigMap: ConfigMap = {
 /** Reads the kernel's list, and fails to mount. */
 export const noMounts = createMounts(() => Promise.reject(new Error('nothing is mounted here')));
 
-/** What a kubelet with all of its files in `folder` gives its plugins. */
+/** The dependencies of plugins for a kubelet with all of its files in `folder`. */
 export const depsIn = (folder: string, mounts: Mounts): PluginDeps => ({
   paths: kubeletPaths(join(folder, 'data'), join(folder, 'logs')),
   mounts,
@@ -45,7 +45,7 @@ export const noClaims: ClaimSources = {
   nodeLabels: () => ({}),
 };
 
-/** Volumes as a kubelet has them that has just started. */
+/** The volumes of a kubelet that has just started. */
 export const volumesIn = (
   folder: string,
   mounts: Mounts,

@@ -1,6 +1,6 @@
 /**
- * A pod's volumes on this node: set up before its containers start, kept current while they run, removed after they ended.
- * What a type of volume is, its plugin knows (`plugin.ts`).
+ * A pod's volumes on this node: set up before its containers start, updated while they run, removed after they have ended. Plugins know the
+ * volume types (`plugin.ts`).
  *
  * Source: upstream `pkg/kubelet/volumemanager`, `kubelet_volumes.go` (cleanupOrphanedPodDirs); messages of `operationexecutor`.
  */
@@ -30,27 +30,26 @@ export class VolumeError extends Error {
 /** Calls for one pod come one after another; calls for different pods come at the same time. */
 export interface Volumes {
   /**
-   * Sets up what is missing, and writes changed contents.
+   * Sets up missing volumes and updates changed contents.
    * @returns by the volume's name, all volumes of the pod
    * @throws VolumeError after all volumes were tried
    */
   setUp(pod: Pod, facts: PodFacts): Promise<ReadonlyMap<string, MountedVolume>>;
   /**
-   * Unmounts and removes everything of the pod except its logs; absent is success. What a user mounted there is unmounted, never
-   * removed. Call it when the pod's containers have ended.
-   * @throws Error when something could not be unmounted or removed; calling again goes on
+   * Unmounts and removes everything of the pod except its logs. An absent pod is success. A user's mount there is unmounted, and its files
+   * are never removed. Call it when the pod's containers have ended.
+   * @throws Error when something could not be unmounted or removed; another call continues
    */
   tearDown(podUid: string): Promise<void>;
   /**
-   * As {@link tearDown}, for a pod of which only its folder is left. Keeps the volumes, and the pod's folder, in which something
-   * is mounted that none of the pod's volumes made, and folders of types that it does not know: nobody is left to say whose they
-   * are.
+   * As {@link tearDown}, for a pod of which only the folder is left. It keeps a volume or folder that contains a mount which none of the
+   * pod's volumes made, and folders of unknown volume types, because their owner is unknown.
    * @throws Error `orphaned pod "<uid>" found, but volumes are not cleaned up: …` naming what is kept
    */
   tearDownOrphan(podUid: string): Promise<void>;
 }
 
-/** What the volumes of a node are made from. */
+/** The dependencies of {@link createVolumes}. */
 export interface VolumesDeps extends PluginDeps {
   claims: ClaimSources;
 }
@@ -58,7 +57,7 @@ export interface VolumesDeps extends PluginDeps {
 /** The volumes of all pods on this node. @param plugins default: all types of `plugins/index.ts` */
 export function createVolumes(deps: VolumesDeps, plugins: readonly VolumePlugin[] = createPlugins(deps)): Volumes {
   const { paths, mounts, sources, claims } = deps;
-  /** Pod UID → volume → what was set up since this process began. */
+  /** Pod UID → volume name → the volume that this process has set up. */
   const mounted = new Map<string, Map<string, MountedVolume>>();
 
   function pluginFor(volume: VolumeSpec): VolumePlugin {
@@ -74,7 +73,7 @@ export function createVolumes(deps: VolumesDeps, plugins: readonly VolumePlugin[
     const ofPod = mounted.get(uid) ?? new Map<string, MountedVolume>();
     mounted.set(uid, ofPod);
     const known = ofPod.get(volume.name);
-    // A claim's volume stays what it is while the pod lives: it is read once.
+    // The binding of a claim does not change while the pod lives, so it is read once.
     const isClaim = volume.persistentVolumeClaim !== undefined || volume.ephemeral !== undefined;
     if (known !== undefined && (isClaim || !pluginFor(volume).requiresRemount(volume))) return known;
     const spec = await volumeSpec(pod, volume, claims);
@@ -99,7 +98,7 @@ export function createVolumes(deps: VolumesDeps, plugins: readonly VolumePlugin[
     const failures: Error[] = [];
     for (const { plugin, place } of found) {
       try {
-        // subPath mounts come first: they are mounts of what is in the volume, and would keep it busy.
+        // Unmount subPaths first: they keep the volume busy.
         await mounts.unmountBelow(join(paths.subPathsDir(place.podUid), place.volume));
         await plugin.tearDown(place);
       } catch (error) {
@@ -163,7 +162,7 @@ export function createVolumes(deps: VolumesDeps, plugins: readonly VolumePlugin[
   };
 }
 
-/** Upstream's words for volumes whose claims lead to nothing (yet). */
+/** Upstream's message for volumes whose claims are not usable (yet). */
 function unclaimedText(pod: Pod, mounted: ReadonlyMap<string, unknown>, unclaimed: ReadonlyMap<string, string>): string {
   const unmounted = (pod.spec.volumes ?? []).map(({ name }) => name).filter((name) => !mounted.has(name));
   const list = (names: Iterable<string>): string => `[${[...names].sort().join(' ')}]`;

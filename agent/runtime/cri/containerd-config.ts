@@ -6,7 +6,7 @@ export interface ContainerdConfigOptions {
   root: string;
   /** Directory of mounts and sockets of running containers. It may be on a tmpfs. */
   state: string;
-  /** Where runc keeps what it knows of its containers. Default: containerd's own, `/run/containerd/runc`, for all of a machine. */
+  /** runc's state directory. Default: containerd's own, `/run/containerd/runc`, which all containerds of a machine share. */
   runcRoot?: string | undefined;
   /** Path of containerd's socket, without `unix://`. */
   socket: string;

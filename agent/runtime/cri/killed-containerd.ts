@@ -1,10 +1,10 @@
-/** What a containerd whose processes were killed leaves outside of its own folders. For those who take a whole node away. */
+/** Removes the files that a killed containerd leaves outside of its own folders. Used when a whole node is removed. */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Removes the sockets of all shims of the containerd with this `state` folder. They lie in one folder for the whole machine, under
- * names that only the shims' own folders tell: it comes before those are removed.
+ * Removes the sockets of all shims of the containerd with this `state` folder. The sockets are in one folder for the whole machine, and
+ * only the shims' own folders tell their names, so call this before those folders are removed.
  *
  * Source: containerd `runtime/v2/shim/util_unix.go` (socketRoot), `runtime/v2/shim/util.go` (the file `address`).
  */

@@ -1,7 +1,7 @@
 /**
  * The step of the pod worker's state machine, which `types.ts` draws. Pure.
  *
- * An event that a state does not wait for changes nothing: it is the end of something that has been overtaken.
+ * A state ignores events that it does not wait for: they come from steps that another event has made obsolete.
  */
 import type { Pod } from '#api/types.generated.ts';
 import { nextSyncing } from './syncing.ts';
@@ -10,7 +10,7 @@ import { nextTerminating } from './terminating.ts';
 import type { Transition } from './transition.ts';
 import type { PodWorkerEvent, PodWorkerState } from './types.ts';
 
-/** Where every worker begins: it waits for the event `woken`. */
+/** The first state of every worker. It waits for the event `woken`. */
 export const initialState = (pod: Pod): PodWorkerState => ({
   kind: 'syncing',
   step: 'wait',

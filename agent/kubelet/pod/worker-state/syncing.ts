@@ -1,4 +1,4 @@
-/** Transitions of a pod whose containers are made as its spec asks. Pure. */
+/** Transitions of a pod whose containers run, or are being started, by its spec. Pure. */
 
 import { release } from './terminated.ts';
 import { terminate } from './terminating.ts';
@@ -45,7 +45,7 @@ export function nextSyncing(state: Syncing, event: PodWorkerEvent): Transition {
   }
 }
 
-/** A pod that has to end is never synced: the first event of a worker may find one. */
+/** Never sync a pod that must end. The first event of a worker may come with such a pod. */
 const sync = (state: Syncing): Transition =>
   hasToEnd(state)
     ? terminate(state)

@@ -2,7 +2,7 @@
 import { asksForStep, hasToEnd, heard, retry, type Transition } from './transition.ts';
 import type { PodWorkerEffect, PodWorkerEvent, Syncing, Terminated, Terminating } from './types.ts';
 
-/** A terminated pod waits for its deletion; its volumes and control groups are given back once more this often. */
+/** Interval in ms at which a terminated pod that is not deleted yet releases its volumes and control groups again. */
 const releaseAgainMs = 600_000;
 
 /** The state that follows {@link Terminated}, and what has to be done. */
@@ -37,7 +37,7 @@ export function nextTerminated(state: Terminated, event: PodWorkerEvent): Transi
   }
 }
 
-/** Gives back what the pod holds: the first step of terminated, which is repeated until the pod has left the API. */
+/** Releases the pod's volumes and control groups. It is the first step of `terminated`, and is repeated until the pod has left the API. */
 export const release = ({ kind, pod, hasLeft, failures }: Syncing | Terminating | Terminated): Transition => [
   {
     kind: 'terminated',
@@ -54,8 +54,8 @@ const releaseSoon = (state: Terminated): Transition =>
   state.step === 'wait' ? release(state) : [{ ...state, mustLookAgain: true }, []];
 
 /**
- * A pod that left the API is cleared away; one that is deleted may leave it now; one that ended by itself stays until it is
- * deleted.
+ * After the release: a pod that left the API is removed from the node; a deleted pod may leave the API now; a pod that ended by itself
+ * stays until it is deleted.
  */
 function afterRelease(state: Terminated): Transition {
   if (state.hasLeft) return [{ ...state, step: 'clear', mustLookAgain: false }, [{ kind: 'clear' }]];

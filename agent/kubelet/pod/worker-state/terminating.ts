@@ -5,10 +5,10 @@ import { release } from './terminated.ts';
 import { asksForStep, heard, retry, type Transition } from './transition.ts';
 import type { Killing, PodWorkerEffect, PodWorkerEvent, Syncing, Terminating } from './types.ts';
 
-/** A pod whose containers stop is looked at this often even when nothing is heard of them. */
+/** Interval in ms at which a terminating pod is observed when no event comes. */
 const lookMs = 60_000;
 
-/** From syncing to terminating. @param verdict why, where the kubelet itself ended the pod */
+/** From syncing to terminating. @param verdict the reason when the kubelet itself ended the pod */
 export const terminate = ({ pod, hasLeft }: Syncing, verdict?: Rejection): Transition =>
   begin({
     kind: 'terminating',
@@ -42,10 +42,10 @@ export function nextTerminating(state: Terminating, event: PodWorkerEvent): Tran
     case 'looked':
       return step.kind === 'kill' && step.isLooking ? afterLook(state, { ...step, isLooking: false }) : [state, []];
     case 'killed':
-      // A stop of an earlier round has changed something all the same.
+      // A stop of an earlier round may still have stopped a container.
       if (step.kind === 'wait') return begin(state);
       if (step.kind !== 'kill' || event.round !== state.round) return [state, []];
-      // One step at a time: the look would report running containers after the confirmation that there are none.
+      // Wait for the observation under way. If `confirm` ran beside it, the older observation could report running containers afterwards.
       return step.isLooking ? [{ ...state, step: { ...step, running: step.running - 1, hasStopped: true } }, []] : confirm(state);
     case 'killFailed':
       if (step.kind !== 'kill' || event.round !== state.round) return [state, []];
@@ -76,7 +76,7 @@ const confirm = (state: Terminating): Transition => [
   [{ kind: 'confirm' }],
 ];
 
-/** The granted grace period begins; what an earlier round granted is not exceeded. */
+/** Starts the grace period. It is never longer than that of an earlier round. */
 function kill(state: Terminating, nowMs: number): Transition {
   const graceSeconds = Math.min(podGraceSeconds(state.pod), state.graceSeconds ?? Number.POSITIVE_INFINITY);
   const round = state.round + 1;
@@ -86,10 +86,10 @@ function kill(state: Terminating, nowMs: number): Transition {
   return [then, [{ kind: 'kill', round, graceSeconds, skipPreStop: false }, ...effects]];
 }
 
-/** A deletion with a shorter grace period overtakes the one before: a second stop begins, and nobody waits for hooks. */
+/** A deletion with a shorter grace period starts a second stop, which does not wait for hooks. */
 function shortenGrace(state: Terminating, nowMs: number): readonly [Terminating, PodWorkerEffect[]] {
   const { step, pod, hasLeft, round } = state;
-  // A pod that left the API without a deletion has no other grace period than its own, which it got.
+  // A pod that left the API without deletionTimestamp has only the grace period of its spec, which is used already.
   if (step.kind !== 'kill' || (hasLeft && pod.metadata.deletionTimestamp === undefined)) return [state, []];
   const graceSeconds = podGraceSeconds(pod);
   const deadlineMs = nowMs + graceSeconds * 1000;
@@ -116,7 +116,7 @@ function afterLook(state: Terminating, step: Killing): Transition {
   return [{ ...state, step }, [{ kind: 'wait', ms: lookMs }]];
 }
 
-/** When no stop is left that could succeed, everything is tried again. */
+/** When all stops have failed, everything is tried again. */
 const afterKill = (state: Terminating, step: Killing): Transition =>
   step.running === 0 && !step.isLooking
     ? retry({ ...state, step: { kind: 'wait' } }, step.retryLimitMs, begin)

@@ -1,4 +1,4 @@
-/** What the transitions of all states have in common. Pure. */
+/** Helpers for the transitions of all states. Pure. */
 import type { PodVersion, PodWorkerEffect, PodWorkerState, Syncing, Terminated, Terminating } from './types.ts';
 
 /** The state that follows, and what has to be done, in this order. */
@@ -7,21 +7,21 @@ export type Transition = readonly [state: PodWorkerState, effects: readonly PodW
 /** The wait after the first failure; it doubles with each further one. */
 const firstRetryMs = 500;
 
-/** Whether the pod has to end, whatever its containers do. */
+/** Whether the pod must end: it was deleted, or has left the API. */
 export const hasToEnd = ({ pod, hasLeft }: Pick<PodWorkerState, 'pod' | 'hasLeft'>): boolean =>
   hasLeft || pod.metadata.deletionTimestamp !== undefined;
 
-/** Notes the newest version of the pod. A pod that left the API does not come back. */
+/** Stores the newest version of the pod. A pod that left the API does not come back. */
 export const heard = <State extends PodWorkerState>(state: State, event: PodVersion): State => ({
   ...state,
   pod: event.pod,
   hasLeft: state.hasLeft || event.kind === 'left',
 });
 
-/** Whether the worker has to do something about it, other than to remember it. */
+/** Whether the worker must run a step for this version. */
 export const asksForStep = (event: PodVersion): boolean => event.kind === 'left' || event.asksForStep;
 
-/** The same again after a wait; at once where something has happened meanwhile. `state` already waits. */
+/** Repeats a step after a wait, or at once when something has happened meanwhile. `state` must be waiting already. */
 export function retry<State extends Syncing | Terminating | Terminated>(
   state: State,
   limitMs: number,

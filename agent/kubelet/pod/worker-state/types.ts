@@ -21,21 +21,21 @@
  *     terminating:  begin ─► kill ─► confirm   kill: the containers stop, and are looked at whenever something happens
  *     terminated:   release ─► clear           clear: once the pod has left the API; until then a wait
  *
- * What happens during a step is remembered, and another step follows at once. A step that fails is tried again after a wait that
- * doubles each time; in terminating, everything starts again at `begin`.
+ * An event during a step is remembered, and another step follows at once. A step that fails is repeated after a wait that doubles each
+ * time; `terminating` starts again at `begin`.
  *
  * Source: upstream `pkg/kubelet/pod_workers.go`.
  */
 import type { Pod } from '#api/types.generated.ts';
 import type { Rejection } from '../../admission/rejection.ts';
 
-/** What every state remembers. */
+/** The fields that all states have. */
 interface Known {
   /** The newest version from the API; for a pod that left the API, the last one. */
   readonly pod: Pod;
   /** The pod left the API: nobody reads its status any more. */
   readonly hasLeft: boolean;
-  /** How many steps in a row have failed: the wait before the next try doubles with each. */
+  /** The number of consecutive failed steps. The wait before the next attempt doubles with each. */
   readonly failures: number;
   /** Something happened during the step under way: another one follows at once. */
   readonly mustLookAgain: boolean;
@@ -45,7 +45,7 @@ interface Known {
 export interface Syncing extends Known {
   readonly kind: 'syncing';
   readonly step: 'wait' | 'sync';
-  /** This node took the pod: it is not asked again. */
+  /** The node has admitted the pod. It is not checked again. */
   readonly isAdmitted: boolean;
 }
 
@@ -53,7 +53,7 @@ export interface Syncing extends Known {
 export interface Terminating extends Known {
   readonly kind: 'terminating';
   readonly step: TerminatingStep;
-  /** The verdict of the kubelet itself that ended the pod, such as `DeadlineExceeded`. */
+  /** The reason for which the kubelet itself ended the pod, such as `DeadlineExceeded`. */
   readonly verdict: Rejection | undefined;
   /** How often `kill` began. */
   readonly round: number;
@@ -74,9 +74,9 @@ export interface Killing {
   readonly deadlineMs: number;
   /** How many stops have neither succeeded nor failed. */
   readonly running: number;
-  /** A stop has succeeded, which is enough: the first may still wait for a preStop hook that nothing waits for any more. */
+  /** One stop has succeeded, which is enough. An earlier stop may still wait for a preStop hook, which does not matter any more. */
   readonly hasStopped: boolean;
-  /** A look at the containers is under way. */
+  /** An observation of the containers is under way. */
   readonly isLooking: boolean;
   /** The limit of the wait that follows when all stops have failed, in milliseconds. */
   readonly retryLimitMs: number;
@@ -93,7 +93,7 @@ export interface Gone extends Known {
   readonly kind: 'gone';
 }
 
-/** Where the life of a pod stands. */
+/** The state of a pod worker. */
 export type PodWorkerState = Syncing | Terminating | Terminated | Gone;
 
 /** A version of the pod that the API gave. */
@@ -103,24 +103,24 @@ export type PodVersion =
   /** The pod left the API. `pod`: how it left, which may carry a grace period of 0. */
   | { readonly kind: 'left'; readonly pod: Pod; readonly nowMs: number };
 
-/** What else comes from outside: from the runtime, probes, the clock. */
+/** The other events from outside: from the runtime, probes and the clock. */
 export type PodNews =
   /** Its containers or probe results have changed; and the first event of every worker. */
   | { readonly kind: 'woken' }
   /** The wait is over. */
   | { readonly kind: 'timeUp' };
 
-/** How a step, or a stop beside it, went. */
+/** The outcome of a step, or of a stop that runs beside it. */
 export type StepOutcome =
-  /** This node takes the pod; the sync goes on. */
+  /** The node has admitted the pod; the sync goes on. */
   | { readonly kind: 'admitted' }
   /** `acted`: something was started or stopped, so another sync follows at once; else it follows after `waitMs`. */
   | { readonly kind: 'synced'; readonly acted: boolean; readonly waitMs: number }
-  /** This node does not take the pod. */
+  /** The node has rejected the pod. */
   | { readonly kind: 'rejected' }
-  /** The pod has ended by itself, or by a verdict of the kubelet. */
+  /** The pod has ended by itself, or the kubelet has ended it (`verdict`). */
   | { readonly kind: 'ended'; readonly verdict: Rejection | undefined }
-  /** Probes were told, the pod was looked at. `nowMs`: since the epoch; the grace period begins. */
+  /** Probes were stopped and the pod was observed. The grace period begins at `nowMs`, in ms since the epoch. */
   | { readonly kind: 'begun'; readonly nowMs: number }
   | { readonly kind: 'looked' }
   /** The containers that were told to stop in `round` have stopped. */
@@ -133,28 +133,28 @@ export type StepOutcome =
   /** The step under way failed. `limitMs`: how long the wait before the next try may become. */
   | { readonly kind: 'failed'; readonly limitMs: number };
 
-/** All that a worker can be told. */
+/** All events of a worker. */
 export type PodWorkerEvent = PodVersion | PodNews | StepOutcome;
 
 /** A step that begins; it ends any wait. */
 export type StepEffect =
-  /** Makes the runtime have what the spec asks for. Ends with admitted and synced, or with ended, rejected, failed. */
+  /** Makes the runtime match the spec. Ends with admitted and synced, or with ended, rejected or failed. */
   | { readonly kind: 'sync'; readonly isAdmitted: boolean }
   /** Ends with begun or failed. */
   | { readonly kind: 'begin' }
-  /** Looks at the containers while they stop, and reports. Ends with looked or failed. */
+  /** Observes the containers while they stop, and reports the status. Ends with looked or failed. */
   | { readonly kind: 'look' }
-  /** Makes sure that nothing runs, and reports that. Ends with confirmed or failed. */
+  /** Checks that nothing runs, and reports the status. Ends with confirmed or failed. */
   | { readonly kind: 'confirm' }
   /** Gives back volumes and control groups. Ends with released or failed. */
   | { readonly kind: 'release' }
   /** Removes what is left of a pod that left the API. Ends with cleared or failed. */
   | { readonly kind: 'clear' };
 
-/** All that a state machine can ask for. */
+/** All effects of the state machine. */
 export type PodWorkerEffect =
   | StepEffect
-  /** Ends the sync under way early: an image pull would hold the pod's end up. */
+  /** Ends the sync under way early. Otherwise an image pull would delay the pod's end. */
   | { readonly kind: 'abortSync' }
   /** Stops the containers, beside the steps. Ends with killed or killFailed. */
   | { readonly kind: 'kill'; readonly round: number; readonly graceSeconds: number; readonly skipPreStop: boolean }

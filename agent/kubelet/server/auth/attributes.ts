@@ -1,5 +1,5 @@
 /**
- * What a request to the kubelet's API asks for, as the API server's authorizer sees it: a verb on a subresource of this Node.
+ * The authorization attributes of a request to the kubelet's API: a verb on a subresource of this Node.
  *
  * Source: upstream `pkg/kubelet/server/auth.go` (GetRequestAttributes, with KubeletFineGrainedAuthz); kubernetes.io, Kubelet authorization.
  */
@@ -12,17 +12,17 @@ const verbs: Readonly<Record<string, string>> = {
   DELETE: 'delete',
 };
 
-/** '' for methods that have none: only who may do everything may use them. */
+/** The verb of an HTTP method. '' for other methods: only users with all verbs may use them. */
 export const verbOf = (method: string): string => (Object.hasOwn(verbs, method) ? (verbs[method] ?? '') : '');
 
-/** Asked before `proxy`, which allows the same and much more. */
+/** Fine-grained subresources. They are checked before `proxy`, which allows the same and much more. */
 const fine: readonly (readonly [path: string, subresource: string])[] = [
   ['/pods', 'pods'],
   ['/healthz', 'healthz'],
   ['/configz', 'configz'],
   ['/runningpods', 'pods'],
 ];
-/** These are not part of `proxy`. */
+/** Paths with a subresource of their own. `proxy` does not allow them. */
 const own: readonly (readonly [path: string, subresource: string])[] = [
   ['/stats', 'stats'],
   ['/metrics', 'metrics'],
@@ -32,7 +32,7 @@ const own: readonly (readonly [path: string, subresource: string])[] = [
   ['/flagz', 'configz'],
 ];
 
-/** The subresources of the Node of which one must be allowed. @param path decoded. Pure. */
+/** The subresources of the Node for a path. The user needs permission for one of them. @param path decoded. Pure. */
 export function subresourcesOf(path: string): string[] {
   const belongs = ([prefix]: readonly [string, string]): boolean => path === prefix || path.startsWith(`${prefix}/`);
   const [first, second] = [fine.find(belongs), own.find(belongs)];

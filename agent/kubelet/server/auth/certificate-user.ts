@@ -7,22 +7,22 @@ import { createHash } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { UserInfo } from '#api/types.generated.ts';
 
-/** What the TLS handshake has shown. `wrong`: a certificate that may not be trusted. */
+/** The client certificate of a connection. `wrong`: one that is not valid. */
 export type ShownCertificate = { kind: 'none' } | { kind: 'wrong'; reason: string } | { kind: 'user'; user: UserInfo };
 
-/** What a certificate says; Node gives several values of one type as an array. */
+/** The subject of a certificate. Node gives several values of one type as an array. */
 export interface PeerSubject {
   CN?: string | string[] | undefined;
   O?: string | string[] | undefined;
 }
 
-/** Undefined: it names nobody. Of several common names the last one counts, as in Go. Pure. */
+/** The user of a subject; undefined when it has no common name. Of several common names the last one counts, as in Go. Pure. */
 export function subjectUser(subject: PeerSubject): Pick<UserInfo, 'username' | 'groups'> | undefined {
   const username = [subject.CN ?? []].flat().at(-1) ?? '';
   return username === '' ? undefined : { username, groups: [subject.O ?? []].flat() };
 }
 
-/** @param nowMs a connection may outlive its certificate */
+/** @param nowMs current time, because the certificate may expire while the connection is open */
 export function shownCertificate(socket: TLSSocket, nowMs: number): ShownCertificate {
   const certificate = socket.getPeerCertificate() as
     | { raw?: Buffer | undefined; subject?: PeerSubject; valid_to?: string }

@@ -1,13 +1,10 @@
-/** Puts {@link KubeletAuth} together, as the kubelet's options say. */
+/** Assembles {@link KubeletAuth} from the kubelet's options. */
 import type { KubeletDeps } from '../../kubelet-deps.ts';
 import type { ResolvedOptions } from '../../options.ts';
 import { KubeletAuth } from './kubelet-auth.ts';
 import { createReviews } from './reviews.ts';
 
-/**
- * Authentication and authorization of the kubelet's server, as its flags ask for. @throws Error for a client CA that cannot be
- * read
- */
+/** Authentication and authorization of the kubelet's server, by its flags. @throws Error for a client CA that cannot be read */
 export function createKubeletAuth(
   deps: Pick<KubeletDeps, 'client' | 'clock' | 'random' | 'log'>,
   { nodeName, auth }: Pick<ResolvedOptions, 'nodeName' | 'auth'>,

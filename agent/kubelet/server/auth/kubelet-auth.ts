@@ -1,6 +1,6 @@
 /**
- * Who may ask the kubelet: first who sends the request (a client certificate of the cluster's CA, a bearer token, nobody), then whether the
- * API server lets that user do it.
+ * Authentication and authorization of requests to the kubelet: first the user (by a client certificate of the cluster's CA or a bearer
+ * token, or anonymous), then whether the API server allows that user the request.
  *
  * Source: upstream `pkg/kubelet/server/server.go` (InstallAuthFilter), `cmd/kubelet/app/auth.go`, apiserver
  * `pkg/authentication/authenticatorfactory/delegating.go`; kubernetes.io, Kubelet authentication/authorization.
@@ -15,10 +15,10 @@ import { subresourcesOf, verbOf } from './attributes.ts';
 import { type ShownCertificate, shownCertificate } from './certificate-user.ts';
 import type { Reviews } from './reviews.ts';
 
-/** Whether a request is served; else the answer: its status and its text, in upstream's words. */
+/** Whether a request is allowed; if not, the HTTP status and upstream's text of the answer. */
 export type Verdict = { kind: 'allowed' } | { kind: 'refused'; status: 401 | 403 | 500; text: string };
 
-/** What is configured, in upstream's words and with its defaults. */
+/** The configuration, with upstream's names. */
 export interface KubeletAuthOptions {
   nodeName: string;
   /** `--anonymous-auth`: requests without credentials are `system:anonymous`. */
@@ -29,7 +29,7 @@ export interface KubeletAuthOptions {
   mode: 'AlwaysAllow' | 'Webhook';
 }
 
-/** What the connection and the request say of their sender. */
+/** The parts of a request that authentication and authorization read. */
 export interface KubeletRequest {
   certificate: ShownCertificate;
   method: string;
@@ -43,14 +43,12 @@ export interface KubeletRequest {
 const unauthorized: Verdict = { kind: 'refused', status: 401, text: 'Unauthorized' };
 const anonymousUser: UserInfo = { username: 'system:anonymous', groups: ['system:unauthenticated'] };
 
-/** Credentials are there and are wrong. */
+/** The request has credentials, and they are not valid. */
 class CredentialsError extends Error {
   override name = 'CredentialsError';
 }
 
-/**
- * Who sends a request to the kubelet, and whether that user may: both are asked of the API server, and answers are kept a while.
- */
+/** Authenticates and authorizes requests to the kubelet. It asks the API server and caches the answers for a while. */
 export class KubeletAuth {
   readonly #reviews: Reviews;
   readonly #log: Logger;
@@ -62,13 +60,13 @@ export class KubeletAuth {
     this.#options = options;
   }
 
-  /** Never rejects: what cannot be found out is refused. */
+  /** Decides about a request. Never rejects; when the API server cannot be asked, the request is refused. */
   async check(request: KubeletRequest): Promise<Verdict> {
     let user: UserInfo | undefined;
     try {
       user = await this.#userOf(request);
     } catch (error) {
-      // With wrong credentials nobody becomes anonymous.
+      // A request with invalid credentials is not treated as anonymous.
       this.#log.info({ err: error }, 'a request to the kubelet could not be authenticated');
       return unauthorized;
     }
@@ -125,7 +123,10 @@ const withAuthenticated = (user: UserInfo): UserInfo => {
     : { ...user, groups: [...groups, 'system:authenticated'] };
 };
 
-/** Decoded, as Go's server sees it. A path that cannot be decoded is nobody's but those who may do everything. */
+/**
+ * The decoded path, as Go's server sees it. A path that cannot be decoded stays as it is, so only users with access to every path may use
+ * it.
+ */
 function pathOf(url: string): string {
   try {
     return decodeURIComponent(requestTarget(url)?.path ?? '');
@@ -135,7 +136,7 @@ function pathOf(url: string): string {
   }
 }
 
-/** What Node knows of a request. @param nowMs of the wall clock */
+/** Reads a {@link KubeletRequest} from a request of Node's server. @param nowMs wall clock time */
 export const kubeletRequest = (message: IncomingMessage, nowMs: number): KubeletRequest => ({
   certificate: shownCertificate(message.socket as TLSSocket, nowMs),
   method: message.method ?? '',

@@ -1,6 +1,6 @@
 /**
- * Asks the API server whose a token is (TokenReview) and what a user may do (SubjectAccessReview). Answers are remembered for a while, so
- * that the kubelet's API goes on for those it knows when the API server is away.
+ * Asks the API server for the user of a token (TokenReview) and for a user's permissions (SubjectAccessReview). Answers are cached for a
+ * while, so that known users can use the kubelet's API while the API server cannot be reached.
  *
  * Source: apiserver `plugin/pkg/{authenticator/token,authorizer}/webhook`, `pkg/util/webhook` (WithExponentialBackoff).
  */
@@ -29,7 +29,7 @@ export interface Reviews {
   access(spec: SubjectAccessReviewSpec): Promise<SubjectAccessReviewStatus>;
 }
 
-/** What {@link Reviews} needs. */
+/** The dependencies of {@link createReviews}. */
 export interface ReviewDeps {
   client: Pick<Client, 'reviewToken' | 'reviewAccess'>;
   clock: Clock;
@@ -37,10 +37,10 @@ export interface ReviewDeps {
   random: () => number;
 }
 
-/** Upstream's: five tries, 0.5 s after the first, 1.5 times as long after each, and a fifth more by chance. */
+/** As upstream: five attempts; 0.5 s after the first, then 1.5 times as long after each, with 20 % jitter. */
 const backoff = { firstMs: 500, factor: 1.5, jitter: 0.2, steps: 5 };
 
-/** Asks through `client`. */
+/** Reviews that send their requests with `client`. */
 export function createReviews({ client, clock, random }: ReviewDeps, ttls: ReviewTtls): Reviews {
   const tokens = new AnswerCache<TokenReviewStatus>(clock, () => ttls.tokenMs);
   const accesses = new AnswerCache<SubjectAccessReviewStatus>(clock, ({ allowed }) =>

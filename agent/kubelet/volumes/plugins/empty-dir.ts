@@ -24,7 +24,7 @@ export const emptyDirPlugin = (deps: PluginDeps): VolumePlugin => ({
     const tmpfs = volume.emptyDir?.medium === 'Memory' ? { sizeBytes: memorySize(pod, volume, facts) } : undefined;
     const isNew = await makeVolumeFolder(deps, place, tmpfs);
     const marker = readyMarker(place);
-    // A restart of the machine empties a tmpfs, and leaves the marker.
+    // After a reboot the tmpfs is empty, but the marker on disk is still there. So also check whether the tmpfs is new.
     if (isNew || !(await isFolderBelow(podsDir, marker))) {
       await using folder = await openFolder(podsDir, place.path);
       await folder.chmod(0o777);

@@ -33,7 +33,8 @@ async function statIfThere(path: string): Promise<Stats | undefined> {
 }
 
 /**
- * Checks that the path is what its type says, and makes what a type `…OrCreate` misses: folders of mode 0755, a file of mode 0644.
+ * Checks that the path has the type that the volume requires. For the types `DirectoryOrCreate` and `FileOrCreate` it makes a missing
+ * folder (mode 0755) or file (mode 0644).
  * @throws Error `hostPath type check failed: <path> is not a …`
  */
 export async function checkHostPath(path: string, type: string): Promise<void> {

@@ -16,8 +16,8 @@ import { volumeFolder } from '../volume-folder.ts';
 const name = 'kubernetes.io/local-volume';
 
 /**
- * Of folders; upstream also formats and mounts a block device. The first pod that uses the volume gives it to its fsGroup: pods that share it would
- * otherwise take it from each other.
+ * Supports folders only; upstream also formats and mounts block devices. Only the first pod that uses the volume applies its fsGroup,
+ * because pods that share the volume would otherwise change the group again and again.
  */
 export const localPlugin = (deps: PluginDeps): VolumePlugin => {
   const { paths, mounts, gate } = deps;
@@ -29,7 +29,7 @@ export const localPlugin = (deps: PluginDeps): VolumePlugin => {
     async reconstruct(place) {
       const found = await volumeFolder(deps).reconstruct(place);
       if (found === undefined) return undefined;
-      // Whatever is mounted at the very place is the volume: its filesystem is the user's choice.
+      // Any mount at exactly this path is the volume; its filesystem is the user's choice.
       return { mountPoints: (await mounts.isMountPoint(place.path)) ? [place.path] : [] };
     },
     async setUp({ pod, volume, place }) {
@@ -64,7 +64,7 @@ async function checkFolder(volume: string, path: string): Promise<void> {
   throw failed('only directory and block device are supported');
 }
 
-/** Whether another pod of this node has the volume. */
+/** Whether another pod of this node has mounted the volume. */
 async function isMountedElsewhere({ paths, mounts }: PluginDeps, { path, volume }: VolumePlace): Promise<boolean> {
   const end = join('/volumes', pluginDir(name), volume);
   return (await mounts.below(paths.podsDir)).some(({ mountPoint }) => mountPoint.endsWith(end) && mountPoint !== path);
