@@ -1,8 +1,8 @@
 /**
  * `npm run bench -- api [--only=<part of a row's name>] [--scale=1] [--protocol=h2] [--tree=<another checkout>] [--prof=<folder>]
- * [--against=<another checkout>]`: what
- * requests of clients over TLS cost a `tinker server` with its defaults (RBAC, all admission, controllers), as operations per CPU-second of
- * all its threads, and what it holds in memory. Wall-clock figures would tell more of the machine than of the server.
+ * [--against=<another checkout>]`: measures what client requests over TLS cost a `tinker server` with its defaults (RBAC, all admission
+ * plugins, controllers): operations per CPU-second of all its threads, and memory. Wall-clock time would depend more on the machine than on
+ * the server.
  */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -17,20 +17,20 @@ const { values } = parseArgs({
   args: process.argv.slice(3),
   options: {
     only: { type: 'string', default: '' },
-    /** Of the number of requests and objects. */
+    /** Factor for the number of requests and objects. */
     scale: { type: 'string', default: '1' },
     protocol: { type: 'string', default: 'h2' },
     tree: { type: 'string' },
     prof: { type: 'string' },
-    /** Flags of Node. */
+    /** Flags for Node. */
     flag: { type: 'string', multiple: true, default: [] },
-    /** Another checkout, or the same one with other flags of Node: both are measured in turns. */
+    /** Another checkout, or the same one with other flags for Node. Both are measured in turns. */
     against: { type: 'string' },
     'against-flag': { type: 'string', multiple: true, default: [] },
   },
 });
 const scale = Number(values.scale);
-/** Into so many parts a row's requests are cut, with the other server's in between. */
+/** The requests of a row are divided into this many parts, which alternate with those of the other server. */
 const rounds = 8;
 const protocol = values.protocol === 'h2' ? 'h2' : 'http/1.1';
 
@@ -50,7 +50,7 @@ const configMap = (name: string, text: string): string =>
     data: Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`key-${index}`, text.repeat(22)])),
   });
 
-/** Of a scheduler that is not there, so that only the API server has to do with it. */
+/** The pod names a scheduler that does not exist, so that only the API server works on it. */
 const pod = JSON.stringify({
   apiVersion: 'v1',
   kind: 'Pod',
@@ -105,7 +105,7 @@ class Bench {
   }
 }
 
-/** The servers that are compared: with `--against` two, which take turns, so that what else the machine does meets both. */
+/** The servers to measure. With `--against` these are two, measured in turns, so that other load on the machine affects both. */
 class Benches {
   readonly #all: readonly Bench[];
 
@@ -117,7 +117,7 @@ class Benches {
     for (const bench of this.#all) await bench.send(load);
   }
 
-  /** Reports how often the requests can be answered in a CPU-second. */
+  /** Reports the number of requests per CPU-second. */
   async row(name: string, load: Load): Promise<void> {
     const parts = Math.min(rounds, load.count);
     const spent = this.#all.map(() => ({ cpu: 0, seconds: 0 }));
@@ -175,7 +175,7 @@ const parts: Record<string, () => Promise<void>> = {
         body: configMap(name, text),
       });
       const get = { method: 'GET', path: `${maps}/many-{i}` };
-      // What V8 has not compiled yet would be measured otherwise.
+      // Warm up, so that V8's compilation is not measured.
       await benches.send({ ...create, body: body('warm', '0123456789'), count: 3_000, clients: 64 });
       await benches.send({ ...put('warm', '9876543210'), count: 2_000, clients: 64 });
       const [one, many] = [scaled(2_000), scaled(6_000)];

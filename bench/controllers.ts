@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- controllers [--only=<part of a workload's name>] [--share=1] [--tree=<checkout>]`: how long a whole `tinker server` takes for what
- * its controllers have much to do with, and what that costs in CPU and memory. Kubelets are played by this process; the pods are no
- * business of the scheduler.
+ * `npm run bench -- controllers [--only=<part of a workload's name>] [--share=1] [--tree=<checkout>]`: measures how long a whole `tinker
+ * server` takes for tasks with much work for its controllers, and their cost in CPU and memory. This process simulates the kubelets; the
+ * scheduler does not handle the pods.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -30,21 +30,21 @@ const share = Number(values.share);
 const scaled = (count: number): number => Math.max(1, Math.round(count * share));
 const namespace = 'bench';
 const ticksPerSecond = 100;
-/** Requests under way at once. */
+/** Number of concurrent requests. */
 const atOnce = 32;
 
 interface Bench {
   client: Client;
   informers: Informers;
-  /** What becomes of a pod. */
+  /** Starts the simulated kubelets, which give every pod this result. */
   play(pods: 'ready' | 'succeeded'): void;
 }
 
 interface BenchWorkload {
   name: string;
-  /** Makes what has to be there. */
+  /** Prepares the measurement. */
   prepare?(bench: Bench): Promise<void>;
-  /** What is measured. */
+  /** The measured part. */
   run(bench: Bench): Promise<void>;
 }
 
@@ -56,7 +56,7 @@ async function each(count: number, work: (index: number) => Promise<unknown>): P
   await Promise.all(Array.from({ length: atOnce }, worker));
 }
 
-/** The first failure of a played kubelet. */
+/** The first failure of a simulated kubelet. */
 let failure: unknown;
 
 async function until(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
@@ -73,7 +73,7 @@ const template = (labels: Record<string, string>, image = 'web:1', restartPolicy
   spec: { schedulerName: 'nobody', restartPolicy, containers: [{ name: 'c', image, ports: [{ containerPort: 80 }] }] },
 });
 
-/** Only pods on nodes have endpoints. */
+/** A pod needs a node to become an endpoint. */
 const withNode = (pod: ReturnType<typeof template>, nodeName: string) => ({ ...pod, spec: { ...pod.spec, nodeName } });
 
 const deployment = (name: string, replicas: number, nodeName?: string) => ({
@@ -187,7 +187,7 @@ function areServed({ informers }: Bench, image: string): boolean {
   return served.length >= services;
 }
 
-/** Plays the kubelets, as soon as pods are there. */
+/** Simulates the kubelets, for every pod as soon as it appears. */
 function playKubelets(
   client: Client,
   informers: Informers,

@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- fanout [--writes=1000] [--writers=8] [--watchers=300] [--tree=<another checkout>] [--prof=<folder>]`: how many events
- * reach their watchers per CPU-second of the server's process (all its threads, the writes themselves included), and how late. ConfigMaps
- * of 2 KB, TLS; the clients are this process.
+ * `npm run bench -- fanout [--writes=1000] [--writers=8] [--watchers=300] [--tree=<another checkout>] [--prof=<folder>]`: measures how many
+ * events reach watchers per CPU-second of the server's process (all its threads, including the writes), and with which delay. It uses
+ * ConfigMaps of 2 KB over TLS; the clients run in this process.
  */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -87,7 +87,7 @@ async function cpuOf<T>(server: ServerProcess, work: () => Promise<T>): Promise<
   return { result, seconds: (performance.now() - startMs) / 1_000, cpuSeconds: cpuSeconds(server.pid) - start };
 }
 
-/** @param perSecond absent: as many as they can */
+/** @param perSecond absent: no limit */
 async function put(server: ServerProcess, count: number, atOnce: number, perSecond?: number): Promise<void> {
   let left = count;
   const write = async (index: number): Promise<void> => {
@@ -106,7 +106,7 @@ async function put(server: ServerProcess, count: number, atOnce: number, perSeco
 
 const patienceMs = 120_000;
 
-/** Waits until the watchers have been told of so many events, and of not one more. */
+/** Waits until the watchers have received this number of events, and not one more. */
 async function told(clients: Worker, count: number): Promise<WatchersReport> {
   const all: WatchersReport = { events: 0, latenciesMs: [] };
   const endMs = performance.now() + patienceMs;

@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- scheduler [--nodes=100,1000,5000] [--only=<part of a workload's name>] [--server] [--share=1]`: pods bound
- * per second, and per second of CPU, for the workloads of upstream's scheduler_perf. By default the scheduler alone over a
- * cluster in memory; with `--server` a whole `tinker server` (API server, store, controllers, scheduler) that is asked over
- * HTTPS. Resident memory is the process's, at the end. `--share` makes fewer pods.
+ * `npm run bench -- scheduler [--nodes=100,1000,5000] [--only=<part of a workload's name>] [--server] [--share=1]`: pods bound per second,
+ * and per second of CPU, for the workloads of upstream's scheduler_perf. By default it runs the scheduler alone on an in-memory cluster;
+ * with `--server` a whole `tinker server` (API server, store, controllers, scheduler) over HTTPS. Resident memory is that of the process at
+ * the end. `--share` reduces the number of pods.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -106,7 +106,7 @@ async function whole(workload: Workload, nodes: number): Promise<Measured> {
     };
     for (const name of ['sched-0', 'sched-1'])
       await post('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
-    // Without its service account, pods are refused.
+    // Pods are refused before their service account exists.
     await untilTrue('service accounts', async () => {
       const answers = await Promise.all(
         ['sched-0', 'sched-1'].map((name) => server.request('GET', `/api/v1/namespaces/${name}/serviceaccounts/default`)),

@@ -1,4 +1,4 @@
-/** The flags of `tinker server` about the audit of requests, under upstream's names; files are read and tried here. */
+/** The audit flags of `tinker server`, with upstream's names. Reads and checks their files. */
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Command, Option } from 'commander';
@@ -48,7 +48,7 @@ const modeFlag = (flag: string, mode: AuditMode): Option =>
     .choices(modes)
     .default(mode);
 
-/** Adds them. */
+/** Adds the audit flags to a command. */
 export function addAuditFlags(command: Command): Command {
   return command
     .option('--audit-policy-file <file>', 'an audit.k8s.io/v1 Policy: what is written about which requests')
@@ -76,7 +76,10 @@ export function addAuditFlags(command: Command): Command {
     .option('--audit-webhook-truncate-max-batch-size <bytes>', 'of one batch', count, defaults.maxBatchBytes);
 }
 
-/** What the flags say; undefined: nothing is audited. @throws Error that names the flag and what is wrong with it, or with its file */
+/**
+ * The options that the flags define; undefined when auditing is off. @throws Error that names the flag and what is wrong with it, or with
+ * its file
+ */
 export function auditOptions(flags: AuditFlags): AuditOptions | undefined {
   const policy = flags.auditPolicyFile === undefined ? undefined : policyOf(flags.auditPolicyFile);
   const log = logOf(flags);

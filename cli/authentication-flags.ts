@@ -1,4 +1,4 @@
-/** The flags of `tinker server` about who is known, and how, under upstream's names; what they lead to is read from the files here. */
+/** The authentication flags of `tinker server`, with upstream's names. Reads their files. */
 
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ export interface AuthenticationFlags extends OidcFlags {
   authenticationTokenWebhookConfigFile: string | undefined;
   authenticationTokenWebhookVersion: 'v1' | 'v1beta1';
   authenticationTokenWebhookCacheTtl: number;
-  /** Absent: true. */
+  /** Default true. */
   anonymousAuth: boolean | undefined;
   tokenAuthFile: string | undefined;
   enableBootstrapTokenAuth: boolean;
@@ -39,7 +39,7 @@ export interface AuthenticationFlags extends OidcFlags {
   legacyServiceAccountTokenCleanUpPeriod: number;
 }
 
-/** Adds them. */
+/** Adds the authentication flags to a command. */
 export function addAuthenticationFlags(command: Command): Command {
   return command
     .option(
@@ -89,9 +89,9 @@ export function addAuthenticationFlags(command: Command): Command {
 }
 
 /**
- * What the flags say.
- * @param ownIssuers of service accounts, which no other issuer may be called @throws Error that names the flag and what is wrong with it, or
- * with its file
+ * The options that the flags define.
+ * @param ownIssuers issuers of service account tokens; no other issuer may have one of these names @throws Error that names the flag and
+ * what is wrong with it, or with its file
  */
 export function authenticationOptions(
   flags: AuthenticationFlags,

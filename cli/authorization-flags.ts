@@ -1,4 +1,4 @@
-/** The flags of `tinker server` about who may do what, under upstream's names; what they lead to is read from the files here. */
+/** The authorization flags of `tinker server`, with upstream's names. Reads their files. */
 import { type Command, Option } from 'commander';
 import { errorText } from '#api/error-text.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
@@ -14,7 +14,7 @@ const flagModes = [...authorizationModes, 'Webhook'] as const;
 
 /** kube-apiserver's flags of authorization that `tinker server` takes. */
 export interface AuthorizationFlags {
-  /** Absent: Node, RBAC. */
+  /** Default: Node, RBAC. */
   authorizationMode: (typeof flagModes)[number][] | undefined;
   authorizationConfig: string | undefined;
   authorizationWebhookConfigFile: string | undefined;
@@ -23,7 +23,7 @@ export interface AuthorizationFlags {
   authorizationWebhookCacheUnauthorizedTtl: number;
 }
 
-/** Adds them. */
+/** Adds the authorization flags to a command. */
 export function addAuthorizationFlags(command: Command): Command {
   return command
     .option(
@@ -45,7 +45,7 @@ export function addAuthorizationFlags(command: Command): Command {
     .option('--authorization-webhook-cache-unauthorized-ttl <duration>', 'how long its no is remembered', durationMs, 30_000);
 }
 
-/** What the flags say. @throws Error that names the flag and what is wrong with it, or with its file */
+/** The options that the flags define. @throws Error that names the flag and what is wrong with it, or with its file */
 export function authorizationOptions(flags: AuthorizationFlags): ServerOptions['authorization'] {
   const {
     authorizationConfig: path,

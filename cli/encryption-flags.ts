@@ -1,4 +1,4 @@
-/** The flags of `tinker server` about encryption at rest, under upstream's names; the file is read here. */
+/** The flags of `tinker server` for encryption at rest, with upstream's names. Reads the configuration file. */
 import type { Command } from 'commander';
 import { errorText } from '#api/error-text.ts';
 import { ConfigFile } from '#control/apiserver/serving/config-file.ts';
@@ -12,7 +12,7 @@ export interface EncryptionFlags {
   encryptionProviderConfigAutomaticReload: boolean;
 }
 
-/** Adds them. */
+/** Adds the flags of encryption to a command. */
 export function addEncryptionFlags(command: Command): Command {
   return command
     .option(
@@ -22,7 +22,7 @@ export function addEncryptionFlags(command: Command): Command {
     .option('--encryption-provider-config-automatic-reload', 'read that file anew when it changes', false);
 }
 
-/** What the flags say. @throws Error that names the flag and what is wrong with it, or with its file */
+/** The options that the flags define. @throws Error that names the flag and what is wrong with it, or with its file */
 export function encryptionOptions(flags: EncryptionFlags): ServerOptions['encryption'] {
   const { encryptionProviderConfig: path, encryptionProviderConfigAutomaticReload: isFollowed } = flags;
   if (path === undefined) {

@@ -1,4 +1,4 @@
-/** How `tinker agent` comes by its certificates, as its flags say: they are given, or asked for with a bootstrap token. */
+/** How `tinker agent` gets its certificates: from files that its flags name, or by requesting them with a bootstrap token. */
 import { resolve } from 'node:path';
 import type { BootstrapDeps } from '#agent/credentials/bootstrap.ts';
 import { bootstrapFromFile, joinCluster, joinedCaFile } from '#agent/credentials/join.ts';
@@ -6,9 +6,9 @@ import type { CredentialOptions } from '#agent/credentials/node-credentials.ts';
 import { checkFile } from './checks.ts';
 import type { AgentFlags } from './cluster-flags.ts';
 
-/** How an agent comes to its credentials: from its flags, from a bootstrap kubeconfig, or by a join. */
+/** How an agent gets its credentials: from its flags, with a bootstrap kubeconfig, or by a join. */
 export interface Enrollment {
-  /** What runs before the agent. */
+  /** What to do before the agent runs. */
   how:
     | { kind: 'given' }
     | { kind: 'bootstrap'; file: string }
@@ -74,7 +74,7 @@ function howOf(flags: AgentFlags): Enrollment['how'] {
     throw new Error(
       '--join: give the hash of the cluster\'s CA with --discovery-token-ca-cert-hash ("tinker token create --print-join-command" prints it)',
     );
-  // Unlike `https://…`, which is taken as well, a name alone has no port.
+  // A URL `https://…` is accepted too and has a default port. A host name alone needs a port.
   const endpoint = join.replace(/^https:\/\//, '').replace(/\/$/, '');
   if (!/:\d+$/.test(endpoint) || !URL.canParse(`https://${endpoint}`))
     throw new Error(`--join ${join}: give the API server's address and port, such as 10.0.0.1:6443`);
@@ -82,7 +82,7 @@ function howOf(flags: AgentFlags): Enrollment['how'] {
   return { kind: 'join', endpoint, token, caCertHashes: pins, timeoutMs: flags.discoveryTimeout };
 }
 
-/** Gets the certificates that are missing. @returns whether they are there: not when it was told to stop meanwhile @throws Error */
+/** Requests the missing certificates. @returns true when all exist; false when it was stopped before @throws Error */
 export async function enroll(
   { how, timeoutMs, files, credentials }: Enrollment,
   nodeName: string,

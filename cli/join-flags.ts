@@ -1,4 +1,4 @@
-/** The flags of `tinker agent` about how it gets its certificates: the kubelet's own, and those of `kubeadm join`. */
+/** The flags of `tinker agent` for getting certificates: those of the kubelet, and those of `kubeadm join`. */
 import type { Command } from 'commander';
 import { boolean, durationMs } from './flags.ts';
 
@@ -6,9 +6,9 @@ import { boolean, durationMs } from './flags.ts';
 export interface JoinFlags {
   bootstrapKubeconfig: string | undefined;
   certDir: string | undefined;
-  /** Absent: where the certificates were asked for by this agent. */
+  /** Default: true when this agent has requested the certificates itself. */
   rotateCertificates: boolean | undefined;
-  /** Absent: where no serving certificate is given. */
+  /** Default: true when no serving certificate is given. */
   rotateServerCertificates: boolean | undefined;
   /** `host:port` of an API server. */
   join: string | undefined;
@@ -19,7 +19,7 @@ export interface JoinFlags {
   tlsBootstrapTimeout: number;
 }
 
-/** Adds them. */
+/** Adds the flags of joining to a command. */
 export function addJoinFlags(command: Command): Command {
   return command
     .option('--join <host:port>', 'join the cluster of this API server: --token and --discovery-token-ca-cert-hash go with it')

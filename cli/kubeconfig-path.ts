@@ -1,4 +1,4 @@
-/** Where commands that ask the API server find a kubeconfig, where none is given. */
+/** Finds the kubeconfig of commands that call the API server, when no flag names one. */
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -6,11 +6,11 @@ import { defaultLab } from '#lab/config.ts';
 
 /** The data folder of `tinker server`, unless `--data-dir` says otherwise. */
 export const defaultServerDataDir = '/var/lib/tinkernetes/server';
-/** For the help of `--kubeconfig`. */
+/** Help text of `--kubeconfig`. */
 export const kubeconfigHelp =
   "how to reach the API server (default: $KUBECONFIG, the lab, this machine's server, ~/.kube/config)";
 
-/** @param given `--kubeconfig` */
+/** The path of the kubeconfig. @param given the value of `--kubeconfig` */
 export function kubeconfigPath(given: string | undefined): string {
   const named = given ?? process.env['KUBECONFIG'];
   if (named !== undefined) return named;

@@ -1,4 +1,7 @@
-/** The flags of `tinker agent` about who may ask the kubelet's API, under upstream's names and with the defaults of its KubeletConfiguration. */
+/**
+ * The flags of `tinker agent` for authentication and authorization of the kubelet's API, with the names of upstream's flags and the
+ * defaults of its KubeletConfiguration.
+ */
 import { type Command, Option } from 'commander';
 import type { AgentOptions } from '#agent/agent.ts';
 import { boolean, durationMs } from './flags.ts';
@@ -13,7 +16,7 @@ export interface KubeletAuthFlags {
   authorizationWebhookCacheUnauthorizedTtl: number;
 }
 
-/** Adds them. */
+/** Adds these flags to a command. */
 export function addKubeletAuthFlags(command: Command): Command {
   return command
     .option('--anonymous-auth [bool]', "let requests to the kubelet's API in that do not say who they are", boolean, false)
@@ -28,7 +31,7 @@ export function addKubeletAuthFlags(command: Command): Command {
     .option('--authorization-webhook-cache-unauthorized-ttl <duration>', 'how long its no is remembered', durationMs, 30_000);
 }
 
-/** What the flags say. */
+/** The options that the flags define. */
 export const kubeletAuth = (flags: KubeletAuthFlags): AgentOptions['kubeletAuth'] => ({
   anonymous: flags.anonymousAuth,
   tokenWebhook: flags.authenticationTokenWebhook,

@@ -1,9 +1,9 @@
-/** The flags of `tinker server` about which of several servers runs controllers and scheduler, under upstream's names. */
+/** The leader election flags of `tinker server`, with upstream's names. */
 import { type Command, Option } from 'commander';
 import { defaultLeadership, type LeadershipOptions, leadershipProblem } from '#control/leadership.ts';
 import { boolean, durationMs } from './flags.ts';
 
-/** As commander parses them; times in milliseconds. */
+/** The flags as commander parses them. Times are in milliseconds. */
 export interface LeadershipFlags {
   leaderElect: boolean;
   leaderElectLeaseDuration: number;
@@ -13,7 +13,7 @@ export interface LeadershipFlags {
   leaderElectResourceNamespace: string;
 }
 
-/** Adds them. */
+/** Adds the leader election flags to a command. */
 export function addLeadershipFlags(command: Command): Command {
   const { leaseDurationMs, renewDeadlineMs, retryPeriodMs, namespace } = defaultLeadership;
   return command
@@ -35,7 +35,7 @@ export function addLeadershipFlags(command: Command): Command {
     .option('--leader-elect-resource-namespace <namespace>', 'where the Leases are', namespace);
 }
 
-/** What the flags say. @throws Error that names the flag */
+/** The options that the flags define. @throws Error that names the flag */
 export function leadershipOptions(flags: LeadershipFlags): LeadershipOptions {
   const options = {
     isElected: flags.leaderElect,

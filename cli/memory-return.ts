@@ -31,7 +31,7 @@ export interface MemoryReturnDeps {
 
 const lookEveryMs = 10_000;
 const settleMs = 1_000;
-/** The process must have grown by this much; less is not worth the work. */
+/** Memory is returned only after the process has grown by at least this many bytes. */
 const growthBytes = 16 << 20;
 const idleUtilization = 0.1;
 /** How often a busy process is skipped before memory is returned all the same. */

@@ -38,7 +38,7 @@ export async function server(flags: ServerFlags): Promise<void> {
   if (problems.length > 0) throw new Error(problems.join('; '));
   const { admissionControlConfigFile: admissionFile } = flags;
   const admissionSettings = admissionFile === undefined ? {} : readAdmissionConfiguration(admissionFile);
-  // Read here, so that a mistake in a file is told before anything is made; what it warns of is told once there is a log.
+  // Read the files first, so that an error is reported before anything is created. Warnings are kept until there is a log.
   const warnings: [fields: Record<string, unknown>, message: string][] = [];
   const tokens = serviceAccountOptions(flags, flags.clusterDomain);
   warnings.push(...serviceAccountWarnings(tokens).map((text): [Record<string, unknown>, string] => [{}, text]));
@@ -53,7 +53,7 @@ export async function server(flags: ServerFlags): Promise<void> {
   const clusterSigner = signerOf(flags);
   const leadership = leadershipOptions(flags);
   const scheduler = flags.schedulerConfig === undefined ? undefined : schedulerConfiguration(flags.schedulerConfig);
-  // This check comes last because it makes the folder: a call with another mistake must leave nothing behind.
+  // This check comes last because it makes the folder: a command with another error must leave nothing behind.
   checkFolder('--data-dir', flags.dataDir);
   if (flags.writeKubeconfig !== undefined) checkFolder('--write-kubeconfig', dirname(resolve(flags.writeKubeconfig)));
   const storeWorker = embeddedFiles['control/store/sqlite-worker.ts'];
@@ -123,7 +123,7 @@ export async function server(flags: ServerFlags): Promise<void> {
  * Checks the mask of node CIDRs. @throws Error when the cluster CIDR cannot be divided so, or into more than 65536 parts
  * (upstream's limit)
  */
-/** Reads the file, and tries whether its plugins exist. @throws Error that names the flag */
+/** Reads the scheduler's configuration file and checks that its plugins exist. @throws Error that names the flag */
 function schedulerConfiguration(path: string): SchedulerConfiguration {
   try {
     const configuration = parseConfiguration(readFileSync(path, 'utf8'));

@@ -1,4 +1,4 @@
-/** The flags of `tinker server` about the tokens of service accounts, under upstream's names; keys are read from their files here. */
+/** The flags of `tinker server` for service account tokens, with upstream's names. Reads the key files. */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { errorText } from '#api/error-text.ts';
@@ -19,7 +19,7 @@ export interface ServiceAccountFlags {
   apiAudiences: string[];
 }
 
-/** Adds them. */
+/** Adds these flags to a command. */
 export function addServiceAccountFlags(command: Command): Command {
   return command
     .option('--api-audiences <names>', 'whom tokens must be meant for; by default the issuers', names, [])
@@ -46,7 +46,7 @@ export function addServiceAccountFlags(command: Command): Command {
     );
 }
 
-/** What they say. @throws Error in upstream's words, or one that names the flag and what is wrong with its file */
+/** The options that the flags define. @throws Error in upstream's words, or one that names the flag and what is wrong with its file */
 export function serviceAccountOptions(
   flags: ServiceAccountFlags,
   clusterDomain: string,
@@ -69,7 +69,7 @@ export function serviceAccountOptions(
   };
 }
 
-/** What a setting of lives may be taken for that it is not; for the log. */
+/** Warnings for the log about settings of token lifetimes that do not do what one may expect. */
 export function serviceAccountWarnings({ extendExpiration, maxExpirationSeconds = 0 }: Partial<TokenOptions>): string[] {
   if (extendExpiration !== true || maxExpirationSeconds === 0) return [];
   const extended = 'service-account-extend-token-expiration is true,';

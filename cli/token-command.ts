@@ -1,4 +1,4 @@
-/** `tinker token`: the bootstrap tokens with which machines join, in kubeadm's words. Source: kubeadm `app/cmd/token.go`. */
+/** `tinker token`: manages bootstrap tokens, like `kubeadm token`. Source: kubeadm `app/cmd/token.go`. */
 import { createHash, randomInt, X509Certificate } from 'node:crypto';
 import type { Command } from 'commander';
 import {
@@ -97,7 +97,7 @@ async function asking(
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
 
-/** @param random a whole number below its argument, that nobody can guess */
+/** A new random token. @param random returns an unpredictable whole number below its argument */
 export function randomToken(random: (below: number) => number): string {
   const text = (length: number): string => Array.from({ length }, () => alphabet[random(alphabet.length)]).join('');
   return `${text(6)}.${text(16)}`;
@@ -105,7 +105,7 @@ export function randomToken(random: (below: number) => number): string {
 
 const knownUsages = ['signing', 'authentication'];
 
-/** The Secret of a token. @throws Error that says which part of it cannot be. Pure. */
+/** The Secret of a token. @throws Error that names the invalid part. Pure. */
 export function tokenSecret(
   token: string,
   { ttl, usages, groups, description }: Pick<CreateFlags, 'ttl' | 'usages' | 'groups' | 'description'>,
@@ -143,7 +143,7 @@ async function create(client: Client, secret: New<Secret>): Promise<void> {
   }
 }
 
-/** What a machine runs to join: the address is the kubeconfig's. Pure. */
+/** The command that a machine runs to join. The address is that of the kubeconfig. Pure. */
 export function joinCommand({ server, ca = '' }: Pick<LoadedKubeconfig, 'server' | 'ca'>, token: string): string {
   const { hostname, port } = new URL(server);
   const hashes = (ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map((pem) => {
@@ -169,7 +169,7 @@ async function remove(client: Client, id: string): Promise<void> {
   }
 }
 
-/** As `kubeadm token list`. Pure. */
+/** The table of tokens, as `kubeadm token list` prints it. Pure. */
 export function tokenTable(secrets: readonly Secret[], nowMs: number): string {
   const header = ['TOKEN', 'TTL', 'EXPIRES', 'USAGES', 'DESCRIPTION', 'EXTRA GROUPS'];
   const rows = [header, ...secrets.map((secret) => tokenRow(secret, nowMs))];

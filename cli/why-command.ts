@@ -1,4 +1,4 @@
-/** `tinker why pod/<name>`: why the scheduler put a pod where it is, or what a waiting pod lacks. */
+/** `tinker why pod/<name>`: shows why the scheduler chose a pod's node, or why a pod cannot be scheduled. */
 import type { Command } from 'commander';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
@@ -30,10 +30,10 @@ export function createWhyCommand(program: Command): void {
     });
 }
 
-/** So many nodes of an attempt are shown: the best, and then those that do not fit. */
+/** Limit of nodes shown per attempt: the best ones first, then those that do not fit. */
 const maxNodes = 20;
 
-/** The record as a person reads it. */
+/** The record as readable text. */
 export function recordText({ pod, waits, attempts, remedies }: PodRecord): string {
   const lines = [`pod ${pod}${waits === undefined ? '' : ` waits (${waits})`}`];
   for (const { attempt, at, outcome, nodes } of attempts) {

@@ -1,6 +1,6 @@
 /**
- * The control plane of a simulated world, of the parts that the real one is made of: the API server with its whole chain of filters, all
- * controllers, and the scheduler. Each is a process of its own here: it can end between any two steps, and nothing that it has begun goes on.
+ * The control plane of a simulated world, made of the real parts: the API server with its whole filter chain, all controllers, and the
+ * scheduler. Each part is a simulated process: it can be killed between any two steps, and nothing that it has started continues.
  */
 import { pino } from 'pino';
 import { deepFreeze } from '#api/deep-freeze.ts';
@@ -33,10 +33,10 @@ import type { Random } from './random.ts';
 import type { Trace } from './trace.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-/** How long pods tolerate that their node is not ready: short, as a world lives only for minutes. */
+/** tolerationSeconds of pods for nodes that are not ready. It is short because a world lasts only minutes. */
 export const tolerationSeconds = 30;
 
-/** What the parts are made of. */
+/** The dependencies of the control plane. */
 export interface ControlPlaneDeps {
   time: VirtualTime;
   random: Random;
@@ -48,7 +48,7 @@ export interface ControlPlaneDeps {
 /** A part that runs. */
 export type Part = 'apiserver' | 'controllers' | 'scheduler';
 
-/** The parts, each of which may be there or not. */
+/** The parts of the control plane, each of which may be running or not. */
 export class ControlPlane {
   server: ApiServer | undefined;
   readonly #deps: ControlPlaneDeps;
@@ -75,7 +75,7 @@ export class ControlPlane {
     else this.#schedule(process);
   }
 
-  /** Ends a part at once, between two steps: what it had in hand is lost. */
+  /** Kills a part at once, between two steps. Its unfinished work is lost. */
   crash(part: Part): void {
     const process = this.#running.get(part);
     if (process === undefined) return;
@@ -158,7 +158,10 @@ export class ControlPlane {
     informers.run(process.signal).catch(fail);
   }
 
-  /** A client of a process. In some worlds its lists and changes are frozen (it costs time): caches share them. */
+  /**
+   * A client of a process. In some worlds (it costs time), objects of lists and watches are frozen, because caches share them and nobody
+   * may change them.
+   */
   client(process: Endpoint & Pick<Process, 'clock' | 'signal'>, user: UserInfo, userAgent: string): Client {
     const { network } = this.#deps;
     const client = createClient(network.transport(process, user), { userAgent, clock: process.clock, signal: process.signal });
@@ -166,12 +169,12 @@ export class ControlPlane {
   }
 }
 
-/** The longest that the store's disk takes for a write. */
+/** Longest simulated duration of a write to disk, in ms. */
 const maxWriteMs = 2;
 
 /**
- * The store as a process sees it. A write takes its time, in which other requests come between; once the process is gone, nothing of it is
- * written any more and nothing answered.
+ * The store as one process sees it. A write takes some time, in which other requests may run. After the process was killed, its writes have
+ * no effect and get no answer.
  */
 function storeOf(store: Store, process: Process, random: Random): Store {
   return new Proxy(store, {

@@ -1,4 +1,4 @@
-/** Pods that were created by a request whose answer nobody got: their owner may create them again, as upstream's controllers do. */
+/** Pods whose create request succeeded but whose answer was lost. Their controller may create them again, as upstream's controllers do. */
 import type { TransportRequest } from '#client/transport.ts';
 
 const decoder = new TextDecoder();

@@ -1,12 +1,12 @@
 /**
- * What goes wrong in a world. A plan is made of the seed alone, before anything happens; each fault begins at its time, and ends by itself.
- * After {@link chaosEndMs} nothing goes wrong any more.
+ * The faults of a world. The plan depends only on the seed and is made at the start. Each fault begins at its time and ends by itself;
+ * after {@link chaosEndMs} there are no faults.
  */
 import type { Part } from './control-plane.ts';
 import type { Weather } from './network.ts';
 import type { Random } from './random.ts';
 
-/** When faults and users begin, and when all is well again, in milliseconds of the world. */
+/** When faults and users begin and end, in milliseconds since the world's start. */
 export const chaosStartMs = 3_000;
 export const chaosEndMs = 75_000;
 
@@ -45,7 +45,7 @@ const resources = [
   'replicasets',
 ];
 
-/** @param nodes the names of the nodes that there are */
+/** Makes the plan of faults. @param nodes names of the nodes */
 export function planFaults(random: Random, nodes: readonly string[]): Fault[] {
   const count = random.pick([0, 2, 3, 4, 4, 5, 6, 8]);
   return Array.from({ length: count }, () => planFault(random, nodes)).sort((a, b) => a.atMs - b.atMs);

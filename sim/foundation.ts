@@ -1,6 +1,6 @@
 /**
- * What every world begins with: the store of a cluster that has just been set up. It is made once in a thread, by the real bootstrap and the
- * real controllers, and each world begins with a copy.
+ * The initial store of every world: a cluster that has just been set up. The real bootstrap and controllers make it once per thread, and
+ * each world starts with a copy.
  */
 
 import { pino } from 'pino';
@@ -21,7 +21,7 @@ import { HollowKubelet, nodeNames, nodeShape } from './kubelet.ts';
 import { Network } from './network.ts';
 import { createRandom } from './random.ts';
 
-/** How long the controllers have to make what every cluster has (service accounts, …), in seconds of its time. */
+/** Simulated time in seconds for the controllers to create the standard objects (service accounts, …). */
 const settleSeconds = 30;
 
 /** @throws Error when the cluster cannot be set up */

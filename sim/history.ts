@@ -1,9 +1,9 @@
-/** Values over time: what a controller whose cache is behind may still believe. */
+/** Recent values of things: a controller with a stale cache may still act on them. */
 
-/** The longest that a part may act on what it has seen: the longest lag and cut of a world, and the retry after it, in milliseconds. */
+/** Longest time in ms that a part may act on stale data: the longest lag or partition of a world plus the retry after it. */
 export const memoryMs = 120_000;
 
-/** Remembers the values that a thing has had, for {@link memoryMs}. */
+/** Remembers the values of each key for {@link memoryMs}. */
 export class History<T> {
   readonly #now: () => number;
   readonly #values = new Map<string, { atMs: number; value: T }[]>();
@@ -18,11 +18,11 @@ export class History<T> {
     this.#values.set(key, values);
   }
 
-  /** All values that it had at any time of the memory, the newest last. */
+  /** All values that the key had within that time, the newest last. */
   recent(key: string): T[] {
     const values = this.#values.get(key) ?? [];
     const fromMs = this.#now() - memoryMs;
-    // The last one before the memory begins was still valid then.
+    // Include the last value before the window: it was still valid when the window began.
     const first = Math.max(
       0,
       values.findLastIndex(({ atMs }) => atMs <= fromMs),

@@ -1,34 +1,34 @@
 /**
- * A host without chance: from {@link installHost} on, this thread knows no time but the simulation's and no random number that the seed
- * has not given. Parts of the control plane get clock and random as parameters; what asks the host itself (request deadlines, UIDs, turns of
- * the event loop) is answered from here, so that nothing real can decide in what order things happen.
+ * A deterministic host: after {@link installHost}, all time in this thread is simulated, and all random numbers come from the seed. Parts
+ * of the control plane get clock and random as parameters; calls to the host itself (request deadlines, UIDs, turns of the event loop) are
+ * served here, so that nothing real influences the order of events.
  *
- * It replaces globals, for the whole thread and for good: only the simulation's own threads call it, before they load anything that is
- * simulated. Turns of the event loop stay Node's own, which come in the order they were asked for; they are counted, so that the
- * simulation knows when nothing more follows.
+ * It replaces globals of the whole thread for ever, so only the simulation's own threads call it, before they load the simulated code.
+ * Turns of the event loop remain Node's own, which run in the order of the calls; they are counted, so that the simulation knows when all
+ * of them are done.
  */
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { createRandom, type Random } from './random.ts';
 import { VirtualTime } from './virtual-time.ts';
 
-/** When every world begins. */
+/** Wall clock time at the start of every world. */
 export const startMs = Date.UTC(2026, 0, 1);
-/** A step that needs more turns than this goes round in a circle. */
+/** A step with more turns than this is an endless loop. */
 const maxTurns = 20_000;
 
 /** The host of the simulated parts. */
 export interface Host {
   readonly time: VirtualTime;
-  /** A new world: time is 0 again, and chance begins with this seed. Timers of the world before never fire. */
+  /** Starts a new world: resets time to 0 and seeds the random numbers. Timers of the previous world never fire. */
   begin(seed: string): void;
-  /** Resolves when all promises and turns of the event loop that are under way have come to rest. @throws Error when they never do */
+  /** Resolves when no promise and no turn of the event loop is pending. @throws Error when that never happens */
   settle(): Promise<void>;
 }
 
-/** What the host has been replaced by; undefined before {@link installHost}. */
+/** The installed host; undefined before {@link installHost}. */
 let installed: Host | undefined;
 
-/** Takes the thread's time and chance over. Calls after the first give the same host. */
+/** Replaces the thread's time and random numbers. Further calls return the same host. */
 export function installHost(): Host {
   installed ??= replaceHost();
   return installed;
@@ -54,7 +54,7 @@ function replaceHost(): Host {
 
 const load = createRequire(import.meta.url);
 
-/** Counts the turns of the event loop that are asked for. */
+/** Counts the requested turns of the event loop. */
 function replaceTurns(): Pick<Host, 'settle'> {
   const real = globalThis.setImmediate;
   let pending = 0;
@@ -149,7 +149,7 @@ function replaceChance(next: () => number): void {
     Math.floor(next() * 16 ** count)
       .toString(16)
       .padStart(count, '0');
-  /** Version 4, of which each answer of the API server has one: cheaper than by way of bytes. */
+  /** A version 4 UUID. Every response of the API server has one, so it is built without a byte array, which is faster. */
   const randomUUID = (): string => `${digits(8)}-${digits(4)}-4${digits(3)}-8${digits(3)}-${digits(12)}`;
   const crypto = load('node:crypto') as Record<string, unknown>;
   Object.assign(crypto, { randomUUID, randomBytes: (size: number) => fill(Buffer.alloc(size)) });

@@ -1,7 +1,7 @@
 /**
- * A hollow kubelet: a node whose containers are only a table. Towards the API it does what the real one does: it registers the node, sends
+ * A hollow kubelet: a node whose containers are entries of a table. It uses the API as the real kubelet does: it registers the node, sends
  * heartbeats, runs the pods bound to it, reports their status, and removes a deleted pod only after its containers have ended. The table is
- * what really runs, whatever the API says: while a node is cut off, its containers go on.
+ * what really runs, whatever the API says: on a partitioned node, containers continue.
  */
 import { pino } from 'pino';
 import { controllerOf, type KubeObject, keyOf, rfc3339, rfc3339Micro } from '#api/meta.ts';
@@ -17,7 +17,7 @@ import type { Random } from './random.ts';
 import type { Trace } from './trace.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-/** What a hollow kubelet is made of. */
+/** The dependencies of a hollow kubelet. */
 export interface KubeletDeps {
   time: VirtualTime;
   random: Random;
@@ -25,24 +25,24 @@ export interface KubeletDeps {
   trace: Trace;
 }
 
-/** Of a node: room for pods. */
+/** Capacity and labels of a node. */
 export interface NodeShape {
   cpu: string;
   pods: string;
   labels: Record<string, string>;
 }
 
-/** The nodes that every world begins with. */
+/** The initial nodes of every world. */
 export const nodeNames = ['n1', 'n2', 'n3'];
 
-/** Of the node of this name. */
+/** The shape of the node with this name. */
 export const nodeShape = (name: string): NodeShape => ({ cpu: '2', pods: '12', labels: { 'sim/net': name.slice(1) } });
 
-/** Annotations of pods that say how they behave here. */
+/** Pod annotations that control the simulated behaviour. */
 export const behaviour = {
   /** Seconds after which the containers end by themselves. Absent: never. */
   runsSeconds: 'sim/runs-seconds',
-  /** How many of ten pods fail when they end. Default 0. */
+  /** How many of ten pods fail instead of succeeding. Default 0. */
   failsOfTen: 'sim/fails-of-ten',
   /** Seconds until it is ready. Default 1. */
   readySeconds: 'sim/ready-seconds',
@@ -52,14 +52,14 @@ interface Running {
   key: string;
   startedMs: number;
   state: 'running' | 'stopping' | 'ended';
-  /** Whether a StatefulSet gave it its name. */
+  /** Whether the pod belongs to a StatefulSet. */
   isStateful: boolean;
   exitCode?: number;
 }
 
 const heartbeatMs = 10_000;
 const retryMs = 1_500;
-/** After a silence of this length the node's condition is looked at again. */
+/** After this time without a successful heartbeat, the node registers again. */
 const registerAgainMs = 15_000;
 
 /** A node that may die and come back. */
@@ -102,7 +102,7 @@ export class HollowKubelet {
     this.#follow(process, client);
   }
 
-  /** The machine loses its power: its containers end with it. */
+  /** Simulates a power failure: all containers end. */
   die(): void {
     if (this.#process === undefined) return;
     this.#deps.trace.note(`die ${this.endpoint}`);
@@ -116,13 +116,13 @@ export class HollowKubelet {
     let lastMs = -Infinity;
     while (process.isAlive) {
       try {
-        // Also after heartbeats that failed: the node may have been found silent meanwhile.
+        // After failed heartbeats the node lifecycle controller may have marked the node not ready, so register again.
         if (clock.monotonic() - lastMs > registerAgainMs) await this.#register(client);
         await this.#renew(client, clock.now());
         lastMs = clock.monotonic();
         await sleep(clock, heartbeatMs);
       } catch {
-        // The API server is away: the next heartbeat comes soon.
+        // The API server does not answer, so retry soon.
         await sleep(clock, retryMs);
       }
     }
@@ -219,14 +219,14 @@ export class HollowKubelet {
         else await sleep(process.clock, 20);
       }
     }
-    // Deleted by force: what still runs of it is stopped now.
+    // The pod was force-deleted. Stop its containers now.
     if (process.isAlive && this.containers.has(uid)) {
       await sleep(process.clock, this.#deps.random.between(10, 1000));
       if (process.isAlive) this.containers.delete(uid);
     }
   }
 
-  /** One step of a pod. @returns after which time to look again; undefined: when it changes */
+  /** One sync of a pod. @returns the time until the next sync; undefined: after the next change */
   async #sync(client: Client, pod: Pod): Promise<number | undefined> {
     const { uid } = pod.metadata;
     const { random, time } = this.#deps;
@@ -294,7 +294,7 @@ export class HollowKubelet {
     };
   }
 
-  /** Stops the containers, reports that they have ended, and only then lets the object go. */
+  /** Stops the containers, reports that they have ended, and only then deletes the object. */
   async #terminate(client: Client, pod: Pod, container: Running | undefined): Promise<number | undefined> {
     const { random, time } = this.#deps;
     if (container?.state === 'running') {
@@ -303,7 +303,7 @@ export class HollowKubelet {
     }
     if (!isPodTerminal(pod)) {
       if (container !== undefined) container.state = 'ended';
-      // What was stopped before it was done has failed.
+      // A container that was stopped before it finished has failed.
       await this.#report(client, pod, ended(pod, container?.exitCode ?? 143, time.now()));
       this.containers.delete(pod.metadata.uid);
     }
@@ -314,7 +314,7 @@ export class HollowKubelet {
       .catch((error: unknown) => {
         if (!isNotFound(error)) throw error;
       });
-    // Finalizers may keep it; what removes them changes it.
+    // Finalizers may keep the pod. Their removal is a change, which triggers the next sync.
     return undefined;
   }
 

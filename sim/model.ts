@@ -1,6 +1,6 @@
 /**
- * What is true in a world: every object as the store holds it, followed change by change, without any cache between. Invariants look here,
- * and not at what a controller or the API server believes.
+ * The true state of a world: every object of the store, updated with each change and without a cache in between. Invariants check this
+ * model, not the view of a controller or of the API server.
  */
 import { controllerOf, type KubeObject, keyOf } from '#api/meta.ts';
 import type { Pod } from '#api/types.generated.ts';
@@ -12,14 +12,14 @@ export interface Change {
   kind: 'created' | 'updated' | 'deleted';
   /** The folder of the store: `pods`, `deployments`. */
   folder: string;
-  /** As it is now; of a deletion as it was last. */
+  /** The new object; for a deletion, its last version. */
   object: KubeObject;
   previous: KubeObject | undefined;
-  /** The requests that the API server is serving for this very object (or its collection): one of them has made the change. */
+  /** The requests under way for this object or its collection. One of them has made the change. */
   by: readonly Exchange[];
 }
 
-/** The folders that are followed. Events, leases and what only bootstrap writes say nothing that invariants ask for. */
+/** The folders that the model follows. Invariants do not need events, leases and bootstrap objects. */
 const followed: ReadonlySet<string> = new Set([
   'pods',
   'deployments',
@@ -42,7 +42,7 @@ const followed: ReadonlySet<string> = new Set([
 const decoder = new TextDecoder();
 const decode = ({ value }: StoreEntry): KubeObject => JSON.parse(decoder.decode(value)) as KubeObject;
 
-/** The truth, and who is told of its changes. */
+/** The objects, and the listeners of their changes. */
 export class Model {
   readonly #folders = new Map<string, Map<string, KubeObject>>();
   readonly #byUid = new Map<string, KubeObject>();
@@ -88,7 +88,7 @@ export class Model {
     return this.pods().filter((pod) => controllerOf(pod)?.uid === uid);
   }
 
-  /** Takes a change in, and tells it. */
+  /** Applies a change and notifies the listeners. */
   committed({ type, entry }: StoreEvent): void {
     const folder = folderOf(entry.key);
     if (!followed.has(folder)) return;

@@ -1,6 +1,6 @@
 /**
- * The way between clients and the API server, within the process: what a network does to requests (delay, loss, double delivery, cuts) is
- * done here, as the world's weather says. Every request is told to the trace.
+ * The in-process network between clients and the API server. It delays, loses, repeats and cuts requests by the world's weather, and
+ * reports every request to the trace.
  */
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { UserInfo } from '#control/apiserver/registry/strategy.ts';
@@ -8,36 +8,39 @@ import type { Random } from './random.ts';
 import type { Trace } from './trace.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-/** A client of the network. It ends once; its requests then get no answer any more, as those of a process that is gone. */
+/** A client of the network. After it was killed, its requests get no answer. */
 export interface Endpoint {
-  /** As traces and faults call it: `controllers`, `scheduler`, `kubelet/n1`, `user`. */
+  /** The name in traces and faults: `controllers`, `scheduler`, `kubelet/n1`, `user`. */
   readonly name: string;
   readonly isAlive: boolean;
 }
 
-/** Who serves at the moment; absent: connections are refused. */
+/** Returns the current server; undefined: connections are refused. */
 export type ServedBy = () => ((request: TransportRequest, user: UserInfo) => Promise<TransportResponse>) | undefined;
 
-/** What the network does at the moment. All of it may change at any time. */
+/** The current behaviour of the network. It may change at any time. */
 export interface Weather {
   /** The longest delay of a request or an answer, one way. */
   latencyMs: number;
-  /** Endpoints that reach nobody. */
+  /** Endpoints without any connection. */
   cut: Set<string>;
-  /** Endpoints whose requests arrive, while answers are lost (each second one) and changes come only when this is over: a partition one way. */
+  /**
+   * Endpoints with a one-way partition: their requests arrive, but every second answer is lost, and watch events arrive only when the
+   * partition is over.
+   */
   deaf: Set<string>;
-  /** How long changes of a resource (`pods`, or `*`) take to an endpoint: `controllers pods` → milliseconds. */
+  /** Delay of watch events of a resource (`pods`, or `*`) for an endpoint: `controllers pods` → milliseconds. */
   lagMs: Map<string, number>;
-  /** Probabilities of one request. */
+  /** Probabilities per request. */
   loseRequest: number;
   loseAnswer: number;
   deliverTwice: number;
-  /** Of one piece of a watch. */
+  /** Probability per event of a watch. */
   repeatChange: number;
   breakWatch: number;
 }
 
-/** Nothing goes wrong. */
+/** Weather without faults. */
 export const calm = (): Weather => ({
   latencyMs: 3,
   cut: new Set(),
@@ -50,28 +53,28 @@ export const calm = (): Weather => ({
   breakWatch: 0,
 });
 
-/** What is told of an ordinary request. */
+/** The trace's record of an ordinary request. */
 export interface Exchange {
   from: string;
   user: string;
   request: TransportRequest;
-  /** The answer's code; absent where the server has given none. */
+  /** The status code; absent when the server has not answered. */
   status?: number;
-  /** What the client gets instead of the answer. */
+  /** The error that the client gets instead of the answer. */
   failed?: string;
 }
 
-/** Is told of requests. */
+/** Observes requests. */
 export interface NetworkObserver {
-  /** Before it is served. */
+  /** Called before the request is served. */
   arrived(exchange: Exchange): void;
-  /** It has been served twice. */
+  /** Called when the request has been served twice. */
   twice(exchange: Exchange): void;
-  /** After it has been answered, or has failed. */
+  /** Called after the request was answered or has failed. */
   ended(exchange: Exchange): void;
 }
 
-/** What a network is made of. */
+/** The dependencies of a network. */
 export interface NetworkDeps {
   time: VirtualTime;
   random: Random;
@@ -80,7 +83,7 @@ export interface NetworkDeps {
   observer: NetworkObserver;
 }
 
-/** How often somebody deaf is looked at again. */
+/** Interval in ms at which a one-way partition is checked for its end. */
 const deafMs = 500;
 const after = (time: VirtualTime, ms: number): Promise<void> =>
   new Promise((resolve) => {
@@ -92,7 +95,7 @@ const isWrite = (method: string): boolean => method !== 'GET' && method !== 'HEA
 /** All connections of a world. */
 export class Network {
   weather: Weather = calm();
-  /** Whether answers have been lost: clients do not know all that they have done. */
+  /** Whether answers have been lost, so that clients may not know the result of their requests. */
   lossy = false;
   readonly #deps: NetworkDeps;
   readonly #breakers = new Set<{ endpoint: Endpoint; breakOff: (why: Error) => void }>();
@@ -106,7 +109,7 @@ export class Network {
     return (request) => (isWatch(request) ? this.#watch(endpoint, user, request) : this.#exchange(endpoint, user, request));
   }
 
-  /** Ends open connections, as the end of the server or a partition does. @param of absent: of everybody */
+  /** Breaks open connections, as a crash of the server or a partition does. @param of name of an endpoint; absent: all */
   breakConnections(why: string, of?: string): void {
     for (const { endpoint, breakOff } of this.#breakers) if (of === undefined || endpoint.name === of) breakOff(new Error(why));
   }
@@ -188,7 +191,7 @@ export class Network {
       }
     } finally {
       this.#breakers.delete(breaker);
-      // The server learns that nobody reads any more. What it says to that concerns nobody.
+      // Tell the server that the reader is gone. Its result does not matter.
       source.return?.().catch(() => undefined);
     }
   }
@@ -220,7 +223,7 @@ export class Network {
 
 const isWatch = ({ path }: TransportRequest): boolean => path.includes('watch=true');
 
-/** The plural of what a list or watch is about: the last part of its path. */
+/** The resource of a list or watch: the last part of its path. */
 const resourceOf = (path: string): string => (path.split('?')[0] as string).split('/').at(-1) as string;
 
 const newline = 10;

@@ -1,14 +1,14 @@
-/** Threads that run worlds: each has its own host, so worlds know nothing of each other. */
+/** Threads that run worlds. Each has its own host, so worlds do not influence each other. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Outcome } from './world.ts';
 
-/** What a thread begins with. */
+/** Settings of a thread. */
 export interface WorkerSettings {
   /** The name of the defect that is planted. */
   defect?: string | undefined;
 }
-/** A world to run. `follows`: each line of its trace is sent. */
+/** A world to run. `follows`: send each line of its trace. */
 export interface ToWorker {
   seed: string;
   follows: boolean;
@@ -29,7 +29,7 @@ export class SimulationThread {
       workerData: settings,
       name: 'simulation',
       execArgv: ['--no-warnings'],
-      // Worlds leave much behind that lives shortly.
+      // Worlds create many short-lived objects.
       resourceLimits: { maxYoungGenerationSizeMb: 96 },
     });
     this.#ready = once(this.#worker, 'message');
@@ -58,11 +58,11 @@ export class SimulationThread {
   }
 }
 
-/** How seeds are run. */
+/** Options of {@link runSeeds}. */
 export interface RunOptions extends WorkerSettings {
-  /** How many are made for it, or those that the caller has, and stops. */
+  /** The number of threads to start, or the caller's own threads, which the caller stops. */
   threads: number | readonly SimulationThread[];
-  /** Is told of each world, in the order in which they end; true: enough, no further world is begun. */
+  /** Called for each world when it ends. Return true to start no further world. */
   ended: (outcome: Outcome) => boolean | void;
 }
 

@@ -1,12 +1,12 @@
-/** A simulated process: it has a clock and an end. What it had set on its clock when it was killed never happens. */
+/** A simulated process with its own clock. After it was killed, its timers never fire. */
 import type { Clock } from '#client/clock.ts';
 import type { Endpoint } from './network.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-/** One life of a process. */
+/** A running process. A restart makes a new one. */
 export interface Process extends Endpoint {
   readonly clock: Clock;
-  /** Never aborts: a process that is killed is told nothing. */
+  /** Never aborts, because a killed process gets no notice. */
   readonly signal: AbortSignal;
   kill(): void;
 }

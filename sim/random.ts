@@ -1,4 +1,4 @@
-/** Chance that a seed decides: the same seed gives the same numbers, on every machine. */
+/** Seeded random numbers: the same seed gives the same numbers on every machine. */
 
 /** A stream of numbers. */
 export interface Random {
@@ -9,7 +9,7 @@ export interface Random {
   pick<T>(choices: readonly T[]): T;
   /** True with this probability. */
   chance(probability: number): boolean;
-  /** A stream of its own: what is drawn from it does not change what this one gives. */
+  /** An independent stream. Drawing from it does not change the numbers of this one. */
   fork(name: string): Random;
 }
 

@@ -1,17 +1,17 @@
-/** What has happened in a world, line by line, and the hash of it: two runs of one seed have the same. */
+/** The trace of a world, line by line, and its hash. Two runs of one seed have the same hash. */
 import { createHash } from 'node:crypto';
 import type { VirtualTime } from './virtual-time.ts';
 
-/** Receives what happens. */
+/** Receives the lines of a trace. */
 export interface Trace {
   note(text: string): void;
 }
 
-/** Keeps a hash of all lines, and hands each on where somebody reads along. */
+/** Computes a hash of all lines, and passes each line to the reader, if any. */
 export class HashedTrace implements Trace {
   lines = 0;
   readonly #hash = createHash('sha256');
-  /** Lines that are not in the hash yet: it is cheaper for many at a time. */
+  /** Lines that are not hashed yet. Hashing many at a time is faster. */
   #pending = '';
   readonly #time: VirtualTime;
   readonly #reader: ((line: string) => void) | undefined;
@@ -29,7 +29,7 @@ export class HashedTrace implements Trace {
     this.#reader?.(line);
   }
 
-  /** Of all lines so far. Call it once. */
+  /** The hash of all lines so far. Call it once. */
   digest(): string {
     this.#flush();
     return this.#hash.digest('hex');

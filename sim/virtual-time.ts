@@ -1,6 +1,6 @@
 /**
- * Time that passes only when the simulation lets it: the next timer is due at once, however far away it is. What falls due at the same
- * moment fires in the order in which it was set.
+ * Virtual time: a step jumps to the next timer at once, however far away it is. Timers that are due at the same moment fire in the order in
+ * which they were set.
  */
 import type { Clock } from '#client/clock.ts';
 
@@ -23,7 +23,7 @@ export class VirtualTime implements Clock {
     this.reset(wallMs);
   }
 
-  /** Begins again at 0; what was set never fires. */
+  /** Resets the time to 0. Pending timers never fire. */
   reset(wallMs: number): void {
     for (const timer of this.#timers) timer.callback = undefined;
     this.#timers = [];
@@ -53,7 +53,7 @@ export class VirtualTime implements Clock {
     };
   }
 
-  /** When the next timer is due; undefined: there is none. */
+  /** When the next timer is due; undefined when there is none. */
   nextMs(): number | undefined {
     while (this.#timers.length > 0 && this.#timers[0]?.callback === undefined) pop(this.#timers);
     return this.#timers[0]?.atMs;

@@ -1,6 +1,6 @@
 /**
- * A thread that runs worlds, one after the other. It takes time and chance over, plants a defect where one is asked for, and only then loads
- * what is simulated.
+ * A thread that runs worlds, one after the other. It first replaces time and random numbers and plants the defect, if one is requested, and
+ * only then loads the simulated code.
  */
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { installHost } from './host.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from './pool.ts';
 
-// Half of a thread's start is the reading of the control plane's sources.
+// Reading the control plane's sources takes half of a thread's start, so cache the compiled code.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)));
 if (parentPort === null) throw new Error('sim/worker.ts is the program of a worker thread: use sim/pool.ts');
 const port = parentPort;

@@ -3,7 +3,7 @@
  *
  *   set up ──▶ chaos (users act, faults come) ──▶ heal ──▶ converge (until every invariant is satisfied) ──▶ stay (nothing changes)
  *
- * Invariants look at every change of the store and at the whole after every step. The first violation ends the world.
+ * Invariants check every change of the store, and the whole state after every step. The first violation ends the world.
  */
 import { inProcessTransport } from '#control/apiserver/in-process-transport.ts';
 import type { UserInfo } from '#control/apiserver/registry/strategy.ts';
@@ -24,37 +24,37 @@ import { createScenario, scenariosOf } from './scenarios/index.ts';
 import { User } from './scenarios/user.ts';
 import { HashedTrace } from './trace.ts';
 
-/** How a world is run. */
+/** Options of a world. */
 export interface WorldOptions {
   seed: string;
   from: MemorySnapshot;
-  /** Reads the trace as it comes. */
+  /** Called with each line of the trace. */
   reader?: ((line: string) => void) | undefined;
   /** Default: all. */
   invariants?: readonly InvariantOf[];
 }
 
-/** What has come of a world. */
+/** The result of a world. */
 export interface Outcome {
   seed: string;
   scenarios: string[];
   faults: string[];
-  /** The first violation; absent: all went well. */
+  /** The first violation; absent when there was none. */
   violation?: { invariant: string; what: string; atMs: number };
   steps: number;
   requests: number;
   writes: number;
-  /** How long the world lasted, in its own time. */
+  /** Duration of the world in simulated time. */
   lastedMs: number;
-  /** Of the trace: the same for the same seed. */
+  /** Hash of the trace. It is the same for the same seed. */
   hash: string;
 }
 
-/** Within this time after all is well the state converges, in milliseconds. */
+/** Time in ms after the end of the faults within which the state must converge. */
 const convergeMs = 900_000;
-/** And stays for this time. */
+/** Time in ms for which the state must then stay unchanged. */
 const stayMs = 40_000;
-/** More steps than any healthy world needs: something goes round in a circle. */
+/** Limit of steps. A world that needs more is in an endless loop. */
 const maxSteps = 60_000;
 
 const admin: UserInfo = { name: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'], extra: {} };
@@ -81,9 +81,9 @@ class World {
   readonly #invariants: Invariant[];
   readonly #scenarios: string[] = [];
   readonly #faults: Fault[];
-  /** Crashes that wait for their write. */
+  /** Planned crashes that wait for a certain write. */
   readonly #crashes = new Set<{ fault: Extract<Fault, { kind: 'crash' }>; left: number }>();
-  /** Until when changes of a resource may come late: `pods`, `scheduler`. */
+  /** Until when a resource (`pods`) or part (`scheduler`) may work with stale data. */
   readonly #behindUntilMs = new Map<string, number>();
   #violation: Outcome['violation'];
   #steps = 0;
@@ -268,7 +268,7 @@ class World {
     }
   }
 
-  /** Everybody's caches may be old, until some time after this. */
+  /** Marks all caches as possibly stale until some time after the fault. */
   #fallBehind(forMs: number): void {
     for (const who of ['*', 'scheduler']) this.#behindUntilMs.set(who, this.#nowMs + forMs + memoryMs);
   }
@@ -285,7 +285,7 @@ class World {
     for (const kubelet of this.#kubelets.values()) kubelet.start();
   }
 
-  /** A crash comes when its part has written often enough. The store's writes are the API server's own. */
+  /** Triggers the crashes that wait for a number of writes. Writes of the store count for the API server. */
   #storeWrites(moment: 'before' | 'after'): void {
     if (!this.#isCrashing('apiserver', moment)) return;
     if (moment === 'before') throw new Error('the API server has ended before this write');
@@ -298,7 +298,7 @@ class World {
       if (crash.left > 0) continue;
       this.#crashes.delete(crash);
       this.#plane.crash(crash.fault.part);
-      // With the API server all watches end, and each begins again after a back-off of its own.
+      // When the API server crashes, all watches end, and each client starts again after its own back-off.
       if (part === 'apiserver') this.#fallBehind(crash.fault.forMs);
       this.#host.time.after(crash.fault.forMs, () => this.#plane.start(crash.fault.part));
       return true;
@@ -308,7 +308,7 @@ class World {
 
   #arrived(exchange: Exchange): void {
     this.#inFlight.add(exchange);
-    // Before its write has an effect: the request is on its way, and nobody is there to hear of its end.
+    // Crash before the write has an effect: the request is sent, but its sender is gone when it ends.
     if (exchange.request.method !== 'GET') this.#isCrashing(exchange.from, 'before');
   }
 
@@ -326,7 +326,7 @@ class World {
     this.#violation ??= { invariant, what, atMs: this.#nowMs };
   }
 
-  /** One step: the next timer, and all that follows from it at once. */
+  /** One step: fires the next timer, and waits until everything that follows has settled. */
   async #step(): Promise<void> {
     this.#host.time.step();
     try {
@@ -352,7 +352,7 @@ class World {
       if ((this.#host.time.nextMs() ?? Infinity) > endMs) break;
       await this.#step();
     }
-    // What happens within the time has happened; the clock stands at its end.
+    // A timer at the end makes the clock reach the end of the period.
     this.#host.time.after(Math.max(0, endMs - this.#nowMs), () => undefined);
     await this.#step();
     return false;
@@ -365,7 +365,7 @@ class World {
   async #converge(): Promise<void> {
     let looked = -1;
     let isMet = false;
-    // Looks again only where something has changed.
+    // Evaluate again only after a change.
     const isConverged = (): boolean => {
       if (looked !== this.#changes) {
         looked = this.#changes;
@@ -380,7 +380,7 @@ class World {
     if (this.#violation === undefined) this.#violated('the state converges', this.#unmet().slice(0, 4).join('; '));
   }
 
-  /** Once converged, controllers have nothing to do. What still was on its way may come in the first seconds. */
+  /** After convergence, controllers must not write any more. Requests under way may still arrive in the first seconds. */
   async #stay(): Promise<void> {
     await this.#pass(15_000);
     const before = this.#changes;

@@ -1,7 +1,7 @@
 /**
- * Types that expressions see of a schema, and how large values of them can be.
+ * The CEL types of a schema, and the largest possible size of their values.
  *
- * Fields are looked at when an expression comes to them: a type of a large schema costs nothing before.
+ * Fields are converted lazily, when an expression uses them, so the type of a large schema costs nothing at first.
  *
  * Source: apiserver `pkg/cel/common/schemas.go` (SchemaDeclType), `pkg/cel/types.go`, `pkg/cel/limits.go`.
  */
@@ -12,19 +12,19 @@ import { escapeName, isReserved } from './escaping.ts';
 import { parseBytes, parseDate, parseDateTime, parseFormatDuration } from './formatted-values.ts';
 import { type SchemaNode, withTypeAndObjectMeta } from './schema-node.ts';
 
-/** The largest request: no value of it is larger, in bytes. Source: apiserver `pkg/apis/cel/config.go` */
+/** Size limit of a request in bytes. No value can be larger. Source: apiserver `pkg/apis/cel/config.go` */
 export const maxRequestBytes = 3 * 1024 * 1024;
 
-/** A type with what its schema says of its values. */
+/** A type with the limits of its schema. */
 export interface DeclaredType {
   readonly type: Type;
-  /** Of lists items, of maps keys, of texts bytes; 0 where there is nothing to count. */
+  /** Maximum number of items (lists), entries (maps) or bytes (strings); 0 for other types. */
   readonly maxElements: number;
-  /** The fewest bytes that a value takes in JSON. */
+  /** Smallest size of a value in JSON, in bytes. */
   readonly minBytes: number;
-  /** Of the items of a list, and of the values of a map. */
+  /** Type of a list's items or of a map's values. */
   readonly element?: DeclaredType;
-  /** Of the keys of a map. */
+  /** Type of a map's keys. */
   readonly key?: DeclaredType;
   /** Fields of an object, by their CEL names. */
   readonly fields?: ReadonlyMap<string, DeclaredType>;
@@ -34,9 +34,9 @@ const simple = (type: Type, minBytes: number, maxElements = 0): DeclaredType => 
 const stringKey = simple(types.stringType, 2);
 
 /**
- * The type of a schema's values. Undefined: expressions do not see them, because nothing is said about their type.
- * @param isResource the value is a resource, which has a name whatever the schema says
- * @param name of an object's type, as messages show it; the types of its fields have names below it
+ * The type of a schema's values. Undefined when the schema declares no type; expressions cannot use such values.
+ * @param isResource the value is a resource, which always has `apiVersion`, `kind` and `metadata`
+ * @param name name of an object's type for messages; the types of its fields are named `<name>.<field>`
  */
 export function declaredType(given: SchemaNode, isResource: boolean, name = 'selfType'): DeclaredType | undefined {
   if (given.isIntOrString)
@@ -65,7 +65,7 @@ const declared = (node: SchemaNode, name: string): DeclaredType | undefined => d
 function listOf(node: SchemaNode, name: string): DeclaredType | undefined {
   const element = node.items === undefined ? undefined : declared(node.items, `${name}.@idx`);
   if (element === undefined) return undefined;
-  // Brackets around all, a comma after each.
+  // JSON has brackets around the list and a comma after each item.
   const maxElements = atLeastZero(node.maxItems) ?? Math.floor((maxRequestBytes - 2) / (element.minBytes + 1));
   return { type: types.listType(element.type, identityOf(node)), minBytes: 2, maxElements, element };
 }
@@ -78,7 +78,7 @@ function identityOf({ listType, listMapKeys }: SchemaNode): ListIdentity | undef
 function mapOf({ maxProperties }: SchemaNode, values: SchemaNode, name: string): DeclaredType | undefined {
   const element = declared(values, `${name}.@elem`);
   if (element === undefined) return undefined;
-  // Of each the key's quotes and two characters, a colon and a comma.
+  // JSON needs at least two quotes, a colon and a comma for each entry.
   const maxElements = atLeastZero(maxProperties) ?? Math.floor((maxRequestBytes - 2) / (element.minBytes + 6));
   return { type: types.mapType(types.stringType, element.type), minBytes: 2, maxElements, key: stringKey, element };
 }
@@ -87,7 +87,7 @@ function objectOf(node: SchemaNode, name: string): DeclaredType {
   return new ObjectType(node, name);
 }
 
-/** An object whose fields are made when they are asked for. */
+/** An object type whose fields are created on first use. */
 class ObjectType implements DeclaredType {
   readonly type: Type;
   readonly maxElements = 0;
@@ -137,10 +137,10 @@ class ObjectType implements DeclaredType {
     this.#typeFields = typeFields;
   }
 
-  /** Braces, and all that must be there and is not filled in by the server. */
+  /** Braces, and all required fields without a default. */
   get minBytes(): number {
     if (this.#minBytes !== undefined) return this.#minBytes;
-    // A type that contains itself must not need itself: then it has no values.
+    // Set a value before the recursion: a type may contain itself.
     this.#minBytes = 2;
     let bytes = 2;
     for (const name of new Set(this.#node.required)) {
@@ -183,7 +183,7 @@ const bytesOf = (maxLength: number): number => Math.max(0, maxLength) * 4;
 
 const atLeastZero = (value: number | undefined): number | undefined => (value === undefined ? undefined : Math.max(0, value));
 
-/** How large the parts of a variable can be, for estimates of costs. @param root the type of all variables */
+/** Estimates the size of parts of variables, for cost estimates. @param root the type that contains all variables */
 export const sizeEstimator =
   (root: DeclaredType): SizeEstimator =>
   (path) => {
@@ -198,5 +198,5 @@ export const sizeEstimator =
     return { min: 0, max: at.maxElements };
   };
 
-/** How often at most values of a type can be in one request, if nothing limits it. @param minBytes of one */
+/** The maximum number of values of a type in one request. @param minBytes smallest size of one value */
 export const maxCardinality = (minBytes: number): number => Math.floor(maxRequestBytes / (minBytes + 1));

@@ -1,5 +1,5 @@
 /**
- * Names of fields as expressions write them: `foo-bar` is `foo__dash__bar`.
+ * The names of fields in expressions: `foo-bar` is `foo__dash__bar`.
  *
  * Source: apiserver `pkg/cel/escaping.go`.
  */
@@ -12,10 +12,10 @@ const reserved: ReadonlySet<string> = new Set(
 
 const escapes: Readonly<Record<string, string>> = { __: '__underscores__', '.': '__dot__', '-': '__dash__', '/': '__slash__' };
 
-/** Whether a name is a word of the language. As a field it can be written as it is, too. */
+/** Whether a name is a reserved word of CEL. As a field it may be written unescaped too. */
 export const isReserved = (name: string): boolean => reserved.has(name);
 
-/** The name by which expressions know a field. Undefined: they cannot name it. */
+/** The name of a field in expressions. Undefined when it cannot be escaped. */
 export function escapeName(name: string): string | undefined {
   if (reserved.has(name)) return `__${name}__`;
   if (!/^[a-zA-Z_./-][a-zA-Z0-9_./-]*$/.test(name)) return undefined;

@@ -1,5 +1,5 @@
 /**
- * The types of the API as expressions see them, from the schema facts.
+ * The types of the built-in API for CEL, from the schema facts.
  *
  * Source: apiserver `pkg/cel/openapi/{adaptor,extensions}.go`, `pkg/cel/openapi/resolver`.
  */

@@ -1,5 +1,5 @@
 /**
- * Values of formatted texts: bytes, durations, dates.
+ * Parses strings with a format: bytes, durations, dates.
  *
  * Source: apiserver `pkg/cel/common/valuesunstructured.go` (UnstructuredToVal); kube-openapi `pkg/validation/strfmt`.
  */
@@ -33,7 +33,7 @@ export function parseDateTime(text: string): Value {
   return new Timestamp(BigInt(millis) * nanosPerMs + BigInt(fraction.slice(0, 9).padEnd(9, '0')));
 }
 
-/** Upstream reads the alphabet of URLs, although the format's check is for the other one. @throws CelError */
+/** Upstream decodes base64url here, although the format is validated as standard base64. @throws CelError */
 export function parseBytes(text: string): Value {
   const wrong = text.search(/[^A-Za-z0-9_=\n\r-]/);
   if (wrong >= 0) throw new CelError(`Invalid byte formatted string ${text}: illegal base64 data at input byte ${wrong}`);

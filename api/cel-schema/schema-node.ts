@@ -1,6 +1,6 @@
 /**
- * What expressions need to know of a schema, whoever describes it: a custom resource's structural schema, or the facts about a type of the
- * API.
+ * The parts of a schema that CEL needs. It is the common form of a custom resource's structural schema and of the facts about a built-in
+ * type.
  *
  * Source: apiserver `pkg/cel/common/adaptor.go`.
  */
@@ -43,10 +43,10 @@ const plain = {
   listMapKeys: [] as readonly string[],
 };
 
-/** A schema that says only what is given. */
+/** A schema with the given parts only. */
 export const schemaNode = (given: Partial<SchemaNode> & { type: string }): SchemaNode => ({ ...plain, ...given });
 
-/** An object with just these fields. */
+/** An object schema with exactly these fields. */
 export const objectNode = (properties: Readonly<Record<string, SchemaNode>>): SchemaNode =>
   schemaNode({
     type: 'object',

@@ -1,5 +1,5 @@
 /**
- * The CEL environments of admission: what expressions of match conditions and policies may name, and what they have to give.
+ * The CEL environments of admission: the variables and result types of match conditions and policy expressions.
  *
  * Source: apiserver `pkg/admission/plugin/cel/compile.go`, `composition.go`; `pkg/cel/mutation` (Object, JSONPatch).
  */
@@ -70,7 +70,7 @@ const namespaceType = struct('kubernetes.Namespace', {
   }),
 });
 
-/** Any field is in it, of any type. */
+/** A map that contains every field name, with a dynamic type. */
 class AnyField extends Map<string, Field> {
   override get(property: string): Field {
     return { type: dynType, property };
@@ -83,7 +83,7 @@ export const applyConfigurationType = types.structType('Object', new AnyField())
 export const jsonPatchType = struct('JSONPatch', { op: stringType, path: stringType, from: stringType, value: dynType });
 
 const escapeKey = (text: string): string => text.replaceAll('~', '~0').replaceAll('/', '~1');
-/** Every call is one unit, as for functions without an estimate. */
+/** Each call costs one unit, like functions without an estimate. */
 const patchLibrary = [define('jsonpatch.escapeKey(string): string', escapeKey)];
 
 function patchStruct(name: string): Type | undefined {
@@ -92,13 +92,13 @@ function patchStruct(name: string): Type | undefined {
   return name.startsWith('Object.') ? types.structType(name, new AnyField()) : undefined;
 }
 
-/** What an expression may use besides `object`, `oldObject`, `request` and `namespaceObject`. */
+/** Options for variables and types besides `object`, `oldObject`, `request` and `namespaceObject`. */
 export interface Declared {
   params: boolean;
   authorizer: boolean;
   /** `Object{…}` and `JSONPatch{…}`. */
   patches?: boolean;
-  /** In place of dyn, for the check of types. */
+  /** Type of `object`, for type checking; default dyn. */
   objectType?: Type | undefined;
   paramsType?: Type | undefined;
 }
@@ -107,7 +107,7 @@ let plain: CelEnvironment | undefined;
 let patching: CelEnvironment | undefined;
 const environments = new Map<string, CelEnvironment>();
 
-/** The environment of these expressions. Those that are used often are made once. */
+/** The environment for these options. Frequent ones are created once. */
 export function admissionEnvironment(declared: Declared): CelEnvironment {
   const { params, authorizer, patches = false, objectType, paramsType } = declared;
   if (objectType !== undefined || paramsType !== undefined) return make(declared);
@@ -132,15 +132,17 @@ function make({ params, authorizer, patches = false, objectType = dynType, param
   });
 }
 
-/** An expression that was compiled, or why it cannot be. */
+/** A compiled expression, or the reason why it does not compile. */
 export interface Compiled {
   source: string;
   program: Program | undefined;
-  /** Upstream's account of what is wrong with it; '': nothing. */
+  /** Upstream's error text; '' when there is no error. */
   problem: string;
 }
 
-/** Compiles an expression that has to give one of these types; none: any type is right. Never throws for what a user wrote. */
+/**
+ * Compiles an expression whose result must have one of these types; without types, any is accepted. Never throws for a faulty expression.
+ */
 export function compileExpression(environment: CelEnvironment, source: string, ...results: readonly Type[]): Compiled {
   let program: Program;
   try {
@@ -170,7 +172,7 @@ export interface NamedExpression {
   expression: string;
 }
 
-/** The compiled variables of one policy, in their order, each of which sees those before it. */
+/** The compiled variables of one policy. Each may use those before it. */
 export class ComposedVariables {
   readonly #fields = new Map<string, Field>();
   readonly #type = types.structType('kubernetes.variables', this.#fields);
@@ -178,7 +180,7 @@ export class ComposedVariables {
   /** By name. */
   readonly compiled = new Map<string, Compiled>();
 
-  /** @param environment of the variables themselves */
+  /** Compiles and adds a variable. @param environment of the variable's expression */
   add(environment: CelEnvironment, { name, expression }: NamedExpression): Compiled {
     const compiled = compileExpression(this.environment(environment), expression);
     this.#fields.set(name, { property: name, type: declaredType(compiled.program?.type ?? dynType) });
@@ -186,7 +188,7 @@ export class ComposedVariables {
     return compiled;
   }
 
-  /** An environment with `variables` as it is so far; those that are added later are in it as well. */
+  /** An environment with `variables`. It also sees variables that are added later. */
   environment(base: CelEnvironment): CelEnvironment {
     const known = this.#environments.get(base);
     if (known !== undefined) return known;
@@ -196,7 +198,7 @@ export class ComposedVariables {
   }
 }
 
-/** As upstream, whose declared types cannot say more: objects, optional and opaque types become dyn. */
+/** Objects, optional and opaque types become dyn, because upstream's declared types cannot express them. */
 function declaredType(type: Type): Type {
   switch (type.kind) {
     case 'list':

@@ -6,9 +6,9 @@
 import type { Constant } from './values.ts';
 
 interface Node {
-  /** Unique within one expression. What the checker learns of a node is kept under it. */
+  /** Unique within one expression. The checker stores its results by this ID. */
   id: number;
-  /** Where it stands in the source, in UTF-16 units: for a call of an operator the operator, for a call of a function its parenthesis. */
+  /** Position in the source, in UTF-16 units: that of the operator, or for a function call that of its parenthesis. */
   offset: number;
 }
 
@@ -70,14 +70,15 @@ export interface StructExpr extends Node {
 }
 
 /**
- * A loop: `accumulator` begins as `init`; while `condition` holds, each element of `range` makes `step` its next value; `result` is what comes out.
+ * A loop: `accumulator` starts as `init`; for each element of `range`, while `condition` is true, `step` becomes its next value; `result`
+ * is the value of the loop.
  */
 export interface ComprehensionExpr extends Node {
   kind: 'comprehension';
   range: Expr;
-  /** The element of a list, the key of a map; of two variables: the index or the key. */
+  /** The element of a list or the key of a map; with two variables, the index or the key. */
   variable: string;
-  /** Of two variables: the element or the value. */
+  /** With two variables, the element or the value. */
   variable2: string | undefined;
   accumulator: string;
   init: Expr;
@@ -114,10 +115,10 @@ export const operators = {
   notStrictlyFalse: '@not_strictly_false',
 } as const;
 
-/** The accumulator of macros; nobody can write this name. */
+/** The accumulator of macros. The name is not a valid identifier, so no expression can use it. */
 export const accumulatorName = '@result';
 
-/** `a.b.c` for a chain of plain selections from an identifier; undefined for all else. */
+/** `a.b.c` for a chain of field selections from an identifier; otherwise undefined. */
 export function qualifiedName(expr: Expr): string | undefined {
   if (expr.kind === 'ident') return expr.name;
   if (expr.kind !== 'select' || expr.testOnly) return undefined;

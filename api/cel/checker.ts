@@ -1,7 +1,7 @@
 /**
- * Gives every node of an expression its type, and every call the overloads that it may mean.
+ * The type checker: finds the type of every node of an expression, and the possible overloads of every call.
  *
- * Source: cel-spec `doc/langdef.md` (Gradual Type Checking); cel-go `checker/checker.go`, with its words for mistakes.
+ * Source: cel-spec `doc/langdef.md` (Gradual Type Checking); cel-go `checker/checker.go`, with its error texts.
  */
 import {
   type CallExpr,
@@ -21,36 +21,36 @@ import * as types from './types.ts';
 import { formatType, type Type } from './types.ts';
 import { CelError, type Value } from './values.ts';
 
-/** What names mean to expressions. */
+/** The declarations that expressions may use. */
 export interface Declarations {
-  /** The type of a variable; undefined: there is none. Names may have dots. */
+  /** The type of a variable; undefined when it is not declared. Names may contain dots. */
   variable(name: string): Type | undefined;
-  /** A name that stands for one value: `int`, an enum's value. */
+  /** A name with a constant value: a type such as `int`, or a value of an enum. */
   constant(name: string): { type: Type; value: Value } | undefined;
-  /** The overloads of a function; empty: there is none. */
+  /** The overloads of a function; empty when it is not declared. */
   overloads(name: string): readonly Overload[];
-  /** The type that `Name{…}` makes. */
+  /** The type of `Name{…}`. */
   struct(name: string): Type | undefined;
-  /** Whether elements of one literal may have different types, which makes them dyn. */
+  /** Whether the elements of a list or map literal may have different types; their type is then dyn. */
   readonly mixedLiterals: boolean;
 }
 
-/** An expression of which every node has a type, as the interpreter and the cost estimate need it. */
+/** A checked expression, as the interpreter and the cost estimate need it. */
 export interface CheckedExpr {
   expr: Expr;
-  /** By the id of the node. */
+  /** Types by node ID. */
   types: ReadonlyMap<number, Type>;
-  /** By the id of a call: those that its arguments may fit. */
+  /** The overloads that match the arguments, by the ID of the call. */
   overloads: ReadonlyMap<number, readonly Overload[]>;
-  /** By the id of an identifier that stands for a value. */
+  /** Constant values, by the ID of the identifier. */
   constants: ReadonlyMap<number, Value>;
-  /** The type of the whole. */
+  /** The type of the whole expression. */
   result: Type;
 }
 
 /**
  * Checks an expression, and resolves its qualified names: nodes of the tree are replaced in place.
- * @throws CelCompileError with all mistakes
+ * @throws CelCompileError with all errors
  */
 export function check(source: string, expr: Expr, declarations: Declarations): CheckedExpr {
   const checker = new Checker(declarations);
@@ -72,7 +72,7 @@ class Checker {
   readonly #constants = new Map<number, Value>();
   readonly #known = new types.Substitutions();
   #freshNames = 0;
-  /** Variables of the loops around, innermost last. */
+  /** Variables of the enclosing loops, innermost last. */
   readonly #scopes: Map<string, Type>[] = [];
 
   constructor(declarations: Declarations) {
@@ -112,7 +112,7 @@ class Checker {
     }
   }
 
-  /** Elements of a literal must have one type, but for what `format` prints. */
+  /** Elements of a list literal must have one type, except in the arguments of `format`. */
   checkLiterals(expr: Expr): void {
     if (expr.kind === 'list') this.#homogeneousList(expr);
     if (expr.kind === 'map') this.#homogeneousMap(expr);
@@ -187,7 +187,7 @@ class Checker {
   #select(expr: SelectExpr): void {
     const { operand, field, testOnly } = expr;
     const name = qualifiedName(expr);
-    // A variable of a loop hides variables whose names have dots.
+    // A loop variable `a` hides a declared variable `a.b`.
     const [root = ''] = name?.split('.', 1) ?? [];
     if (name !== undefined && this.#local(root) === undefined && this.#tryIdent(expr, name)) return;
     const result = this.#field(expr, operand, field, false);
@@ -236,7 +236,7 @@ class Checker {
       this.#resolve(expr, this.#declarations.overloads(plain), expr.args);
       return;
     }
-    // `a.b.c()` may be the function `a.b.c`, or the member c of a.b.
+    // `a.b.c()` is either the function `a.b.c`, or the member function `c` of `a.b`.
     const prefix = qualifiedName(target);
     const qualified = prefix === undefined ? [] : this.#declarations.overloads(`${prefix}.${name}`);
     if (qualified.length > 0) {
@@ -286,7 +286,7 @@ class Checker {
     this.#checkLiteral(expr, fitting);
   }
 
-  /** A literal that its function cannot read is a mistake already before anything is evaluated. */
+  /** Reports a literal argument that its function cannot parse, for example `duration("x")`. */
   #checkLiteral({ name, args, target }: CallExpr, [overload]: readonly Overload[]): void {
     const isPattern = name === 'matches';
     const literal = isPattern ? args.at(-1) : args[0];
@@ -301,7 +301,7 @@ class Checker {
     }
   }
 
-  /** The type as messages show it. */
+  /** The type's name for messages. */
   #shown(expr: Expr): string {
     return formatType(types.substitute(this.#known, this.#typeOf(expr), true));
   }
@@ -320,7 +320,7 @@ class Checker {
     return types.assign(this.#known, from, to);
   }
 
-  /** The type of the elements so far and one more. */
+  /** The common type of the earlier elements and one more. */
   #join(earlier: Type | undefined, type: Type): Type {
     if (earlier === undefined) return type;
     return this.#assignable([earlier], [type]) ? types.mostGeneral(earlier, type) : types.dynType;
@@ -330,7 +330,7 @@ class Checker {
     return formatType(types.substitute(this.#known, type, true));
   }
 
-  /** The type that an element written with `?` adds. */
+  /** The type of the value in an optional element (`?element`). */
   #unwrapped(at: Expr, type: Type): Type {
     const [inner, wasOptional] = types.unwrapOptional(type);
     if (!wasOptional && !types.isDyn(inner))

@@ -1,4 +1,4 @@
-/** What calls can cost, by what is known of their arguments. Source: as `cost-estimate.ts`. */
+/** Estimates the cost of calls from the sizes of their arguments. Source: as `cost-estimate.ts`. */
 import {
   exactly,
   plus,
@@ -12,11 +12,11 @@ import {
 } from './cost-range.ts';
 import { createCosts, regexFactor, traversalFactor } from './runtime-cost.ts';
 
-/** What a call costs, and how large its result is. Costs are upstream's units: about one per step of evaluation. */
+/** The cost of a call and the size of its result. Costs are in upstream's units, about one per step of the evaluation. */
 export interface CallEstimate {
-  /** Without that of the arguments. */
+  /** Cost without that of the arguments. */
   cost: Range;
-  /** Of the result, where it is known. */
+  /** Size of the result, if known. */
   size?: Range | undefined;
 }
 
@@ -26,7 +26,7 @@ const one = exactly(1);
 const traversed = (size: Range, times = 1): Range => scaled(size, times * traversalFactor);
 const sizeAt = (args: readonly Sized[], index: number): Range => args[index]?.size ?? unknownRange;
 
-/** By the name of the function (Kubernetes' libraries). */
+/** Estimates by function name (Kubernetes' libraries). */
 const byName: ReadonlyMap<string, Estimate> = new Map<string, Estimate>([
   ['check', () => ({ cost: exactly(350_000) })],
   ...['fieldSelector', 'labelSelector'].map((name): [string, Estimate] => [
@@ -68,7 +68,7 @@ const byName: ReadonlyMap<string, Estimate> = new Map<string, Estimate>([
   ['sets.equivalent', setWork(2)],
 ]);
 
-/** By the id of the overload (CEL's own functions). */
+/** Estimates by overload ID (CEL's own functions). */
 const byId: ReadonlyMap<string, Estimate> = new Map<string, Estimate>([
   ...['int', 'uint', 'double', 'bool', 'duration', 'timestamp', 'string', 'bytes'].flatMap((type): [string, Estimate][] => {
     const factor = type === 'string' || type === 'bytes' ? 2 + traversalFactor : 2;
@@ -101,7 +101,7 @@ const byId: ReadonlyMap<string, Estimate> = new Map<string, Estimate>([
   ),
 ]);
 
-/** @param call its name and the id of one overload */
+/** Estimates one call. @param call its function name and the ID of one overload */
 export function callEstimate(
   { name, id }: { name: string; id: string },
   target: Sized | undefined,
@@ -111,7 +111,7 @@ export function callEstimate(
   return byName.get(name)?.(target, args, estimateSize) ?? byId.get(id)?.(target, args, estimateSize) ?? { cost: one };
 }
 
-/** Of a function that makes a list of this size. */
+/** The estimate of a function that makes a list of this size. */
 const allocating = (factor: number, size: Range): CallEstimate => ({
   cost: plus(scaled(size, factor), exactly(1 + createCosts.list)),
   size,
@@ -129,7 +129,7 @@ function slice(target: Sized | undefined, args: readonly Sized[]): CallEstimate 
   return allocating(1, exactly(length < 0 ? unbounded : length));
 }
 
-/** A selector is parsed, and each requirement, of which the shortest has two characters, is a struct and a list. */
+/** A selector must be parsed. Each requirement creates a struct and a list, and the shortest requirement has two characters. */
 const selector = (length: Range): Range => plus(exactly(10), plus(traversed(length), scaled(scaled(length, 0.5), 50)));
 
 function overList(target: Sized | undefined, _args: readonly Sized[], estimateSize: SizeEstimator): CallEstimate | undefined {
@@ -148,7 +148,7 @@ function replace(target: Sized | undefined, args: readonly Sized[]): CallEstimat
   const { size } = target;
   const [old, by] = [sizeAt(args, 0), sizeAt(args, 1)];
   const cost = traversed(size, 2);
-  // The longest result replaces the shortest parts by the longest ones, and the other way round.
+  // The longest result comes from replacing the shortest parts by the longest replacement; the shortest result from the opposite.
   const longest =
     old.min === 0
       ? { count: Math.min(size.max + 1, unbounded), kept: size.max }
@@ -204,10 +204,10 @@ function comparison(_target: Sized | undefined, args: readonly Sized[]): CallEst
   return { cost: traversed({ min: max > 0 ? 1 : 0, max }) };
 }
 
-/** Upstream's bound of what formats are compared by. */
+/** Upstream's size limit of a named format, for the cost of a comparison. */
 const maxFormatSize = 64;
 
-/** Values of types that libraries declare are compared at once. */
+/** Values of opaque types are compared in constant time. */
 function equality(target: Sized | undefined, args: readonly Sized[]): CallEstimate {
   const [left, right] = args;
   if (left?.type.kind === 'opaque' && left.type.name !== 'optional_type' && left.type.name === right?.type.name) {

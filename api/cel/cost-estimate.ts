@@ -1,8 +1,8 @@
 /**
- * What an expression can cost at least and at most, before it is evaluated.
+ * Estimates the minimum and maximum cost of an expression before it is evaluated.
  *
- * Who declares variables also knows how large they can be (`maxItems`, `maxLength` of a schema), and is asked by path. Where nobody knows,
- * a size is anything up to 2^64.
+ * The declarer of the variables knows their largest size (`maxItems`, `maxLength` of a schema), and is asked by path. An unknown size is
+ * anything up to 2^64.
  *
  * Source: cel-go `checker/cost.go`; apiserver `pkg/cel/library/cost.go` (EstimateCallCost).
  */
@@ -28,7 +28,7 @@ interface Local {
   entries: EntrySizes | undefined;
 }
 
-/** In the units of `Frame.cost`. @param estimateSize asked for variables and their parts */
+/** The cost range of an expression, in the units of `Frame.cost`. @param estimateSize estimates the size of variables and their parts */
 export function estimateCost(checked: CheckedExpr, estimateSize: SizeEstimator = () => undefined): Range {
   return new Estimator(checked, estimateSize).cost(checked.expr);
 }
@@ -86,7 +86,7 @@ class Estimator {
     }
   }
 
-  /** Called after the costs of the parts, which find out their sizes. */
+  /** Call it after the costs of the parts were computed, because that also computes their sizes. */
   #unionOfSizes(parts: readonly Expr[]): () => Range {
     return () => (parts.length === 0 ? exactly(0) : parts.map((part) => this.size(part)).reduce(union));
   }
@@ -175,7 +175,7 @@ class Estimator {
     return plus(targetCost, plus(sum(costs), cost as Range));
   }
 
-  /** Paths and sizes of entries that a call passes on. */
+  /** Records the path and the entry sizes that the result of a call takes over from its arguments. */
   #trackEntries(expr: CallExpr, id: string): void {
     const [first, second] = expr.args;
     if (id === 'index_list' || id === 'index_map')
@@ -227,7 +227,7 @@ class Estimator {
     const entries = this.#entriesOf(range);
     const isList = entries?.isList ?? this.#type(range).kind === 'list';
     const path = this.#path(range);
-    // As cel-go, a part of what has no path has one of its own, which Kubernetes' estimator takes for the root's.
+    // As in cel-go, a part of a value without a path gets a path of its own, which Kubernetes' estimator treats as a path from the root.
     const at = (part: string): readonly string[] => [...(path ?? []), part];
     const key: Local = { path: at(isList ? '@indices' : '@keys'), size: entries?.key, entries: undefined };
     const value: Local = { path: at(isList ? '@items' : '@values'), size: entries?.value, entries: undefined };
@@ -264,7 +264,7 @@ const joined = (a: EntrySizes, b: EntrySizes): EntrySizes => ({
   value: union(a.value, b.value),
 });
 
-/** Whether a loop is `cel.bind`: over nothing, with an accumulator that has a name of the user's. */
+/** Whether a loop is an expanded `cel.bind`: its range is empty, and its accumulator has the user's name. */
 const isBinding = ({ range, condition, accumulator }: ComprehensionExpr): boolean =>
   range.kind === 'list' &&
   range.elements.length === 0 &&

@@ -1,4 +1,4 @@
-/** Sizes and costs that are only known to lie between two bounds. Source: cel-go `checker/cost.go` (SizeEstimate, CostEstimate). */
+/** Ranges of sizes and costs. Source: cel-go `checker/cost.go` (SizeEstimate, CostEstimate). */
 import type { Expr } from './ast.ts';
 import type { Type } from './types.ts';
 
@@ -8,13 +8,13 @@ export interface Range {
   max: number;
 }
 
-/** As good as without bound: upstream's largest uint64. */
+/** Stands for "no bound": upstream's largest uint64. */
 export const unbounded = 2 ** 64;
 
 const cap = (value: number): number => Math.min(value, unbounded);
-/** The range of a value that is known. */
+/** The range of a known value. */
 export const exactly = (value: number): Range => ({ min: value, max: value });
-/** The range of a value of which nothing is known. */
+/** The range of an unknown value. */
 export const unknownRange: Range = { min: 0, max: unbounded };
 /** The range of a sum; at most {@link unbounded}. */
 export const plus = (a: Range, b: Range): Range => ({ min: cap(a.min + b.min), max: cap(a.max + b.max) });
@@ -29,7 +29,7 @@ export const scaled = (a: Range, factor: number): Range => ({
 export const union = (a: Range, b: Range): Range => ({ min: Math.min(a.min, b.min), max: Math.max(a.max, b.max) });
 const product = (a: number, b: number): number => (a === 0 || b === 0 ? 0 : cap(a * b));
 
-/** What is known of an expression. */
+/** An expression with its path and sizes. */
 export interface Sized {
   /** `['self', 'spec', 'items', '@items']`; undefined: it is no part of a variable. */
   path: readonly string[] | undefined;
@@ -38,5 +38,5 @@ export interface Sized {
   size: Range;
 }
 
-/** How large values can be. @returns undefined: not known */
+/** Estimates the size of a value. @returns undefined when it is unknown */
 export type SizeEstimator = (path: readonly string[], type: Type) => Range | undefined;

@@ -1,5 +1,5 @@
 /**
- * Functions that expressions may call: each overload with its signature and what it does.
+ * Declarations of functions: each overload with its signature and implementation.
  *
  * Source: cel-go `common/decls/decls.go`.
  */
@@ -8,7 +8,7 @@ import type { Type } from './types.ts';
 import * as types from './types.ts';
 import type { Value } from './values.ts';
 
-/** What an overload does. Arguments have the types of the signature. @throws CelError */
+/** The implementation of an overload. Arguments have the types of the signature. @throws CelError */
 export type Implementation = (...args: never[]) => Value;
 
 /** One signature of a function, with its implementation. Source: cel-go `common/decls/decls.go`. */
@@ -16,21 +16,21 @@ export interface Overload {
   /** Unique among all functions; costs are looked up by it. */
   readonly id: string;
   readonly name: string;
-  /** Of a member call the receiver is the first. */
+  /** Types of the arguments. For a member function, the receiver is the first. */
   readonly args: readonly Type[];
   readonly result: Type;
   readonly isMember: boolean;
   /** Names of the type parameters in the signature. */
   readonly params: readonly string[];
   readonly call: (...args: Value[]) => Value;
-  /** What one call costs, in the units of `Frame.cost`; absent: 1. */
+  /** Cost of one call in the units of `Frame.cost`. Default 1. */
   readonly cost?: Cost | undefined;
 }
 
-/** The cost of a call with these arguments that had this result. */
+/** Computes the cost of a call from its arguments and result. */
 export type Cost = (args: readonly Value[], result: Value) => number;
 
-/** Several functions under one name, for which the environment gets a version. */
+/** A set of functions that is added to an environment together. */
 export type Library = readonly Overload[];
 
 /** Declares named types for {@link define}. */
@@ -38,8 +38,8 @@ export type NamedTypes = Readonly<Record<string, Type>>;
 
 /**
  * Declares one overload.
- * @param signature `size(list(A)): int`, or with a dot in front a member call: `.startsWith(string, string): bool`. Single capital letters
- * are type parameters
+ * @param signature `size(list(A)): int`, or with a dot in front a member call: `.startsWith(string, string): bool`. A single capital letter
+ * is a type parameter
  * @param id default: the signature; estimates of costs look it up
  */
 export function define(
@@ -81,7 +81,7 @@ const simpleTypes: NamedTypes = {
   type: types.typeType(),
 };
 
-/** Reads the types of signatures. */
+/** Parses the types of signatures. */
 class TypeReader {
   readonly #named: NamedTypes;
   constructor(named: NamedTypes) {

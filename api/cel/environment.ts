@@ -1,5 +1,5 @@
 /**
- * What expressions may use, and what they become: programs that are checked once and evaluated often.
+ * CEL environments (the variables and functions of expressions), and programs (expressions that are checked once and evaluated often).
  *
  * Source: apiserver `pkg/cel/environment/base.go` (which libraries, in 1.36); cel-go `cel/env.go`, `cel/program.go`.
  */
@@ -40,7 +40,7 @@ export const kubernetesLibraries: readonly Library[] = [
   semverLibrary,
 ];
 
-/** The most that one evaluation may cost (upstream's PerCallLimit): some 0.1 s of cel-go. */
+/** Cost limit of one evaluation (upstream's PerCallLimit): about 0.1 s of cel-go. */
 export const perCallLimit = 1_000_000;
 
 /** Names of types that are values: `type(x) == int`. */
@@ -60,19 +60,19 @@ const typeNames: readonly (readonly [name: string, type: Type])[] = [
   ['optional_type', types.optionalType(types.dynType)],
 ];
 
-/** What expressions of an environment may use, besides the libraries that Kubernetes always has. */
+/** Options of an environment, in addition to Kubernetes' standard libraries. */
 export interface EnvironmentOptions {
-  /** Whose functions and types it has, instead of libraries of its own: then it costs next to nothing. */
+  /** An environment whose functions and types are reused. Creating the new one is then cheap. */
   base?: CelEnvironment;
   /** Variables by name. */
   variables?: Readonly<Record<string, Type>>;
-  /** Beyond Kubernetes' own. */
+  /** Libraries in addition to Kubernetes' own. */
   libraries?: readonly Library[];
-  /** Types that expressions can make objects of, by name. */
+  /** Types for object literals (`Name{…}`), by name. */
   structs?: Readonly<Record<string, Type>>;
-  /** Types that expressions can make objects of and that are made as they are named; asked for names that {@link structs} does not have. */
+  /** Returns types for object literals that are not in {@link structs}, created on demand. */
   structNamed?: (name: string) => Type | undefined;
-  /** There is `cel.bind(x, value, expression)`. Expressions of policies and rules have it not. */
+  /** Whether `cel.bind(x, value, expression)` exists. Expressions of policies and validation rules do not have it. */
   bindings?: boolean;
   /** `[1, "a"]` is a list of dyn, as in CEL by default. Kubernetes refuses it. */
   mixedLiterals?: boolean;
@@ -87,7 +87,7 @@ export class CelEnvironment implements Declarations {
   readonly mixedLiterals: boolean;
   /** See {@link EnvironmentOptions.bindings}. */
   readonly bindings: boolean;
-  /** Types that libraries declare, by their names. */
+  /** Types that the libraries declare, by name. */
   readonly #declaredTypes: ReadonlyMap<string, Type>;
 
   constructor({
@@ -145,7 +145,7 @@ export class CelEnvironment implements Declarations {
     return this.#structs.get(name) ?? this.#structNamed(name);
   }
 
-  /** @throws CelCompileError with cel-go's text @throws CelProgramError when a literal of it has no value */
+  /** @throws CelCompileError with cel-go's text @throws CelProgramError when a literal cannot be evaluated */
   compile(source: string): Program {
     const checked = check(source, parse(source, { bindings: this.bindings }), this);
     try {
@@ -157,7 +157,7 @@ export class CelEnvironment implements Declarations {
   }
 }
 
-/** An object that an expression makes is a map of its fields; who declared the type knows what it means. */
+/** The value of an object literal is a map of its fields. */
 function makeStruct(name: string, fields: Map<string, Value>): Value {
   return new NativeObject(name, new Map([...fields].map(([field, value]) => [keyOf(field) as string, [field, value] as const])));
 }
@@ -180,8 +180,8 @@ export class Program {
   }
 
   /**
-   * @param limit of the cost, in units of some 50 ns
-   * @throws CelError when there is no value @throws CelCostError at the limit
+   * @param limit limit of the cost, in units of about 50 ns
+   * @throws CelError when the evaluation fails @throws CelCostError when the cost exceeds the limit
    */
   evaluate(variables: Activation | Readonly<Record<string, Value>>, limit = perCallLimit): { value: Value; cost: number } {
     const { value, error, cost } = this.run(variables, limit);
@@ -189,7 +189,7 @@ export class Program {
     return { value: value as Value, cost };
   }
 
-  /** Like {@link evaluate}, and says also of a failure what it has cost. */
+  /** Like {@link evaluate}, but also returns the cost of a failed evaluation. */
   run(
     variables: Activation | Readonly<Record<string, Value>>,
     limit = perCallLimit,

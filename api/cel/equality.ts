@@ -1,5 +1,5 @@
 /**
- * When values are equal, and which comes first.
+ * Equality and order of values.
  *
  * Source: cel-spec `doc/langdef.md` (Equality, Ordering).
  */
@@ -45,11 +45,14 @@ type Json = JsonList | JsonMap | JsonObject;
 const isJson = (value: Value): value is Json =>
   value instanceof JsonList || value instanceof JsonMap || value instanceof JsonObject;
 
-/** What has been found out about large values: expressions may compare them again and again, at the price of their top. */
+/**
+ * Results of comparing large values. Expressions may compare them repeatedly at a cost that does not depend on their depth, so each pair is
+ * compared only once.
+ */
 const compared = new WeakMap<object, WeakMap<object, { type: Type | undefined; result: boolean }>>();
 const manyValues = 256;
 
-/** JSON of one type: equal where it is the same, and where its values are. */
+/** Compares JSON of one type: first as plain JSON, which is fast, then as CEL values. */
 function equalJson(a: Json, b: Json): boolean {
   if (a.json === b.json) return true;
   const known = compared.get(a.json)?.get(b.json);
@@ -69,7 +72,7 @@ function equalJson(a: Json, b: Json): boolean {
 const equalContainers = (a: Json, b: Json): boolean =>
   a instanceof ListValue ? b instanceof ListValue && equalLists(a, b) : b instanceof MapValue && equalMaps(a, b);
 
-/** Whether JSON is the same, member by member. Counts what it looks at. */
+/** Whether two JSON values are the same. Counts the compared values. */
 function sameValues(a: unknown, b: unknown, counter: { values: number }): boolean {
   counter.values++;
   if (a === b) return true;
@@ -115,7 +118,7 @@ function haveSameItems(a: IdentityList, b: ListValue): boolean {
   return true;
 }
 
-/** Whether members without a declaration are the same where both objects have them: expressions do not see them, but compare them. */
+/** Whether undeclared members that both objects have are the same. Expressions cannot access them, but equality includes them. */
 function haveSameOthers(a: JsonObject, b: JsonObject): boolean {
   const others = a.undeclared();
   return others.every((name) => !Object.hasOwn(b.json, name) || sameJson(a.json[name], b.json[name]));

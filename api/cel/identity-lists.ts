@@ -1,6 +1,5 @@
 /**
- * Lists whose order does not count, as schemas of custom resources declare them (`x-kubernetes-list-type`): sets, and maps of items by
- * some of their fields.
+ * Lists whose order does not matter (`x-kubernetes-list-type` of a schema): sets, and maps whose items are identified by key fields.
  *
  * Source: apiserver `pkg/cel/common/valuesunstructured.go` (unstructuredSetList, unstructuredMapList).
  */
@@ -8,7 +7,7 @@ import { joinedList } from './joined-list.ts';
 import type { ListIdentity } from './types.ts';
 import { Duration, keyOf, ListValue, MapValue, NativeList, Timestamp, type Value } from './values.ts';
 
-/** A set, or a map of items by key, that is written as a list. */
+/** A list of type `set` or `map`. */
 export class IdentityList extends ListValue {
   readonly #items: ListValue;
   readonly #identity: ListIdentity;
@@ -75,7 +74,7 @@ export class IdentityList extends ListValue {
   }
 }
 
-/** Equal for equal values. */
+/** A text that is the same for equal values. */
 function textOf(value: Value | undefined): string {
   if (value === undefined || value === null) return String(value);
   const key = keyOf(value);

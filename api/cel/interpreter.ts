@@ -1,5 +1,5 @@
 /**
- * Makes a function of a checked expression. What an evaluation costs is counted as it goes on, and ends it at the limit.
+ * Compiles a checked expression to a function. Evaluation counts its cost and stops at the limit.
  *
  * Source: cel-go `interpreter/planner.go`, `interpretable.go`, `attributes.go`, `runtimecost.go`.
  */
@@ -34,22 +34,22 @@ import {
   type Value,
 } from './values.ts';
 
-/** What an expression is evaluated on: the value of each variable. */
+/** The values of the variables. */
 export interface Activation {
-  /** @returns undefined: there is no such variable */
+  /** @returns undefined when there is no such variable */
   get(name: string): Value | undefined;
 }
 
-/** One evaluation. */
+/** The state of one evaluation. */
 export class Frame {
   readonly variables: Activation;
   readonly #limit: number;
-  /** In upstream's units, some 50 ns each. */
+  /** The cost so far, in upstream's units of about 50 ns. */
   cost = 0;
-  /** Variables of loops, by their depth. An accumulator may hold an error. */
+  /** Loop variables by depth. An accumulator may hold an error. */
   readonly locals: (Value | CelError)[] = [];
 
-  /** @param limit of {@link cost} */
+  /** @param limit of the cost */
   constructor(variables: Activation, limit: number) {
     this.variables = variables;
     this.#limit = limit;
@@ -66,17 +66,17 @@ export class Frame {
 export type Evaluate = (frame: Frame) => Value;
 
 /**
- * Lists, maps and conversions of literals are worked out now, and cost nothing later.
- * @param structs makes a value of `Name{…}` @throws CelError when one of the literals has no value
+ * Compiles an expression. Constant lists, maps and conversions are evaluated now and cost nothing later.
+ * @param structs creates the value of `Name{…}` @throws CelError when a constant cannot be evaluated
  */
 export function compile(checked: CheckedExpr, structs: (name: string, fields: Map<string, Value>) => Value): Evaluate {
   return new Compiler(checked, structs).compile(checked.expr);
 }
 
-/** A variable, or a part of a value, which cel-go resolves in one go: selections in it cost apart, and it once as a whole. */
+/** A variable with its selections (`a.b[0]`), which cel-go calls an attribute. It costs one unit as a whole, plus its selections. */
 interface Attribute {
   resolve: Evaluate;
-  /** What it costs where it is evaluated by itself. */
+  /** Its cost when it is evaluated by itself. */
   cost: number;
 }
 
@@ -89,13 +89,13 @@ const whole = ({ resolve, cost }: Attribute): Evaluate =>
         return value;
       };
 
-/** Functions of one literal that are worked out before. */
+/** Functions that are evaluated at compile time when their argument is a literal. */
 const conversions: ReadonlySet<string> = new Set('bool bytes double duration dyn int string timestamp type uint'.split(' '));
 
 const noVariables: Activation = { get: () => undefined };
 const evaluateNow = (evaluate: Evaluate): Value => evaluate(new Frame(noVariables, Number.POSITIVE_INFINITY));
 
-/** The key of a value that a set can hold: equal numbers have equal ones. */
+/** A key for looking up simple values in a set. Equal numbers of different types have equal keys. */
 function simpleKey(value: Value): string | undefined {
   return typeof value === 'number' ? (keyOf(value) ?? `f${value}`) : keyOf(value);
 }
@@ -108,9 +108,9 @@ const asBool = (value: Value): boolean => {
 class Compiler {
   readonly #checked: CheckedExpr;
   readonly #structs: (name: string, fields: Map<string, Value>) => Value;
-  /** Names of the variables of the loops around, by depth. */
+  /** Names of the variables of the enclosing loops, by depth. */
   readonly #locals: string[] = [];
-  /** What {@link Compiler.#constant} has found out, by the id of the node. */
+  /** Results of {@link Compiler.#constant}, by node ID. */
   readonly #folded = new Map<number, Value | undefined>();
 
   constructor(checked: CheckedExpr, structs: (name: string, fields: Map<string, Value>) => Value) {
@@ -139,7 +139,7 @@ class Compiler {
     }
   }
 
-  /** The value of an expression that always has the same, as far as cel-go works it out before. @throws CelError when it has none */
+  /** The value of a constant expression, if cel-go folds it too; otherwise undefined. @throws CelError when its evaluation fails */
   #constant(expr: Expr): Value | undefined {
     if (expr.kind === 'literal') return expr.value;
     if (expr.kind === 'ident') return this.#checked.constants.get(expr.id);
@@ -167,7 +167,7 @@ class Compiler {
     return parts.every((part) => this.#constant(part) !== undefined);
   }
 
-  /** A variable, what is selected of something, or one of two such things. Undefined: the expression is something else. */
+  /** An attribute: a variable, a selection, or a conditional of two attributes. Undefined for other expressions. */
   #attribute(expr: Expr): Attribute | undefined {
     if (expr.kind === 'ident') return { resolve: this.#variable(expr.name), cost: 1 };
     if (expr.kind === 'select') return expr.testOnly ? undefined : this.#selection(expr);
@@ -186,13 +186,13 @@ class Compiler {
     }
   }
 
-  /** Of what something is selected. A value that is no attribute costs once more than its evaluation. */
+  /** The operand of a selection. An operand that is not an attribute costs one unit in addition to its evaluation. */
   #operand(expr: Expr): Attribute {
     const isConstant = this.#constant(expr) !== undefined;
     return (isConstant ? undefined : this.#attribute(expr)) ?? { resolve: this.compile(expr), cost: 1 };
   }
 
-  /** A branch or an index: an attribute is resolved as a part of the one around it. */
+  /** A branch or an index within an attribute. An attribute there is resolved as part of the outer one. */
   #part(expr: Expr): Evaluate {
     const isConstant = this.#constant(expr) !== undefined;
     return (isConstant ? undefined : this.#attribute(expr))?.resolve ?? this.compile(expr);
@@ -228,7 +228,7 @@ class Compiler {
     };
   }
 
-  /** `has(operand.field)` costs what the operand does. */
+  /** `has(operand.field)` costs as much as its operand. */
   #presence({ operand, field }: SelectExpr): Evaluate {
     const evaluate = whole(this.#operand(operand));
     return (frame) => {
@@ -256,7 +256,7 @@ class Compiler {
     }
   }
 
-  /** `optional.or(other)` and `optional.orValue(other)`: the other is evaluated only where it is needed. */
+  /** `optional.or(other)` and `optional.orValue(other)`: the other value is evaluated only if it is needed. */
   #otherwise({ name, target, args }: CallExpr): Evaluate {
     const [first, second] = [target as Expr, args[0] as Expr].map((arg) => this.compile(arg)) as [Evaluate, Evaluate];
     return (frame) => {
@@ -267,7 +267,7 @@ class Compiler {
     };
   }
 
-  /** `&&` and `||`: one side that settles it makes errors of the other not matter. */
+  /** `&&` and `||`: when one side decides the result, an error of the other side is ignored. */
   #shortCircuit(args: readonly Expr[], settles: boolean): Evaluate {
     const [left, right] = args.map((arg) => this.compile(arg)) as [Evaluate, Evaluate];
     return (frame) => {
@@ -349,7 +349,7 @@ class Compiler {
     };
   }
 
-  /** `in` a list that is known before, of simple values: the list is not searched again each time. */
+  /** `in` with a constant list of simple values: uses a set instead of searching the list each time. */
   #membership({ name, args }: CallExpr): Evaluate | undefined {
     const list = name === operators.in ? this.#constant(args[1] as Expr) : undefined;
     if (!(list instanceof ListValue)) return undefined;
@@ -383,7 +383,7 @@ class Compiler {
     };
   }
 
-  /** A pattern that never changes is read now. @throws CelError for one that is none */
+  /** Compiles a constant pattern now. @throws CelError for an invalid pattern */
   #checkPattern(overload: Overload | undefined, args: readonly Expr[]): void {
     if (overload === undefined || !['find', 'findAll'].includes(overload.name)) return;
     const pattern = this.#constant(args[0] as Expr);
@@ -469,7 +469,7 @@ class Compiler {
           locals[depth + 2] = keys === undefined ? element : ((over as MapValue).get(element) as Value);
         } else locals[depth + 1] = element;
         if (!isEndless && condition(frame) === false) break;
-        // The quantifiers go on past an error, in case another element settles the result.
+        // Quantifiers continue after an error, because another element may decide the result.
         locals[depth] = isEndless ? step(frame) : settled(step, frame);
       }
       return result(frame);
@@ -485,13 +485,13 @@ function settled(evaluate: Evaluate, frame: Frame): Value | CelError {
   }
 }
 
-/** The error, if expressions can go on after it. @throws whatever else it is */
+/** Returns an evaluation error that `&&`, `||` or a quantifier may ignore. @throws any other error */
 function absorbable(error: unknown): CelError {
   if (error instanceof CelError && !(error instanceof CelCostError)) return error;
   throw error;
 }
 
-/** The keys of a map to go over. @throws CelError when it is none: objects have fields, which only loops of two variables see */
+/** The keys of a map for a loop. @throws CelError for an object: only loops with two variables can iterate over its fields */
 function keysOf(range: Value, isTwo: boolean): Value[] {
   if (range instanceof MapValue && (isTwo || !(range instanceof JsonObject))) return [...range.keys()];
   throw new CelError(`got '${typeNameOf(range)}', expected iterable type`);
@@ -502,7 +502,7 @@ function fieldsOf(value: Value): MapValue {
   throw new CelError('no such overload');
 }
 
-/** Costs only where there is something. */
+/** Selects a field of an optional. Costs only when there is a value. */
 function optionalField(frame: Frame, { value }: Optional, field: string): Optional {
   const found = value === undefined ? undefined : fieldsOf(value).get(field);
   if (found === undefined) return Optional.none;
@@ -510,7 +510,7 @@ function optionalField(frame: Frame, { value }: Optional, field: string): Option
   return Optional.of(found);
 }
 
-/** An element of a list or a map; undefined: it has none there. @throws CelError when there can be none */
+/** An element of a list or map; undefined when there is none. @throws CelError for a value that has no elements */
 function elementAt(container: Value, key: Value): Value | undefined {
   if (container instanceof MapValue) return container.get(key);
   if (!(container instanceof ListValue)) throw new CelError('no such overload');
@@ -531,7 +531,7 @@ function choose(overloads: readonly Overload[], values: readonly Value[]): Overl
   throw new CelError('no such overload');
 }
 
-/** A value as messages show it. */
+/** A value's text in messages. */
 function plainText(value: Value): string {
   if (value instanceof Uint) return String(value.value);
   return typeof value === 'object' ? typeNameOf(value) : String(value);

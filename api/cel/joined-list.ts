@@ -1,10 +1,10 @@
 /**
- * Lists that are put together: `a + b`, and what loops build up. Long parts are read through, never copied, so that neither a loop that
- * appends one by one nor one that joins long lists again and again takes more time than it pays for.
+ * Concatenated lists: `a + b`, and lists that loops build. Long parts are shared and not copied, so that repeated appending or joining
+ * takes no more time than its CEL cost.
  */
 import { ListValue, type Value } from './values.ts';
 
-/** Shorter lists are copied: to read through them costs more. */
+/** Shorter lists are copied, which is faster. */
 const longPart = 16;
 
 /** A list that grows at its end. */
@@ -21,7 +21,7 @@ class Tail extends ListValue {
 /** The parts that several joined lists share. Only the longest of them may add to it. */
 class Parts {
   readonly lists: ListValue[] = [];
-  /** At which index of the whole each begins. */
+  /** Start index of each part. */
   readonly starts: number[] = [];
   size = 0;
 
@@ -85,7 +85,7 @@ class JoinedList extends ListValue {
   }
 
   plus(more: ListValue): JoinedList {
-    // Nobody else has added to the parts: then they can be shared.
+    // If nothing was added to the parts since, they can be shared.
     const parts = this.#parts.size === this.size ? this.#parts : new Parts();
     if (parts !== this.#parts) parts.add(new Head(this, this.size));
     parts.add(more);

@@ -1,5 +1,5 @@
 /**
- * JSON as values of CEL: only what an expression looks at becomes one.
+ * JSON as CEL values, converted lazily when an expression reads them.
  *
  * Source: apiserver `pkg/cel/common/values.go`.
  */
@@ -7,10 +7,10 @@ import { IdentityList } from './identity-lists.ts';
 import type { Type } from './types.ts';
 import { ListValue, MapValue, type Value } from './values.ts';
 
-/** A JSON array; elements become values when they are asked for. */
+/** A JSON array. Elements are converted when they are read. */
 export class JsonList extends ListValue {
   readonly json: readonly unknown[];
-  /** Of the elements. */
+  /** Type of the elements. */
   readonly type: Type | undefined;
   constructor(json: readonly unknown[], element: Type | undefined) {
     super();
@@ -25,10 +25,10 @@ export class JsonList extends ListValue {
   }
 }
 
-/** A JSON object that is a map; members become values when they are asked for. */
+/** A JSON object as a map. Members are converted when they are read. */
 export class JsonMap extends MapValue {
   readonly json: Readonly<Record<string, unknown>>;
-  /** Of the values. */
+  /** Type of the values. */
   readonly type: Type | undefined;
   constructor(json: Readonly<Record<string, unknown>>, value: Type | undefined) {
     super();
@@ -49,7 +49,7 @@ export class JsonMap extends MapValue {
   }
 }
 
-/** A JSON object with declared fields, which expressions see under their CEL names. A field that is absent, or null, is not there. */
+/** A JSON object with declared fields, by their CEL names. A field that is absent or null does not exist. */
 export class JsonObject extends MapValue {
   readonly json: Readonly<Record<string, unknown>>;
   readonly type: Type;
@@ -60,7 +60,7 @@ export class JsonObject extends MapValue {
     this.type = type;
     this.typeName = type.name;
   }
-  /** Of the JSON object, with members that are not declared. */
+  /** Number of members of the JSON object, including undeclared ones. */
   get size(): number {
     return memberCount(this.json);
   }
@@ -80,7 +80,7 @@ export class JsonObject extends MapValue {
   }
 }
 
-/** Counts of objects that have many members: expressions may ask for them again and again. */
+/** Cached member counts of large objects, because expressions may read them repeatedly. */
 const memberCounts = new WeakMap<object, number>();
 const manyMembers = 64;
 
@@ -105,7 +105,7 @@ function declaredBy(type: Type): ReadonlySet<string> {
 }
 
 /**
- * JSON as a value. Without a type, or with type dyn, whole numbers are int and others double.
+ * Converts JSON to a value. Without a type, or with type dyn, whole numbers become int and others double.
  * @param json as the codecs give it: numbers beyond 2^53 as bigint
  */
 export function fromJson(json: unknown, type?: Type): Value {

@@ -11,7 +11,7 @@ export type TokenKind = 'int' | 'uint' | 'float' | 'string' | 'bytes' | 'ident' 
 /** One token of the source; `offset` is where it begins, in UTF-16 units. */
 export interface Token {
   kind: TokenKind;
-  /** As it is written. */
+  /** The text in the source. */
   text: string;
   /** The content of a string or of bytes, the name of an identifier. */
   value: string | Uint8Array;
@@ -29,7 +29,7 @@ const patterns: readonly (readonly [kind: TokenKind | 'space', pattern: RegExp])
 ];
 const stringStart = /([bB]?)([rR]?)("""|'''|"|')/y;
 
-/** All tokens, the last of kind `end`; characters that begin no token, and strings that do not end, are issues. */
+/** All tokens, the last of kind `end`. Invalid characters and unterminated strings are added to `issues`. */
 export function tokenize(source: string, issues: Issue[]): Token[] {
   const tokens: Token[] = [];
   let offset = 0;
@@ -66,7 +66,7 @@ function match(source: string, offset: number): { kind: TokenKind | 'space'; tex
   return undefined;
 }
 
-/** Reads a string or bytes literal, if one begins here. @returns its length; 0: none begins here, or it does not end */
+/** Reads a string or bytes literal, if one begins here. @returns its length; 0 when none begins here, or it is unterminated */
 function readString(source: string, offset: number, tokens: Token[], issues: Issue[]): number {
   stringStart.lastIndex = offset;
   const start = stringStart.exec(source);
@@ -113,7 +113,7 @@ const simpleEscapes: Record<string, string> = {
 };
 const escape = /\\(?:([abfnrtv\\'"`?])|[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2}))/y;
 
-/** Resolves escapes. In bytes, `\x` and octal escapes stand for bytes, in strings for code points. @throws Error at a bad escape */
+/** Resolves escapes. `\x` and octal escapes are bytes in a bytes literal, and code points in a string. @throws Error at a bad escape */
 function unescape(content: string, isBytes: boolean): string | Uint8Array {
   const parts: (string | number)[] = [];
   let offset = 0;

@@ -1,5 +1,5 @@
 /**
- * Macros: calls that are rewritten while they are read, most of them to loops.
+ * Macros: calls that the parser rewrites, most of them to loops.
  *
  * Source: cel-spec `doc/langdef.md` (Macros); cel-go `parser/macro.go`, `cel/library.go` (optMap, optFlatMap), `ext/bindings.go`,
  * `ext/comprehensions.go`.
@@ -17,7 +17,7 @@ interface MacroCall {
 
 type Expander = (call: MacroCall) => Expr;
 
-/** What a call is rewritten to; undefined: it is no macro. @param bindings whether there is `cel.bind` */
+/** The expansion of a macro; undefined when the call is not a macro. @param bindings whether `cel.bind` exists */
 export function expandMacro(
   name: string,
   { target, ...call }: Omit<MacroCall, 'target'> & { target: Expr | undefined },
@@ -52,7 +52,7 @@ function bind(make: NodeFactory, offset: number, [name, value, expression]: Expr
   };
 }
 
-/** The parts of a loop besides what it goes over. */
+/** The parts of a loop other than its range. */
 interface Loop {
   init: Expr;
   condition: Expr;
@@ -77,7 +77,7 @@ function loop({ make, offset, target }: MacroCall, variables: string[], { init, 
   };
 }
 
-/** The names of the loop's variables, or the mistake in them. */
+/** The names of the loop's variables, or an error node. */
 function variablesOf({ make, args }: MacroCall, count: number): string[] | Expr {
   const names: string[] = [];
   for (const arg of args.slice(0, count)) {
@@ -91,7 +91,7 @@ function variablesOf({ make, args }: MacroCall, count: number): string[] | Expr 
   return names;
 }
 
-/** A macro over `count` variables. @param parts of the loop, from the arguments after the variables */
+/** A macro over `count` variables. @param parts makes the parts of the loop from the arguments after the variables */
 function looping(count: number, parts: (call: MacroCall, rest: Expr[], variables: string[]) => Loop): Expander {
   return (call) => {
     const variables = variablesOf(call, count);
@@ -128,7 +128,7 @@ function when(make: NodeFactory, offset: number, predicate: Expr | undefined, st
   return predicate === undefined ? step : make.call(offset, operators.conditional, [predicate, step, make.accumulator(offset)]);
 }
 
-/** Appends an element for each. @param element from the rest of the arguments and the variables */
+/** A macro that builds a list. @param element from the rest of the arguments and the variables */
 const listOf = (count: number, of: (rest: Expr[], variable: Expr) => { predicate?: Expr | undefined; element: Expr }): Expander =>
   looping(count, ({ make, offset, args }, rest) => {
     const { predicate, element } = of(rest, args[0] as Expr);
@@ -144,7 +144,7 @@ const listOf = (count: number, of: (rest: Expr[], variable: Expr) => { predicate
 const transformed = (rest: Expr[]): { predicate?: Expr | undefined; element: Expr } =>
   rest.length === 1 ? { element: rest[0] as Expr } : { predicate: rest[0], element: rest[1] as Expr };
 
-/** The function behind `transformMap`; nobody can write its name. */
+/** The function behind `transformMap`. Its name is not a valid identifier, so expressions cannot call it. */
 export const mapInsert = 'cel.@mapInsert';
 
 const mapOf = (withKey: boolean): Expander =>
@@ -177,7 +177,10 @@ function optMap(isFlat: boolean): Expander {
 const bindTo = (make: NodeFactory, offset: number, name: string, value: Expr, expression: Expr): Expr =>
   bind(make, offset, [make.ident(offset, name), value, expression]);
 
-/** `list.sortBy(x, key)`: the list by the keys of its elements. The list is evaluated once, under a name that nobody can write. */
+/**
+ * `list.sortBy(x, key)`: the list by the keys of its elements. The list is evaluated once and bound to a name that is not a valid
+ * identifier.
+ */
 const sortBy: Expander = ({ make, offset, target, args }) => {
   const input = '@__sortBy_input__';
   const keys = listOf(1, transformed)({ make, offset, target: make.ident(offset, input), args });
@@ -185,7 +188,7 @@ const sortBy: Expander = ({ make, offset, target, args }) => {
   return bindTo(make, offset, input, target, sorted);
 };
 
-/** The function behind `sortBy`; nobody can write its name. */
+/** The function behind `sortBy`. Its name is not a valid identifier, so expressions cannot call it. */
 export const sortByAssociatedKeys = '@sortByAssociatedKeys';
 
 /** By `name/arguments`. */

@@ -31,7 +31,7 @@ export class NodeFactory {
   map(offset: number, entries: MapEntry[]): Expr {
     return { kind: 'map', ...this.node(offset), entries };
   }
-  /** A mistake that does not end the reading. @returns a node to go on with */
+  /** Reports an error without ending the parse. @returns a node to continue with */
   mistake(offset: number, message: string): Expr {
     this.issues.push({ offset, message });
     return this.literal(offset, null);

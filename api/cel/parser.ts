@@ -1,5 +1,5 @@
 /**
- * Reads a CEL expression into a syntax tree.
+ * Parses a CEL expression into a syntax tree.
  *
  * Source: cel-spec `doc/langdef.md` (Syntax); cel-go `parser/parser.go`, `parser/gen/CEL.g4`.
  */
@@ -11,10 +11,10 @@ import { CelCompileError, type Issue } from './source.ts';
 import { runes } from './text.ts';
 import { Uint } from './values.ts';
 
-/** cel-go's limits: expressions within each other, and code points of an expression. */
+/** cel-go's limits: depth of nested expressions, and code points of an expression. */
 const maxDepth = 250;
 const maxCodePoints = 100_000;
-/** Operations on the result of the one before. Go's stack grows; ours holds so many with room to spare. */
+/** Limit of chained operations (`a.b.c…`). Go's stack grows on demand; ours has room for this many. */
 const maxChain = 1000;
 
 const reserved = new Set(
@@ -22,13 +22,13 @@ const reserved = new Set(
     ' ',
   ),
 );
-/** Words of the grammar, which cannot be names at all. */
+/** Keywords of the grammar, which cannot be identifiers. */
 const keywords = new Set(['true', 'false', 'null', 'in']);
 
 const expressionStart =
   "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
 
-/** @param bindings whether there is `cel.bind` @throws CelCompileError with all mistakes that were found */
+/** Parses an expression. @param bindings whether `cel.bind` exists @throws CelCompileError with all errors that were found */
 export function parse(source: string, { bindings = false }: { bindings?: boolean } = {}): Expr {
   if (source.length > maxCodePoints && runes(source).length > maxCodePoints) {
     const message = `expression code point size exceeds limit: size: ${runes(source).length}, limit ${maxCodePoints}`;
@@ -46,7 +46,7 @@ export function parse(source: string, { bindings = false }: { bindings?: boolean
   return expr;
 }
 
-/** Ends the reading at the first mistake of syntax. */
+/** Thrown at the first syntax error, which ends the parse. */
 class SyntaxIssue {
   readonly issue: Issue;
   constructor(issue: Issue) {
@@ -171,7 +171,7 @@ class Parser {
     }
   }
 
-  /** An even number of `!` or `-` is none. */
+  /** Unary operators. An even number of `!` or `-` cancels out. */
   #unary(): Expr {
     for (const [symbol, name] of unaries) {
       const first = this.#peek();
@@ -325,7 +325,7 @@ class Parser {
     return expandMacro(name, call, this.#bindings) ?? this.#make.call(open.offset, name, args);
   }
 
-  /** `a.b.C` when `{` comes after it: then the names are taken. */
+  /** The qualified type name `a.b.C` before `{`, if there is one; its tokens are then consumed. */
   #structName(first: string): string | undefined {
     let at = this.#next;
     let name = first;

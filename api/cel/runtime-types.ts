@@ -1,8 +1,8 @@
-/** Whether a value has a type, as far as the choice of an overload needs it: elements of lists and maps are not looked at. */
+/** Checks the types of values when an overload is chosen at run time. It does not check elements of lists and maps. */
 import type { Type } from './types.ts';
 import { Duration, ListValue, MapValue, Opaque, Optional, Timestamp, TypeValue, Uint, type Value } from './values.ts';
 
-/** Whether a value is of the type, or may stand for it: dyn and type parameters take any value. */
+/** Whether a value has the type. dyn and type parameters accept any value. */
 export function hasType(value: Value, { kind, name }: Type): boolean {
   switch (kind) {
     case 'dyn':

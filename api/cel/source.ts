@@ -1,19 +1,19 @@
 /**
- * The text of an expression, and errors that show their place in it.
+ * Error messages that show their position in the source of an expression.
  *
  * Source: cel-go `common/error.go`, `common/errors.go`, `common/source.go`.
  */
 
 import { runes } from './text.ts';
 
-/** One mistake in an expression. */
+/** One error in an expression. */
 export interface Issue {
-  /** In UTF-16 units; undefined: nowhere in particular. */
+  /** Position in UTF-16 units; undefined when the error has no position. */
   offset: number | undefined;
   message: string;
 }
 
-/** The expression cannot be used. Its message is cel-go's: each mistake with its line and a mark below it. */
+/** The expression does not compile. The message is cel-go's: each error with its line and a mark below the position. */
 export class CelCompileError extends Error {
   readonly issues: readonly Issue[];
 
@@ -24,7 +24,7 @@ export class CelCompileError extends Error {
   }
 }
 
-/** The expression is right, but something in it that never changes has no value. */
+/** The expression is valid, but a constant part of it cannot be evaluated. */
 export class CelProgramError extends CelCompileError {
   constructor(source: string, message: string) {
     super(source, []);

@@ -1,8 +1,8 @@
-/** Texts by code points, as CEL counts them. */
+/** Strings as CEL sees them, in code points. */
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The text that these bytes are in UTF-8; undefined: they are none. */
+/** Decodes UTF-8; undefined for invalid bytes. */
 export function bytesToText(bytes: Uint8Array): string | undefined {
   try {
     return utf8.decode(bytes);

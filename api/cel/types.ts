@@ -1,5 +1,5 @@
 /**
- * Types of CEL expressions, and when one may stand for another.
+ * Types of CEL expressions, and the rules for assigning one to another.
  *
  * Source: cel-go `common/types/types.go`, `checker/types.go`, `checker/format.go`.
  */
@@ -33,27 +33,27 @@ export interface Field {
   type: Type;
   /** The member of the JSON object that holds it; the CEL name may be an escaped form of it. */
   property: string;
-  /** JSON null is a value of it, not its absence. */
+  /** JSON null is a value of the field. Otherwise null means that the field is absent. */
   nullable?: boolean;
 }
 
-/** What makes an item of a list the same as another: all of it, or the fields with these CEL names. */
+/** How items of a list are identified: by the whole item (`set`), or by key fields with these CEL names. */
 export type ListIdentity = 'set' | readonly string[];
 
 /** A type of CEL. Types are compared by kind, name and parameters. */
 export interface Type {
   readonly kind: TypeKind;
-  /** As messages show it: `int`, `list`, `kubernetes.Quantity`, the name of a type parameter. */
+  /** The name in messages: `int`, `list`, `kubernetes.Quantity`, or the name of a type parameter. */
   readonly name: string;
-  /** Of list (element), map (key, value), type (itself) and opaque types. */
+  /** Type parameters of list (element), map (key, value), type and opaque types. */
   readonly params: readonly Type[];
   /** Fields of a struct by their CEL names. */
   readonly fields?: ReadonlyMap<string, Field>;
-  /** Nothing may be assigned to a wrapper but its type and null. */
+  /** Whether null may be assigned to the type too (wrapper types). */
   readonly nullable?: boolean;
-  /** Of a list whose order does not count: a set, or a map of items by these fields. */
+  /** Identity of items of a list whose order does not matter. */
   readonly identity?: ListIdentity | undefined;
-  /** Makes a value of JSON text: for bytes, durations and timestamps. @throws CelError */
+  /** Parses a JSON string to a value, for bytes, durations and timestamps. @throws CelError */
   readonly parse?: (text: string) => Value;
 }
 
@@ -77,14 +77,14 @@ export const nullType = simple('null');
 export const durationType = simple('duration');
 /** `google.protobuf.Timestamp` */
 export const timestampType = simple('timestamp');
-/** A value whose type is known at run time only: everything fits it. */
+/** The type of values whose type is known only at run time. It is compatible with every type. */
 export const dynType = simple('dyn');
-/** Of a value that may be anything, as dyn, except that a loop cannot be over it. */
+/** Like dyn, but loops over it are not allowed. */
 export const anyType: Type = { kind: 'dyn', name: 'any', params: [] };
-/** The type of an expression in which an error has been reported: no further errors follow from it. */
+/** The type of an expression with a reported error. It suppresses further errors. */
 export const errorType = simple('error', '!error!');
 
-/** `list(element)`. @param identity of lists whose order does not count */
+/** `list(element)`. @param identity for lists whose order does not matter */
 export const listType = (element: Type, identity?: ListIdentity): Type => ({
   kind: 'list',
   name: 'list',
@@ -113,7 +113,7 @@ export const structType = (name: string, fields: ReadonlyMap<string, Field>): Ty
 export const isDyn = ({ kind }: Type): boolean => kind === 'dyn';
 /** Whether the checker lets everything pass: a dynamic type, or an error that has been reported. */
 export const isDynOrError = ({ kind }: Type): boolean => kind === 'dyn' || kind === 'error';
-/** Whether it is an optional type, of whatever. */
+/** Whether the type is an optional type. */
 export const isOptionalType = ({ kind, name }: Type): boolean => kind === 'opaque' && name === 'optional_type';
 
 /** The type within an optional type, and whether it was one. */
@@ -152,10 +152,10 @@ export function isSameType(a: Type, b: Type): boolean {
   );
 }
 
-/** What type parameters stand for. @see {@link isAssignable} */
+/** The types that have been found for type parameters. @see {@link isAssignable} */
 export class Substitutions {
   readonly #types: Map<string, Type>;
-  /** What {@link set} has replaced since the attempt began. */
+  /** Earlier values, to undo a failed attempt. */
   #undo: [name: string, earlier: Type | undefined][] = [];
   constructor(types: Iterable<[string, Type]> = []) {
     this.#types = new Map(types);
@@ -167,7 +167,9 @@ export class Substitutions {
     this.#undo.push([name, this.#types.get(name)]);
     this.#types.set(name, to);
   }
-  /** What `action` has set stays only if it succeeds. A copy each time would make long expressions quadratic. */
+  /**
+   * Runs `action` and undoes its changes if it fails. Copying all substitutions each time would take quadratic time for long expressions.
+   */
   attempt(action: () => boolean): boolean {
     this.#undo = [];
     if (action()) return true;
@@ -178,7 +180,7 @@ export class Substitutions {
   }
 }
 
-/** Whether `from` may be used where `to` is wanted; then the substitutions get what this takes. */
+/** Whether `from` may be assigned to `to`. If so, adds the necessary substitutions. */
 export const assign = (substitutions: Substitutions, from: readonly Type[], to: readonly Type[]): boolean =>
   substitutions.attempt(() => allAssignable(substitutions, from, to));
 
@@ -211,7 +213,7 @@ function isAssignable(known: Substitutions, from: Type, to: Type): boolean {
 const isNullable = ({ kind, nullable }: Type): boolean =>
   nullable === true || ['null', 'opaque', 'struct', 'duration', 'timestamp'].includes(kind);
 
-/** Whether `type` may be what the parameter stands for, and whether that was settled before. Settles it if it can. */
+/** Whether `type` is compatible with the type parameter. A parameter without a substitution gets this type. */
 function substitutes(known: Substitutions, type: Type, parameter: Type): { valid: boolean; known: boolean } {
   if (isSameType(type, parameter)) return { valid: true, known: true };
   const earlier = known.find(parameter);
@@ -236,7 +238,7 @@ function occursIn(known: Substitutions, parameter: Type, type: Type): boolean {
   return type.params.some((param) => occursIn(known, parameter, param));
 }
 
-/** Of two types that unify, the one that says less. */
+/** The more general one of two compatible types. */
 export const mostGeneral = (a: Type, b: Type): Type => (isEqualOrLessSpecific(a, b) ? a : b);
 
 function isEqualOrLessSpecific(a: Type, b: Type): boolean {
@@ -258,7 +260,7 @@ function isEqualOrLessSpecific(a: Type, b: Type): boolean {
   }
 }
 
-/** The type with all parameters replaced by what they stand for. @param unknownAsDyn those that stand for nothing become dyn */
+/** The type with its parameters replaced. @param unknownAsDyn whether unknown parameters become dyn */
 export function substitute(known: Substitutions, type: Type, unknownAsDyn: boolean): Type {
   const meaning = known.find(type);
   if (meaning !== undefined) return substitute(known, meaning, unknownAsDyn);

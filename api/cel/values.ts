@@ -6,7 +6,7 @@
  * Source: cel-spec `doc/langdef.md` (Values).
  */
 
-/** What a literal can be. */
+/** The value of a literal. */
 export type Constant = bigint | Uint | number | boolean | string | null | Uint8Array;
 
 /** Any value that an expression may have while it is evaluated. */
@@ -56,7 +56,7 @@ export class TypeValue {
   }
 }
 
-/** A value of a type that libraries declare (Quantity, IP, URL, …). Subclasses hold the content. */
+/** A value of a type that a library declares (Quantity, IP, URL, …). Subclasses hold the content. */
 export abstract class Opaque {
   /** The declared name of the type: `kubernetes.Quantity`. */
   abstract readonly typeName: string;
@@ -64,7 +64,7 @@ export abstract class Opaque {
   abstract equals(other: Opaque): boolean;
 }
 
-/** A list. Its elements may be converted only when they are asked for. */
+/** A list. Elements may be converted lazily. */
 export abstract class ListValue {
   abstract readonly size: number;
   /** @param index from 0, below {@link size} */
@@ -74,7 +74,7 @@ export abstract class ListValue {
   }
 }
 
-/** A list whose elements are there as values. */
+/** A list of values. */
 export class NativeList extends ListValue {
   readonly items: readonly Value[];
   constructor(items: readonly Value[]) {
@@ -92,7 +92,7 @@ export class NativeList extends ListValue {
 /** Keys are int, uint, bool or string; 1, 1u and 1.0 are the same key. */
 export abstract class MapValue {
   abstract readonly size: number;
-  /** The name of its type, for an object with declared fields; undefined: a map. */
+  /** The type's name for an object with declared fields; undefined for a map. */
   readonly typeName: string | undefined = undefined;
   abstract get(key: Value): Value | undefined;
   abstract keys(): Iterable<Value>;
@@ -101,7 +101,7 @@ export abstract class MapValue {
   }
 }
 
-/** One string per key: equal keys have equal ones. Undefined: the value cannot be a key. */
+/** A string that identifies a map key; equal keys have the same string. Undefined when the value cannot be a key. */
 export function keyOf(key: Value): string | undefined {
   switch (typeof key) {
     case 'string':
@@ -117,7 +117,7 @@ export function keyOf(key: Value): string | undefined {
   }
 }
 
-/** A map whose entries are there as values. */
+/** A map of values. */
 export class NativeMap extends MapValue {
   /** By {@link keyOf}. */
   readonly entries: ReadonlyMap<string, readonly [key: Value, value: Value]>;
@@ -172,7 +172,7 @@ export function typeNameOf(value: Value): string {
   return value.typeName;
 }
 
-/** Why an expression has no value: `no such key: x`. */
+/** An evaluation error: `no such key: x`. */
 export class CelError {
   readonly message: string;
   constructor(message: string) {
@@ -180,14 +180,14 @@ export class CelError {
   }
 }
 
-/** The evaluation has cost more than it may; nothing in the expression can take that back. */
+/** The evaluation exceeded its cost limit. The expression cannot ignore this error. */
 export class CelCostError extends CelError {
   constructor() {
     super('operation cancelled: actual cost limit exceeded');
   }
 }
 
-/** How large a value is, for sizes and costs: code points, bytes, elements; 1 for all that has no size. */
+/** The size of a value for `size()` and for costs: code points, bytes or elements; 1 for other values. */
 export function sizeOf(value: Value): number {
   if (typeof value === 'string') return codePoints(value);
   if (value instanceof Uint8Array) return value.length;
@@ -196,7 +196,7 @@ export function sizeOf(value: Value): number {
   return 1;
 }
 
-/** Lengths of long texts, which expressions may ask for again and again at a price that does not depend on them. */
+/** Cached lengths of long strings. Expressions may read them repeatedly at a constant cost. */
 const longTexts = new Map<string, number>();
 const longText = 1_024;
 const maxLongTexts = 64;

@@ -1,4 +1,4 @@
-/** A thread of `bench/api.ts`: clients with a connection each that send requests one after the other, as many as they are told. */
+/** A thread of `bench/api.ts`: clients with one connection each, which send a given number of requests one after the other. */
 
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import https from 'node:https';
@@ -12,7 +12,7 @@ export interface LoadTarget {
   protocol: 'h2' | 'http/1.1';
 }
 
-/** What is sent: `{i}` in path and body stands for the request's number. */
+/** The requests to send. `{i}` in path and body is replaced by the request's number. */
 export interface Load {
   method: string;
   path: string;
@@ -24,7 +24,7 @@ export interface Load {
   from?: number;
 }
 
-/** Why it failed, or how many bytes were answered. */
+/** The reason of a failure, or the number of bytes received. */
 export type LoadResult = { failure: string } | { bytes: number };
 
 type Send = (method: string, path: string, headers: Record<string, string>, body: string | undefined) => Promise<number>;

@@ -1,4 +1,4 @@
-/** A thread of `bench/fanout.ts`: watchers of ConfigMaps that count what they are told, and how late some of them are. */
+/** A thread of `bench/fanout.ts`: watchers of ConfigMaps that count events and measure the delay of some of them. */
 import { connect as connectHttp2 } from 'node:http2';
 import https from 'node:https';
 import type { Readable } from 'node:stream';
@@ -11,22 +11,22 @@ export interface WatchersOptions {
   cert: string;
   key: string;
   path: string;
-  /** `http/1.1`: each watcher has a connection. */
+  /** With `http/1.1`, each watcher has its own connection. */
   protocol: 'h2' | 'http/1.1';
   watchers: number;
-  /** Of HTTP/2, shared evenly. */
+  /** Number of HTTP/2 connections, shared evenly. */
   connections: number;
 }
 
-/** Since the last report. */
+/** Counts since the last report. */
 export interface WatchersReport {
   events: number;
   latenciesMs: number[];
 }
 
-/** Whose events are looked into. */
+/** Number of watchers that parse their events. */
 const sampled = 5;
-/** `data.at` of what `bench/fanout.ts` writes. */
+/** Matches `data.at`, which `bench/fanout.ts` writes. */
 const writtenAt = /"at":"([\d.]+)"/;
 
 const report: WatchersReport = { events: 0, latenciesMs: [] };
@@ -71,7 +71,7 @@ async function watch(options: WatchersOptions): Promise<void> {
   for (let index = 0; index < connections; index++) {
     const session = connectHttp2(`https://127.0.0.1:${port}`, { ca, cert, key, settings: { initialWindowSize: 4 << 20 } });
     session.on('error', fail);
-    // As Go's client: one slow stream does not use up what all share.
+    // As Go's client does: a large connection window, so that one slow stream does not block the others.
     session.on('connect', () => session.setLocalWindowSize(1 << 30));
     for (let stream = index; stream < watchers; stream += connections)
       count(session.request({ ':path': path }), stream < sampled);

@@ -1,4 +1,4 @@
-/** A cluster in memory that answers at once: what the scheduler alone costs, without an API server. */
+/** An in-memory cluster that answers at once, to measure the scheduler without an API server. */
 import { type KubeObject, keyOf, type ObjectName } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import type { Pod } from '#api/types.generated.ts';
@@ -6,7 +6,7 @@ import type { Client } from '#client/client.ts';
 import type { Informer, InformerHandler } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 
-/** Informers and a client over objects in memory. Bindings show at once, deleted pods are gone at once. */
+/** Informers and a client for objects in memory. Bindings and deletions take effect at once. */
 export class HollowCluster {
   bound = 0;
   events = 0;
@@ -32,7 +32,7 @@ export class HollowCluster {
       const pods = this.#informer('pods');
       const pod = pods.cache.get(keyOf({ metadata } as KubeObject)) as Pod;
       this.bound++;
-      // A new object, as a watch brings it.
+      // Make a new object, as a watch would deliver it.
       const { spec } = structuredClone({ spec: pod.spec });
       pods.set({ ...pod, metadata: this.#versioned(pod.metadata), spec: { ...spec, nodeName: target.name } } as Pod);
     },

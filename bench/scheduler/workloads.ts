@@ -10,17 +10,17 @@ const hostnameLabel = 'kubernetes.io/hostname';
 
 /** One workload at one size. */
 export interface Workload {
-  /** Zones that nodes are given in turn. */
+  /** Zones, assigned to nodes in turn. */
   zones: readonly string[];
-  /** Pods that are placed before the measurement, per node. */
+  /** Number of pods per node that are bound before the measurement. */
   initialPerNode: number;
   initial: PodTemplate;
-  /** Pods that are measured, per node. */
+  /** Number of measured pods per node. */
   measuredPerNode: number;
   measured: PodTemplate;
 }
 
-/** Labels and spec of pods that are alike. */
+/** Labels and spec of identical pods. */
 export interface PodTemplate {
   namespace: string;
   labels?: Record<string, string>;
@@ -132,7 +132,7 @@ export function hollowPod(name: string, { namespace, labels, spec }: PodTemplate
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace, labels: { ...labels } },
-    // Each pod has its own spec, as each has when it comes from a server.
+    // Each pod needs its own copy of the spec, as when it comes from a server.
     spec: structuredClone({ schedulerName: 'default-scheduler', ...spec }),
     status: { phase: 'Pending' },
   } as unknown as Pod;

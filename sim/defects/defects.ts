@@ -1,6 +1,6 @@
 /**
- * Kinds of defects that controllers have had, each as the change of our source that brings it back. `kind` says what upstream's issues of this
- * kind are about. `npm run sim -- --defects` reports which the simulation finds.
+ * Known kinds of controller bugs, each as a change of our source that introduces it. `kind` describes upstream's issues of this kind. `npm
+ * run sim -- --defects` reports which the simulation finds.
  */
 
 import type { ScenarioName } from '../scenarios/index.ts';
@@ -9,9 +9,9 @@ import type { ScenarioName } from '../scenarios/index.ts';
 export interface Defect {
   name: string;
   kind: string;
-  /** Worlds with one of these can show it. */
+  /** The scenarios that can reveal the defect. */
   scenarios: readonly ScenarioName[];
-  /** The seed of a world that shows it. Absent: none is known. */
+  /** The seed of a world that reveals the defect. Absent when none is known. */
   shownBy?: string;
   edits: readonly { file: string; from: string; to: string }[];
 }

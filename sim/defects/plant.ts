@@ -1,6 +1,6 @@
 /**
- * Plants a defect: while a module of ours is loaded, an expression of it is replaced. The production code has no switch for it, and a file
- * that no longer has the expression is an error, so that no defect silently stops being one.
+ * Plants a defect: replaces an expression of a module while it is loaded, so production code needs no switch for it. A file that no longer
+ * contains the expression is an error, so that a defect cannot silently disappear.
  */
 import { registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { type Defect, defects } from './defects.ts';
 
 const root = new URL('../..', import.meta.url).href;
 
-/** From now on, this thread's modules have the defect. Call it before they are loaded. @throws Error for a name that is not known */
+/** Plants the defect in this thread's modules. Call it before they are loaded. @throws Error for an unknown name */
 export function plant(name: string): void {
   const defect = defects.find((one) => one.name === name);
   if (defect === undefined) throw new Error(`no defect is called "${name}": ${defects.map((one) => one.name).join(', ')}`);
@@ -24,7 +24,7 @@ export function plant(name: string): void {
   });
 }
 
-/** The source with the defect. @throws Error when what is to be replaced is not there exactly once */
+/** The source with the defect. @throws Error unless the replaced expression occurs exactly once */
 export function changed({ name }: Pick<Defect, 'name'>, path: string, source: string, edits: Defect['edits']): string {
   let text = source;
   for (const { from, to } of edits) {

@@ -3,26 +3,26 @@ import { runSeeds, seedsFrom } from '../pool.ts';
 import { scenariosOf } from '../scenarios/index.ts';
 import { type Defect, defects } from './defects.ts';
 
-/** How to report. */
+/** Options of the report. */
 export interface ReportOptions {
   threads: number;
-  /** So many worlds are run for each defect, at most. */
+  /** Limit of worlds per defect. */
   seeds: number;
   /** The names of the only defects to plant. */
   only?: readonly string[] | undefined;
   tell: (line: string) => void;
 }
 
-/** What came of one defect. */
+/** The result for one defect. */
 export interface Finding {
   name: string;
-  /** How many worlds were run. */
+  /** Number of worlds that were run. */
   worlds: number;
-  /** The first world that has shown it. */
+  /** The first world that revealed the defect. */
   found?: { seed: string; invariant: string; what: string };
 }
 
-/** The seeds whose worlds have what the defect is about: others cannot show it. */
+/** The seeds of worlds with one of the defect's scenarios; other worlds cannot reveal it. */
 function* seedsFor({ scenarios }: Defect, count: number): Generator<string> {
   let given = 0;
   for (const seed of seedsFrom(1, Number.MAX_SAFE_INTEGER - 1)) {

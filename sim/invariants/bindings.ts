@@ -15,7 +15,7 @@ export const boundOnce: InvariantOf = ({ violated }) => ({
   },
 });
 
-/** The requests of a node's pods fit into it. Bindings whose answer was lost are not known to the scheduler at once. */
+/** The requests of a node's pods fit into the node. A binding whose answer was lost is not known to the scheduler at once. */
 export const nodeRoom: InvariantOf = ({ model, violated, network, wasBehind }) => {
   const name = 'no node beyond its room';
   return {
@@ -24,7 +24,7 @@ export const nodeRoom: InvariantOf = ({ model, violated, network, wasBehind }) =
       if (object.kind !== 'Pod' || kind === 'deleted') return;
       const { nodeName = '' } = (object as Pod).spec;
       if (nodeName === '' || (previous as Pod | undefined)?.spec.nodeName === nodeName) return;
-      // A scheduler that has not heard of a binding cannot count it.
+      // A scheduler with a stale cache cannot count all bindings.
       if (network.lossy || wasBehind('scheduler')) return;
       const node = model.get<Node>('minions', nodeName);
       if (node === undefined) return;

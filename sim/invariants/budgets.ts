@@ -1,4 +1,4 @@
-/** Budgets are kept: an eviction leaves as many healthy pods as the budget wants. */
+/** Disruption budgets are respected: after an eviction, at least the desired number of healthy pods remains. */
 import { controllerOf, keyOf } from '#api/meta.ts';
 import { isPodReady, isPodTerminal } from '#api/pod/conditions.ts';
 import { labelMatcher, matchesLabels } from '#api/selector.ts';
@@ -10,7 +10,7 @@ import type { InvariantOf } from './invariant.ts';
 
 const name = 'budgets kept';
 
-/** Whether this change is the deletion that an eviction has asked for. */
+/** Whether this change is the deletion by an eviction. */
 const isEviction = ({ kind, object, previous, by }: Change): boolean =>
   object.kind === 'Pod' &&
   previous?.metadata.deletionTimestamp === undefined &&
@@ -37,7 +37,7 @@ function wantedOf(model: Model, budget: PodDisruptionBudget): number {
   return Math.max(0, expected - amount(maxUnavailable ?? 0, expected));
 }
 
-/** The workload that wants the pod, by UID, with its number of pods. */
+/** The workload that owns the pod, by UID, with its number of replicas. */
 function rootOf(model: Model, pod: Pod): [string, number][] {
   const owner = model.byUid(controllerOf(pod)?.uid ?? '') as ReplicaSet | undefined;
   if (owner === undefined) return [];
@@ -46,7 +46,7 @@ function rootOf(model: Model, pod: Pod): [string, number][] {
 }
 
 export const budgets: InvariantOf = ({ model, nowMs, violated }) => {
-  /** When a namespace last lost a healthy pod in another way than by eviction. */
+  /** When a namespace last lost a healthy pod for a reason other than eviction. */
   const lostMs = new Map<string | undefined, number>();
   return {
     name,
@@ -57,7 +57,7 @@ export const budgets: InvariantOf = ({ model, nowMs, violated }) => {
         if (change.kind === 'deleted' || !isHealthy(change.object as Pod)) lostMs.set(namespace, nowMs());
         return;
       }
-      // What was lost in another way may not have been counted yet.
+      // The disruption controller may not have counted such a loss yet.
       if (nowMs() - (lostMs.get(namespace) ?? -Infinity) < memoryMs) return;
       for (const budget of model.all<PodDisruptionBudget>('poddisruptionbudgets')) {
         const pods = podsOf(model, budget);

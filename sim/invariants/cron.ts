@@ -17,7 +17,8 @@ export const cronStarts: InvariantOf = ({ model, violated }) => {
       const time = object.metadata.annotations?.[scheduledFor];
       const start = `${owner.metadata.uid} ${time}`;
       if (kind === 'deleted') {
-        // Deleted before the CronJob says that it was started: nobody can know any more that it was. Upstream starts it again, too.
+        // The Job was deleted before the CronJob's status recorded its start, so the controller cannot know about it. Upstream starts it
+        // again too.
         if (!isRecorded(owner, time)) started.delete(start);
         return;
       }

@@ -1,4 +1,4 @@
-/** Never more pods than desired plus surge. */
+/** An owner never has more pods than desired plus surge. */
 import { controllerOf, type KubeObject, keyOf } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
 import type { DaemonSet, Deployment, Job, Pod, ReplicaSet } from '#api/types.generated.ts';
@@ -12,7 +12,7 @@ export function amount(value: number | string | undefined, of: number): number {
   return typeof value === 'number' ? value : Math.ceil((Number.parseInt(value, 10) * of) / 100);
 }
 
-/** How many pods an owner may have at a time. Undefined: this kind has another rule. */
+/** Limit of pods of an owner. Undefined for kinds with another rule. */
 function limitOf(owner: KubeObject): number | undefined {
   switch (owner.kind) {
     case 'ReplicaSet':
@@ -29,14 +29,14 @@ function limitOf(owner: KubeObject): number | undefined {
 
 const isUnended = (pod: Pod): boolean => !isPodTerminal(pod);
 
-/** A Job may ask that a pod has ended, and not only begun to, before another takes its place. */
+/** Whether a Job replaces a pod only after it has failed completely (podReplacementPolicy), not while it terminates. */
 const replacesOnlyEnded = (owner: KubeObject): boolean =>
   owner.kind === 'Job' && (owner as Job).spec?.podReplacementPolicy === 'Failed';
 
-/** A controller creates a pod only where its owner wants one more. */
+/** A controller creates a pod only if its owner needs one more. */
 export const podsPerOwner: InvariantOf = ({ model, history, excuses, wasBehind, violated }) => {
   const limits = history<number>();
-  /** How many pods an owner has taken over, which its controller may not have seen when it created others. */
+  /** Number of pods that an owner has adopted. Its controller may not have seen them when it created others. */
   const adopted = new Map<string, number>();
   return {
     name: 'never more pods than desired',
@@ -58,7 +58,7 @@ export const podsPerOwner: InvariantOf = ({ model, history, excuses, wasBehind, 
   };
 };
 
-/** A rollout adds no more than its surge. Counted are the replicas asked of the ReplicaSets, which the Deployment's controller decides. */
+/** A rollout does not exceed its surge. This counts `spec.replicas` of the ReplicaSets, which the Deployment controller sets. */
 export const surge: InvariantOf = ({ model, history, wasBehind, violated }) => {
   const limits = history<number>();
   return {

@@ -1,4 +1,4 @@
-/** The state converges: in the end each workload is as its spec says. */
+/** The state converges: in the end each workload matches its spec. */
 import { controllerOf, keyOf } from '#api/meta.ts';
 import { isPodReady, isPodTerminal } from '#api/pod/conditions.ts';
 import { labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
@@ -20,7 +20,7 @@ import type { InvariantOf } from './invariant.ts';
 
 const isReady = (pod: Pod): boolean => isPodReady(pod) && pod.metadata.deletionTimestamp === undefined && !isPodTerminal(pod);
 
-/** Where a quota may keep a workload from its size. */
+/** Whether a quota may prevent a workload from reaching its size. */
 const isLimited = (model: Model, namespace: string | undefined): boolean =>
   model
     .all<ResourceQuota>('resourcequotas')

@@ -1,4 +1,4 @@
-/** StatefulSet identities are unique: of one name at most one pod runs anywhere, also on nodes that nobody reaches. */
+/** StatefulSet identities are unique: at most one pod of a name runs on any node, including unreachable nodes. */
 import { controllerOf, keyOf } from '#api/meta.ts';
 import type { Pod, StatefulSet } from '#api/types.generated.ts';
 import type { InvariantOf } from './invariant.ts';
@@ -26,7 +26,7 @@ export const oneOfAName: InvariantOf = ({ model, kubelets, violated }) => {
   };
 };
 
-/** Pods are created in order, none beyond the number wanted, and ordered sets wait for each. */
+/** Pods are created in order and not beyond the number of replicas; with OrderedReady, each waits for the one before it. */
 export const ordinals: InvariantOf = ({ model, history, violated, nowMs }) => {
   const name = 'StatefulSet ordinals';
   const ranges = history<{ start: number; end: number }>();

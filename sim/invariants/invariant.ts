@@ -1,32 +1,32 @@
-/** What must hold in every world, whatever goes wrong in it. */
+/** Properties that must hold in every world, with any faults. */
 import type { History } from '../history.ts';
 import type { HollowKubelet } from '../kubelet.ts';
 import type { Change, Model } from '../model.ts';
 import type { Network } from '../network.ts';
 
-/** What invariants look at. */
+/** The data that invariants check. */
 export interface Witness {
   model: Model;
   network: Network;
   kubelets: ReadonlyMap<string, HollowKubelet>;
   nowMs: () => number;
-  /** How many pods of an owner (by UID) were created by requests whose answer nobody got: its controller may create them again. */
+  /** Number of pods of an owner (by UID) whose create request succeeded but whose answer was lost. The controller may create them again. */
   excuses: (ownerUid: string) => number;
   history<T>(): History<T>;
-  /** Whether changes of a resource came late to the controllers within the memory of {@link History}. */
+  /** Whether changes of a resource reached the controllers late within the last {@link History} window. */
   wasBehind: (resource: string) => boolean;
-  /** Tells of a violation. */
+  /** Reports a violation. */
   violated: (invariant: string, what: string) => void;
 }
 
 /** One invariant. */
 export interface Invariant {
   name: string;
-  /** Looks at each change right after it has happened. */
+  /** Checks each change right after it happened. */
   changed?: (change: Change) => void;
-  /** Looks at the whole after each step. */
+  /** Checks the whole state after each step. */
   stepped?: () => void;
-  /** What is not yet as it should be, once nothing goes wrong any more; empty: all is as it should be. */
+  /** After the faults have ended: what has not converged yet. Empty when everything has. */
   unmet?: () => Iterable<string>;
 }
 

@@ -1,11 +1,11 @@
-/** Job counts are exact: each pod that has ended is counted once, and none that has not. */
+/** Job counts are exact: each finished pod is counted once, and no other pod is counted. */
 import { controllerOf, keyOf } from '#api/meta.ts';
 import type { Job, Pod } from '#api/types.generated.ts';
 import type { InvariantOf } from './invariant.ts';
 
 interface Ended {
   succeeded: Set<string>;
-  /** Pods that failed, or were deleted before they had succeeded. */
+  /** Pods that failed, or were deleted before they succeeded. */
   failed: Set<string>;
 }
 
@@ -43,7 +43,7 @@ export const jobCounts: InvariantOf = ({ model, violated }) => {
     const failed = (status.failed ?? 0) + (waiting.failed?.length ?? 0);
     if (succeeded > truth.succeeded.size)
       violated(name, `${keyOf(job)} counts ${succeeded} successes of ${truth.succeeded.size}`);
-    // A Job that fails takes pods with it that have not failed by themselves.
+    // A failed Job also counts its remaining active pods, which it stops, as failed.
     const fails = status.conditions?.some(({ type }) => type === 'Failed' || type === 'FailureTarget') === true;
     if (!fails && failed > truth.failed.size) violated(name, `${keyOf(job)} counts ${failed} failures of ${truth.failed.size}`);
     if (previous === undefined || previous.metadata.uid !== job.metadata.uid) return;

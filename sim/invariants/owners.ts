@@ -1,4 +1,4 @@
-/** None of a deleted owner is left, and nothing of a living owner is collected. */
+/** Dependents of a deleted owner are removed, and dependents of an existing owner are not. */
 import { controllerOf, keyOf } from '#api/meta.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Change } from '../model.ts';
@@ -8,7 +8,7 @@ const collector = 'system:serviceaccount:kube-system:generic-garbage-collector';
 const podCollector = 'system:serviceaccount:kube-system:pod-garbage-collector';
 const folders = ['pods', 'replicasets', 'jobs', 'configmaps', 'controllerrevisions', 'endpointslices'];
 
-/** Whether this user alone deletes the object at this moment. */
+/** Whether the only deletion request of the object at this moment is this user's. */
 const deletedBy = ({ by, object, kind, previous }: Change, user: string): boolean =>
   (kind === 'deleted' ||
     (object.metadata.deletionTimestamp !== undefined && previous?.metadata.deletionTimestamp === undefined)) &&
@@ -18,7 +18,7 @@ const deletedBy = ({ by, object, kind, previous }: Change, user: string): boolea
 const isDeleteOf = ({ method, path }: { method: string; path: string }, name: string): boolean =>
   method === 'DELETE' && (path.split('?')[0] as string).endsWith(`/${name}`);
 
-/** The garbage collector deletes only what has no living owner. */
+/** The garbage collector deletes only objects without an existing owner. */
 export const onlyGarbage: InvariantOf = ({ model, violated }) => ({
   name: 'nothing of a living owner is collected',
   changed(change) {
@@ -37,7 +37,7 @@ export const onlyGarbage: InvariantOf = ({ model, violated }) => ({
   },
 });
 
-/** The pod garbage collector takes pods of nodes that are gone, and none of a node that is there. */
+/** The pod garbage collector deletes pods of nodes that are gone, and no pod of an existing node. */
 export const podsOfLivingNodes: InvariantOf = ({ model, violated }) => ({
   name: 'no pod of a living node is collected',
   changed(change) {
@@ -53,17 +53,17 @@ export const podsOfLivingNodes: InvariantOf = ({ model, violated }) => ({
   },
 });
 
-/** What an owner was deleted without, as somebody wished, is never collected because of that owner. */
+/** After a deletion with propagationPolicy Orphan, the dependents are never collected because of that owner. */
 export const orphansLive: InvariantOf = ({ model, wasBehind, violated }) => {
   const name = 'orphans live';
-  /** The owner that has let an object live, by the UID of the object. */
+  /** The owner that was deleted with Orphan, by the UID of the dependent. */
   const released = new Map<string, string>();
   return {
     name,
     changed(change) {
       const { object, previous } = change;
       const { uid, deletionTimestamp, finalizers = [] } = object.metadata;
-      // Upstream's collector, too, releases the dependents that its cache shows.
+      // Upstream's collector also releases only the dependents in its cache.
       if (
         !wasBehind('pods') &&
         deletionTimestamp !== undefined &&
@@ -81,14 +81,14 @@ export const orphansLive: InvariantOf = ({ model, wasBehind, violated }) => {
   };
 };
 
-/** In the end nothing is left whose owner is gone, and nothing that waits to be deleted. */
+/** In the end, no object has a deleted owner, and no object is still being deleted. */
 export const noneLeft: InvariantOf = ({ model }) => ({
   name: 'none of a deleted owner left',
   *unmet() {
     for (const folder of folders)
       for (const object of model.all(folder)) {
         const owners = object.metadata.ownerReferences ?? [];
-        // Nodes own mirror pods only; owners outside of what is followed are not looked for.
+        // Skip owners of kind Node (mirror pods), which the model does not follow.
         const gone = owners.find(({ uid, kind }) => kind !== 'Node' && model.byUid(uid) === undefined);
         if (gone !== undefined && owners.every(({ uid }) => model.byUid(uid) === undefined))
           yield `${object.kind} ${keyOf(object)} is left of ${gone.kind} ${gone.name}`;

@@ -1,4 +1,4 @@
-/** A quota is never passed, at no moment, whatever its status says. */
+/** A quota is never exceeded at any moment, whatever its status says. */
 import { keyOf } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
 import type { ResourceQuota } from '#api/types.generated.ts';
@@ -7,10 +7,10 @@ import type { InvariantOf } from './invariant.ts';
 
 const name = 'quota never passed';
 
-/** What a quota counts of a kind. */
+/** The quota resource of each kind. */
 const limited: Record<string, string> = { Pod: 'pods', ConfigMap: 'count/configmaps' };
 
-/** How much of it there is. */
+/** The actual usage of a quota resource. */
 function usedOf(model: Model, resource: string, namespace: string | undefined): number | undefined {
   if (resource === 'pods')
     return model.pods().filter((pod) => pod.metadata.namespace === namespace && !isPodTerminal(pod)).length;
@@ -31,7 +31,7 @@ export const quotas: InvariantOf = ({ model, history, violated }) => {
       if (resource === undefined) return;
       for (const quota of model.all<ResourceQuota>('resourcequotas')) {
         if (quota.metadata.namespace !== object.metadata.namespace) continue;
-        // Nothing is refused before the quota controller has counted for the first time.
+        // The quota is not enforced before its controller has computed the first status.
         if (quota.status?.hard?.[resource] === undefined) continue;
         const used = usedOf(model, resource, quota.metadata.namespace) ?? 0;
         const most = Math.max(...hard.recent(`${quota.metadata.uid} ${resource}`));

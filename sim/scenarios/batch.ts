@@ -57,7 +57,7 @@ export const cron: ScenarioOf = ({ random }) => {
           jobTemplate: { spec: { template: template('tick', 'cron:1', { annotations, spec: restartNever }) } },
         },
       });
-      // It would never come to rest.
+      // Otherwise the world would never come to rest.
       await user.sleep(150_000);
       await user.patch('cronjobs.batch', 'tick', { spec: { suspend: true } });
     },

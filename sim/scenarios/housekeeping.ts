@@ -1,8 +1,8 @@
-/** Owners that go and come again, orphans, quotas, DaemonSets, namespaces. */
+/** Owners that are deleted and created again, orphans, quotas, DaemonSets, namespaces. */
 import type { ScenarioOf } from './scenario.ts';
 import { template, type User } from './user.ts';
 
-/** An owner is deleted in each of the three ways, made again under its name, and its orphans are adopted. */
+/** An owner is deleted with each propagation policy and created again with the same name; orphans are adopted. */
 export const owners: ScenarioOf = ({ random }) => {
   const labels = { app: 'owned' };
   const replicas = random.between(2, 4);
@@ -17,7 +17,7 @@ export const owners: ScenarioOf = ({ random }) => {
     await user.delete('replicasets.apps', 'owned', { propagationPolicy });
     await user.sleep(user.random.pick([0, 20, 300, 3000]));
     await make(user);
-    // Where the old one was still there, once more.
+    // Create it again, in case the old one still existed.
     await user.sleep(15_000);
     await make(user);
   };
@@ -28,7 +28,7 @@ export const owners: ScenarioOf = ({ random }) => {
       (user) => again(user, 'Background'),
       (user) => again(user, 'Foreground'),
       (user) => again(user, 'Orphan'),
-      // Somebody else's pod, which the set adopts, or deletes as one too many.
+      // A bare pod with matching labels, which the set adopts, or deletes as a surplus.
       (user) => user.create('pods', { metadata: { name: `bare-${bare++}`, labels }, spec: { ...template('owned', 'i:1').spec } }),
       async (user) => {
         const names = user.podNames('owned-');
@@ -39,7 +39,7 @@ export const owners: ScenarioOf = ({ random }) => {
   };
 };
 
-/** Something of the set's that no controller makes: it goes with the set of this UID, and with no other. */
+/** A dependent of the set that no controller makes. It must be deleted with the set of this UID only. */
 async function makeDependent(user: User): Promise<void> {
   const set = user.model.get('replicasets', `${user.namespace}/owned`);
   if (set === undefined) return;
@@ -49,7 +49,7 @@ async function makeDependent(user: User): Promise<void> {
   });
 }
 
-/** More is wanted than the quota allows, from several sides at once. */
+/** Several clients at once request more than the quota allows. */
 export const quota: ScenarioOf = ({ random }) => {
   const hard = { pods: String(random.between(2, 5)), 'count/configmaps': String(random.between(3, 6)) };
   let made = 0;
@@ -64,7 +64,7 @@ export const quota: ScenarioOf = ({ random }) => {
   return {
     async setUp(user) {
       await user.create('resourcequotas', { metadata: { name: 'limits' }, spec: { hard } });
-      // Nothing is refused before it is counted for the first time.
+      // The quota is not enforced before its first status.
       await user.sleep(1000);
       await user.create('replicasets.apps', {
         metadata: { name: 'many' },
@@ -116,7 +116,7 @@ export const daemons: ScenarioOf = ({ random }) => {
   };
 };
 
-/** A namespace goes with all that is in it. */
+/** A namespace is deleted with everything in it. */
 export const namespaces: ScenarioOf = () => ({
   async setUp(user) {
     await user.create('deployments.apps', {

@@ -1,4 +1,4 @@
-/** All scenarios, and which of them a world has. */
+/** All scenarios, and the choice for each world. */
 import { createRandom } from '../random.ts';
 import { cron, jobs } from './batch.ts';
 import { daemons, namespaces, owners, quota } from './housekeeping.ts';
@@ -15,13 +15,13 @@ const scenarios = { rollouts, drains, stateful, jobs, cron, owners, quota, daemo
 /** A scenario's name. */
 export type ScenarioName = keyof typeof scenarios;
 
-/** Those of which more can go wrong come more often. */
+/** Scenarios with more possible problems occur more often. */
 const drawn: readonly ScenarioName[] = [
   ...(['rollouts', 'rollouts', 'stateful', 'stateful', 'jobs', 'jobs', 'owners', 'owners'] as const),
   ...(['drains', 'cron', 'quota', 'daemons', 'namespaces', 'tight'] as const),
 ];
 
-/** The scenarios of the world of a seed: one or two, each in a namespace of its own. `tight` needs all room and is alone. */
+/** The scenarios of the world of a seed: one or two, each in a namespace of its own. `tight` fills all nodes, so it runs alone. */
 export function scenariosOf(seed: string): ScenarioName[] {
   const random = createRandom(`${seed}/scenarios`);
   const [first, second] = [random.pick(drawn), random.pick(drawn)];

@@ -34,7 +34,7 @@ export const rollouts: ScenarioOf = ({ random }) => {
     acts: [
       (user) => image(user, ++version),
       (user) => image(user, ++version),
-      // Back to where it was.
+      // Roll back.
       (user) => image(user, Math.max(1, version - 1)),
       (user) => user.patch('deployments.apps', 'web', { spec: { replicas: user.random.between(1, 6) } }),
       (user) => user.patch('deployments.apps', 'web', { spec: { replicas: user.random.between(0, 3) } }),
@@ -81,7 +81,7 @@ async function drain(user: User): Promise<void> {
   }
 }
 
-/** Pods that fill all nodes: one more on a node than fits would be seen. */
+/** Pods that fill all nodes, so that an overcommitted node would be noticed. */
 export const tight: ScenarioOf = () => ({
   setUp: (user) =>
     user.create('replicasets.apps', {

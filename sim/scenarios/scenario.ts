@@ -1,9 +1,9 @@
-/** A part of a world: some objects in a namespace of their own, and what users do with them while things go wrong. */
+/** A part of a world: objects in a namespace of their own, and what users do with them during the faults. */
 import type { User } from './user.ts';
 
 export interface Scenario {
   setUp(user: User): Promise<void>;
-  /** What may be done with it. Each world does a few of them, in an order of its own; one may be done several times. */
+  /** Possible actions of users. Each world runs some of them in random order, with repetitions. */
   acts: readonly ((user: User) => Promise<void>)[];
 }
 

@@ -1,4 +1,4 @@
-/** Who uses the cluster: makes objects, changes and deletes them, and asks again until it is done, as a patient person with kubectl. */
+/** A user of the cluster, who creates, changes and deletes objects, and retries until it succeeds. */
 import type { JsonValue } from '#api/json.ts';
 import type { KubeObject, New } from '#api/meta.ts';
 import type { ResourceId, ResourceTypes } from '#api/resources.ts';
@@ -13,7 +13,7 @@ import type { Trace } from '../trace.ts';
 const retryMs = 700;
 const maxTries = 100;
 
-/** What the users of a world have. */
+/** The dependencies of a world's users. */
 export interface UserDeps {
   client: Client;
   clock: Clock;
@@ -22,7 +22,7 @@ export interface UserDeps {
   model: Model;
 }
 
-/** Acts for the users of one namespace. Nothing it does throws: what the server refuses for good is told to the trace. */
+/** Acts for the users of one namespace. Its methods never throw; a final refusal by the server goes into the trace. */
 export class User {
   readonly random: Random;
   readonly model: Model;
@@ -61,7 +61,7 @@ export class User {
     await this.#patiently(`delete ${id} ${name}`, () => this.#deps.client.resource(id).delete(this.#nameOf(id, name), options));
   }
 
-  /** Asks for the eviction of a pod, once: a budget may refuse it. */
+  /** Requests the eviction of a pod once; a budget may refuse it. */
   async evict(name: string): Promise<void> {
     const metadata = { namespace: this.namespace, name };
     const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata };
@@ -107,7 +107,7 @@ export class User {
         await action();
         return;
       } catch (error) {
-        // Done by an earlier attempt whose answer was lost, or refused for good.
+        // An earlier attempt succeeded but its answer was lost, or the refusal is final.
         if (isFinal(error)) {
           this.#deps.trace.note(`user: ${what}: ${String(error)}`);
           return;
@@ -119,7 +119,7 @@ export class User {
   }
 }
 
-/** A request that would be answered in the same way for ever. 409 is not: a name is taken, but conflicts pass. */
+/** Whether a retry would get the same answer for ever. 409 is not final, because conflicts pass. */
 const isFinal = (error: unknown): boolean =>
   error instanceof ApiError && ([403, 404, 422].includes(error.code) || error.reason === 'AlreadyExists');
 

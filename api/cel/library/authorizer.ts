@@ -1,8 +1,8 @@
 /**
- * What a user may do, asked by an expression: `authorizer.group('apps').resource('deployments').check('create').allowed()`.
+ * Authorization checks in expressions: `authorizer.group('apps').resource('deployments').check('create').allowed()`.
  *
- * Answers may take time, which an evaluation cannot. A check whose answer is not known yet ends the evaluation with {@link PendingCheck};
- * `evaluateWithChecks` asks and evaluates again.
+ * A check is asynchronous, but an evaluation is not. So a check without a known result stops the evaluation with {@link PendingCheck};
+ * `evaluateWithChecks` runs the check and evaluates again.
  *
  * Source: apiserver `pkg/cel/library/authz.go`.
  */
@@ -12,11 +12,11 @@ import { traversal } from '../runtime-cost.ts';
 import { opaqueType, type Type } from '../types.ts';
 import { CelError, Opaque, sizeOf, type Value } from '../values.ts';
 
-/** What is asked. */
+/** The attributes of a check. */
 export interface AccessCheck {
   /** Undefined: the user of the request. */
   serviceAccount: { namespace: string; name: string } | undefined;
-  /** A path that is no resource; then all of the rest but the verb is ''. */
+  /** A non-resource path. All other attributes except the verb are then ''. */
   path: string | undefined;
   verb: string;
   group: string;
@@ -28,14 +28,14 @@ export interface AccessCheck {
   labelSelector: string;
 }
 
-/** What is answered. `error`: nobody could tell. */
+/** The result of a check. `error`: the authorizer failed. */
 export interface AccessDecision {
   allowed: boolean;
   reason: string;
   error?: string;
 }
 
-/** An answer is needed before the evaluation can go on. It is no error of the expression. */
+/** Thrown when the evaluation needs the result of a check. It is not an error of the expression. */
 export class PendingCheck {
   readonly check: AccessCheck;
   constructor(check: AccessCheck) {
@@ -43,7 +43,7 @@ export class PendingCheck {
   }
 }
 
-/** Answers that are known, by {@link checkKey}. */
+/** Results of checks, by {@link checkKey}. */
 export type KnownDecisions = ReadonlyMap<string, AccessDecision>;
 
 /** The key of a check in {@link KnownDecisions}: equal for equal checks. */
@@ -62,7 +62,7 @@ const nothing: AccessCheck = {
   labelSelector: '',
 };
 
-/** A question that is being put together. */
+/** A check that is being built step by step. */
 abstract class Question extends Opaque {
   readonly check: AccessCheck;
   readonly known: KnownDecisions;
@@ -107,7 +107,7 @@ class DecisionValue extends Opaque {
   }
 }
 
-/** `authorizer.requestResource`: what the request itself is about. */
+/** `authorizer.requestResource`: a check on the request's own resource. */
 export const requestResourceCheck = (known: KnownDecisions, request: Partial<AccessCheck>): ResourceCheck =>
   new ResourceCheck(known, { ...nothing, ...request });
 
@@ -141,14 +141,14 @@ const named: Readonly<Record<string, Type>> = {
   ResourceCheck: ResourceCheck.type,
   Decision: DecisionValue.type,
 };
-/** Of one question: upstream lets an expression ask two at most. */
+/** Cost of one check. It allows an expression two checks within the limit, as upstream. */
 const asking = () => 350_000;
 const selecting = ([, text]: readonly Value[]): number => {
   const length = sizeOf(text as Value);
   return 10 + traversal(length) + Math.ceil(Math.ceil(length * 0.5) * 50);
 };
 
-/** `authorizer`: asks whether the user of the request may do something. Source: apiserver `pkg/cel/library/authz.go`. */
+/** `authorizer`: checks the permissions of the request's user. Source: apiserver `pkg/cel/library/authz.go`. */
 export const authorizerLibrary: Library = [
   define(
     '.path(Authorizer, string): PathCheck',
@@ -181,9 +181,9 @@ export const authorizerLibrary: Library = [
 ];
 
 /**
- * Evaluates with answers that are asked for as they are needed, each once.
- * @param evaluate with the answers so far
- * @param known answers to earlier questions; new ones are added
+ * Evaluates, and runs each check once when it is needed.
+ * @param evaluate evaluates with the results so far
+ * @param known results of earlier checks; new ones are added
  */
 export async function evaluateWithChecks<T>(
   evaluate: (known: KnownDecisions) => T,

@@ -10,7 +10,7 @@ const secondNanos = 1_000_000_000n;
 
 /** A whole number within (-2^63, 2^63). @throws CelError */
 function truncated(value: number): bigint {
-  // As upstream, the limits themselves are out of range: a double near them stands for many integers.
+  // As in upstream, the limits themselves are out of range, because a double that large is not exact.
   if (!(value > -(2 ** 63) && value < 2 ** 63)) throw new CelError('integer overflow');
   return BigInt(Math.trunc(value));
 }

@@ -21,7 +21,7 @@ class Format extends Opaque {
   readonly typeName = Format.type.name;
   readonly name: string;
   readonly problems: (text: string) => string[];
-  /** Of the expression that upstream checks it with. */
+  /** Size of the regular expression that upstream uses for the format. */
   readonly regexSize: number;
   constructor(name: string, problems: (text: string) => string[], regexSize: number) {
     super();

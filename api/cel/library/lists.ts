@@ -16,7 +16,7 @@ function isSorted(list: ListValue): boolean {
   return true;
 }
 
-/** @param prefers the order of the best so far and the next at which the next is better */
+/** `min` or `max` of a list. @param prefers the result of `compare(best, next)` for which `next` is better */
 function best(name: 'min' | 'max', prefers: number): (list: ListValue) => Value {
   return (list) => {
     let result: Value | undefined;
@@ -39,7 +39,7 @@ function lastIndexOf(list: ListValue, item: Value): bigint {
 const zeros: Readonly<Record<string, Value>> = { int: 0n, uint: new Uint(0n), double: 0, duration: new Duration(0n) };
 const summable = Object.entries(zeros);
 
-/** @throws CelError when two cannot be added: a list whose type is not known may hold anything */
+/** @throws CelError when two elements cannot be added: a dyn list may contain anything */
 function add(a: Value, b: Value): Value {
   if (typeof a === 'bigint' && typeof b === 'bigint') return int64(a + b);
   if (typeof a === 'number' && typeof b === 'number') return a + b;
@@ -48,7 +48,7 @@ function add(a: Value, b: Value): Value {
   throw new CelError('no such overload');
 }
 
-/** @param zero what an empty list adds up to */
+/** `sum` of a list. @param zero the sum of an empty list */
 const sumOf =
   (zero: Value) =>
   (list: ListValue): Value => {
@@ -59,11 +59,11 @@ const sumOf =
 const comparable = ['int', 'uint', 'double', 'bool', 'duration', 'timestamp', 'string', 'bytes'];
 const whole = { cost: deepTraversal };
 
-/** Of a function that makes a list. */
+/** Cost of creating a list. */
 const allocating = (size: number): number => Math.floor(size) + 1 + createCosts.list;
 const outputSize = { cost: (_: readonly Value[], result: Value): number => allocating(sizeOf(result)) };
 
-/** Of comparing the items of a list with each other. */
+/** Cost of comparing all items of a list with each other. */
 function selfComparison(list: ListValue): number {
   const isText = list.size > 0 && (typeof list.at(0) === 'string' || list.at(0) instanceof Uint8Array);
   return allocating(list.size * list.size * (isText ? 2 + traversalFactor : 2));
@@ -97,7 +97,7 @@ function distinct(list: ListValue): ListValue {
 
 const sorted = (list: ListValue): ListValue => new NativeList([...list].sort(compare));
 
-/** The largest list that `lists.range` makes: more could not be paid for by any rule. */
+/** Limit of `lists.range`. A longer list would exceed every cost limit. */
 const maxRange = 1_000_000n;
 
 function range(size: bigint): ListValue {

@@ -78,7 +78,7 @@ const arithmetic: Library = [
   define(`${not}(bool): bool`, (a: boolean) => !a),
 ];
 
-/** Items beyond these are paid for when a set or map is made of two: upstream has one price for all sizes. */
+/** When two sets or maps are merged, items beyond this number add to the cost. Upstream charges the same for all sizes. */
 const freeItems = 1_000;
 const costOfItem = 4;
 
@@ -111,7 +111,7 @@ const comparisons: Library = orders.flatMap(([name, holds]) =>
   }),
 );
 
-/** The loops of these are in the interpreter; here are their types. */
+/** The interpreter implements these; here are only their types. */
 const unreached = (): never => {
   throw new Error('the interpreter evaluates this operator itself');
 };
@@ -155,7 +155,7 @@ function isElement(element: Value, list: ListValue): boolean {
   return false;
 }
 
-/** Maps that are built up in a loop share one table, as long as nobody else has added to it. */
+/** A map that grows in a loop. Successive versions share one table as long as only the newest one adds to it. */
 class GrowingMap extends NativeMap {
   readonly #table: Map<string, readonly [Value, Value]>;
   constructor(table: Map<string, readonly [Value, Value]>) {

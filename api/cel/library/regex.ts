@@ -9,11 +9,11 @@ import { define, type Library } from '../declarations.ts';
 import { matching } from '../runtime-cost.ts';
 import { CelError, type ListValue, NativeList } from '../values.ts';
 
-/** Compiled expressions; most patterns are constants of some rule. */
+/** Cache of compiled patterns. Most patterns are constants of a rule. */
 const compiled = new Map<string, RE2JS>();
 const maxCompiled = 1000;
 
-/** @throws CelError for a pattern that is none */
+/** @throws CelError for an invalid pattern */
 export function regex(pattern: string): { test(text: string): boolean; all(text: string, limit: number): string[] } {
   const expression = compile(pattern);
   return {

@@ -6,7 +6,7 @@ import { CelError, Opaque, type Value } from '../values.ts';
 
 interface Version {
   numbers: readonly [major: bigint, minor: bigint, patch: bigint];
-  /** Without it a version is greater. */
+  /** Prerelease identifiers. A version without them is greater. */
   prerelease: readonly string[];
   build: string;
 }
@@ -26,7 +26,7 @@ class SemverValue extends Opaque {
 
 const shape = /^([^.]*)\.([^.]*)\.([^+-]*)(?:-([^+]*))?(?:\+(.*))?$/s;
 
-/** @throws CelError in the words of upstream's library */
+/** @throws CelError with the text of upstream's library */
 function parse(text: string): Version {
   if (text === '') throw new CelError('Version string empty');
   const match = shape.exec(text);
@@ -86,7 +86,7 @@ function compareVersions(a: Version, b: Version): number {
   return a.prerelease.length < b.prerelease.length ? -1 : 0;
 }
 
-/** Numbers come before words. */
+/** Compares prerelease identifiers: numeric ones come before others. */
 function comparePart(a: string, b: string): number {
   const [aIsNumber, bIsNumber] = [/^\d+$/.test(a), /^\d+$/.test(b)];
   if (aIsNumber !== bIsNumber) return aIsNumber ? -1 : 1;

@@ -72,10 +72,10 @@ function fixed(value: Value, precision: number): string {
   return Number.isFinite(number) ? roundHalfEven(number, Math.min(precision, 40)) : special(number);
 }
 
-/** As many digits as toFixed gives, all of them exact. */
+/** Limit of digits: toFixed is exact up to here. */
 const maxDigits = 100;
 
-/** Like toFixed, which rounds what lies exactly between two results up; Go takes the even one. */
+/** Like toFixed, but rounds ties to the even digit as Go does (toFixed rounds them up). */
 function roundHalfEven(number: number, precision: number): string {
   const rounded = number.toFixed(precision);
   const exact = Math.abs(number).toFixed(maxDigits);

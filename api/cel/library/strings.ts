@@ -11,7 +11,7 @@ import { CelError, type ListValue, NativeList, sizeOf } from '../values.ts';
 import { regex } from './regex.ts';
 import { formatString } from './string-format.ts';
 
-/** Where a text begins in another. @param from position from which to look @returns -1: nowhere */
+/** The position of `part` in `text`. @param from position at which to start @returns -1 when it does not occur */
 function indexOf(text: string, part: string, from = 0n): bigint {
   const chars = runes(text);
   if (from < 0n || from > chars.length) throw outOfRange(from);
@@ -82,7 +82,7 @@ const trim = (text: string): string =>
   text.replace(/^[\s\u0085]+|[\s\u0085]+$/g, (space) => (space.includes('\ufeff') ? space.replace(/[^\ufeff]/g, '') : ''));
 const join = (list: ListValue, separator = ''): string => [...list].join(separator);
 
-/** Go's strconv.Quote, but that other characters stay as they are, which cannot be printed either. */
+/** Like Go's strconv.Quote, but leaves other unprintable characters unescaped. */
 const quote = (text: string): string => `"${Array.from(text.toWellFormed(), (char) => goEscapes[char] ?? char).join('')}"`;
 
 const once = { cost: traverses(0) };

@@ -29,7 +29,7 @@ const unitNanos: Readonly<Record<string, bigint>> = {
   h: 3600n * secondNanos,
 };
 
-/** Reads `1h30m`, exactly. @throws CelError with Go's text */
+/** Parses a duration such as `1h30m` exactly. @throws CelError with Go's text */
 export function parseDurationNanos(text: string): Duration {
   const invalid = (): CelError => new CelError(`time: invalid duration ${JSON.stringify(text)}`);
   const isNegative = text.startsWith('-');

@@ -2,7 +2,7 @@
 import { define, type Library } from '../declarations.ts';
 import { CelError, type Duration, type Timestamp } from '../values.ts';
 
-/** A moment as the clocks of a time zone show it. */
+/** Date and time of day in a time zone. */
 interface Clock {
   year: number;
   /** From 0. */
@@ -39,7 +39,7 @@ function clockAt({ nanos }: Timestamp, zone: string): Clock {
 
 const fixedOffset = /^([+-]?)(\d{1,2}):(\d{2})$/;
 
-/** How far a zone is ahead of UTC at a moment. @param zone `UTC`, a name of the time zone database, or `+02:00` @throws CelError */
+/** The offset of a zone from UTC at a moment, in ms. @param zone `UTC`, a name of the time zone database, or `+02:00` @throws CelError */
 function offsetMs(atMs: number, zone: string): number {
   if (zone === '' || zone === 'UTC') return 0;
   const fixed = fixedOffset.exec(zone);
@@ -65,7 +65,7 @@ function formatFor(zone: string): Intl.DateTimeFormat {
     } catch {
       throw new CelError(`unknown time zone ${zone}`);
     }
-    // There are some 600 zones.
+    // No limit is needed: there are about 600 zones.
     formats.set(zone, format);
   }
   return format;
@@ -88,7 +88,7 @@ const lengths: [name: string, of: (nanos: bigint) => bigint][] = [
   ['getHours', (nanos) => nanos / 3_600_000_000_000n],
   ['getMinutes', (nanos) => nanos / 60_000_000_000n],
   ['getSeconds', (nanos) => nanos / 1_000_000_000n],
-  // All of it, as upstream's engine has it; the language's definition means the part beyond whole seconds.
+  // The whole duration in ms, as upstream's engine computes it. The language definition would return only the part below a second.
   ['getMilliseconds', (nanos) => nanos / 1_000_000n],
 ];
 

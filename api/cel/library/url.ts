@@ -6,7 +6,7 @@ import { CelError, keyOf, NativeList, NativeMap, Opaque, type Value } from '../v
 
 interface UrlParts {
   scheme: string;
-  /** With its port. */
+  /** Host with port. */
   host: string;
   hostname: string;
   port: string;
