@@ -64,10 +64,10 @@ async function linkExists(exec: Exec, inside: string[], link: string): Promise<b
  * `lo`. In a translated connection, a packet that conntrack finds INVALID would arrive untranslated, and the kernel would answer
  * it with a reset.
  *
- * What still goes to an address of the service range when it leaves a node was translated by no rule: the Service does not have
- * that port, or does not exist. It is refused, as it would otherwise go out to whoever answers there.
+ * A packet that leaves a node for an address of the service range was not translated by any rule: the Service does not exist, or does not
+ * have that port. The host rejects it. Otherwise it would be routed to some other machine.
  *
- * Each rule is inserted before those that are listed above it.
+ * Each rule is inserted at the front, so later ones in this list come first.
  */
 function hostRules(lab: Lab): string[][] {
   const comment = ['-m', 'comment', '--comment', `tinkernetes lab ${lab.name}`];

@@ -12,18 +12,18 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const bundle = fileURLToPath(new URL('../dist/tinker.mjs', import.meta.url));
 
 /**
- * Flags of Node for `tinker server`. With 2 MiB for the young generation, as agents have, a fifth of the CPU time of requests went into
- * moving what lives as long as a request into the old one. What is not used any more is given back (`cli/memory-return.ts`).
+ * Flags of Node for `tinker server`. With a young generation of 2 MiB, as agents have, moving objects of running requests into the old
+ * generation took a fifth of the CPU time of requests. Unused memory is returned (`cli/memory-return.ts`).
  */
 export const tinkerNodeFlags: readonly string[] = ['--max-semi-space-size=16'];
 
-/** Of `tinker agent`, of which there is one on each node: a small young generation keeps an idle process small. */
+/** Flags of Node for `tinker agent`. Each node has one, and a small young generation keeps the idle process small. */
 const agentNodeFlags: readonly string[] = ['--max-semi-space-size=2'];
 
 /** The argv prefix of `tinker server`: this Node and the bundle. */
 export const serverArgv = (): string[] => [process.execPath, '--no-warnings', ...tinkerNodeFlags, bundle, 'server'];
 
-/** The same of `tinker agent`. */
+/** The argv prefix of `tinker agent`. */
 export const agentArgv = (): string[] => [process.execPath, '--no-warnings', ...agentNodeFlags, bundle, 'agent'];
 
 /** Bundles cli/tinker.ts. Takes less than a second. */

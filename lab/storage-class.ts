@@ -16,7 +16,7 @@ const localPathClass: New<StorageClass> = {
   allowVolumeExpansion: true,
 };
 
-/** Makes the class; one of its name stays as its user has it. @throws ApiError */
+/** Creates the class unless one of this name exists. @throws ApiError */
 export async function makeStorageClass(lab: Lab): Promise<void> {
   const { client, close } = adminClient(lab);
   try {

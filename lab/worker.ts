@@ -106,7 +106,7 @@ export async function startAgent(lab: Lab, worker: Worker): Promise<void> {
   await startDaemon(agentDaemon(lab, worker));
 }
 
-/** Whether the file is there, with a context for each part of the agent: an earlier version wrote only the kubelet's. */
+/** Whether the file exists and has a context for each part of the agent. An earlier version wrote only that of the kubelet. */
 function hasCredentials(kubeconfig: string): boolean {
   if (!existsSync(kubeconfig)) return false;
   const text = readFileSync(kubeconfig, 'utf8');

@@ -44,8 +44,8 @@ if (failed.length > 0) console.error(`\nFailed before the tests: ${failed.join('
 process.exit(failed.length > 0 ? 1 : status);
 
 /**
- * The light files, then the heavy ones; but the longest of all begins in the middle of the light ones. It waits most of its 15 minutes, and
- * begun last it would go on alone for a third of that. (Results are printed in this order, so it does not stand at the very beginning.)
+ * The light files first, then the heavy ones. The longest file starts in the middle of the light ones, because it mostly waits for 15
+ * minutes; started last, it would run alone for a third of that. (Results are printed in this order, so it is not the very first.)
  */
 function inOrder(light: readonly string[], heavy: readonly string[]): string[] {
   const isLongest = (path: string): boolean => path === 'test/e2e/containerd.test.ts';
@@ -74,10 +74,10 @@ async function runTests(files: string[]): Promise<number> {
     '--test-timeout=600000',
     ...files,
   ];
-  // A short name: sockets lie below it, whose paths have at most 107 bytes.
+  // A short name, because paths of sockets in it have at most 107 bytes.
   const scratch = mkdtempSync(join(tmpdir(), 'tk-'));
   chmodSync(scratch, 0o755); // Some tests become another user, who has to reach their files.
-  // Some hundred processes load the same modules: compiled once for all, a quarter of the whole time less.
+  // Hundreds of processes load the same modules. Sharing the compile cache saves a quarter of the time.
   const env = { ...process.env, TMPDIR: scratch, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node') };
   const tests = spawn(process.execPath, argv, { cwd: root, stdio: 'inherit', env });
   let isInterrupted = false;
@@ -96,7 +96,7 @@ async function runTests(files: string[]): Promise<number> {
   return isInterrupted ? 130 : status;
 }
 
-/** What tests that were broken off left; one that ended leaves nothing. Never through a mount: behind it lie files of the machine. */
+/** Removes files that interrupted tests have left. It never enters a mount, which may contain files of the machine. */
 async function removeScratch(folder: string): Promise<void> {
   const left = readdirSync(folder);
   if (left.length > 0) console.error(`Left by the tests, and removed: ${left.join(', ')}`);

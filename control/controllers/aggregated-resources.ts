@@ -1,5 +1,5 @@
 /**
- * What aggregated servers keep: found by discovery, as no catalog of ours knows it.
+ * Finds the resources of aggregated API servers by discovery, because our catalog does not contain them.
  *
  * Source: client-go `discovery/aggregated_discovery.go`, `discovery/discovery_client.go` (ErrGroupDiscoveryFailed).
  */
@@ -10,10 +10,10 @@ import type { Resource } from '#api/resources.ts';
 import type { APIService } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 
-/** What is known of the resources of aggregated servers. */
+/** The resources of aggregated servers. */
 export interface AggregatedResources {
   resources: Resource[];
-  /** Groups and versions whose server does not say what it has. */
+  /** Group versions whose discovery fails. */
   failing: string[];
 }
 
@@ -33,7 +33,10 @@ interface VersionDiscovery {
   }[];
 }
 
-/** Asks the API server. @param services all APIServices: without one of another server nothing is asked @throws Error for an answer of no use */
+/**
+ * Asks the API server. @param services all APIServices: when none has another server, no request is made @throws Error for an invalid
+ * answer
+ */
 export async function aggregatedResources(client: Client, services: readonly APIService[]): Promise<AggregatedResources> {
   const remote = services.filter(({ spec }) => spec.service !== undefined);
   if (remote.length === 0) return { resources: [], failing: [] };
@@ -45,7 +48,7 @@ export async function aggregatedResources(client: Client, services: readonly API
   return resourcesOf(document as DiscoveryList, new Set(remote.map(({ metadata }) => metadata.name)));
 }
 
-/** Pure. @param names of the APIServices that are looked for */
+/** Reads the resources from a discovery document. Pure. @param names names of the APIServices to look for */
 export function resourcesOf({ items = [] }: DiscoveryList, names: ReadonlySet<string>): AggregatedResources {
   const found: AggregatedResources = { resources: [], failing: [] };
   for (const { metadata, versions = [] } of items) {

@@ -6,7 +6,7 @@ export interface BackOffLimits {
   maxMs: number;
 }
 
-/** Delays that double with each step of a key, and begin anew after a time of rest. */
+/** Delays that double with each step of a key, and start again from the first one after a quiet time. */
 export class BackOff {
   readonly #limits: BackOffLimits;
   readonly #entries = new Map<string, { delayMs: number; sinceMs: number }>();

@@ -1,6 +1,6 @@
 /**
- * Bootstrap signer: signs the ConfigMap `cluster-info` with every bootstrap token that may sign, so that who has the token can tell that
- * the CA in it is the cluster's.
+ * Bootstrap signer: signs the ConfigMap `cluster-info` with every bootstrap token that allows signing. The owner of a token can then verify
+ * that the CA in it is the cluster's.
  *
  * Owns: -.  Watches: ConfigMap, Secret.  Writes: ConfigMap kube-public/cluster-info.
  * Source: kubernetes `pkg/controller/bootstrap/bootstrapsigner.go`; RFC 7515, appendix F (detached content).
@@ -69,7 +69,7 @@ function signingTokens(secrets: readonly Secret[], nowMs: number): Map<string, s
   return tokens;
 }
 
-/** As values of the ConfigMap: the signature without what it signs. */
+/** The signatures as values of the ConfigMap, in detached form (without the content). */
 async function signaturesOf(content: string, tokens: ReadonlyMap<string, string>): Promise<Record<string, string>> {
   const signatures: Record<string, string> = {};
   for (const [id, secret] of tokens) {

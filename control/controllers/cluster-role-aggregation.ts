@@ -1,5 +1,6 @@
 /**
- * ClusterRole aggregation controller: a ClusterRole with an aggregationRule holds the rules of all ClusterRoles that its selectors choose.
+ * ClusterRole aggregation controller: sets the rules of a ClusterRole with an aggregationRule to the rules of all ClusterRoles that its
+ * selectors match.
  *
  * Owns: nothing.  Watches: ClusterRole.  Writes: rules of ClusterRoles with an aggregationRule.
  * Source: kubernetes.io, Aggregated ClusterRoles; kubernetes `pkg/controller/clusterroleaggregation`.
@@ -16,7 +17,7 @@ const id = 'clusterroles.rbac.authorization.k8s.io';
 /** Makes the ClusterRole aggregation controller. */
 export const clusterRoleAggregationController = ({ client, caches }: ControllerDeps): Controller => ({
   name: 'clusterrole-aggregation-controller',
-  // Any role may be chosen by, or have been chosen by, any aggregate.
+  // A changed role may match, or have matched, any aggregated role.
   watches: [{ resource: id, keys: (_role, _previous, { cache }) => aggregates(cache(id).list()) }],
 
   async reconcile(name) {
@@ -36,7 +37,7 @@ function aggregates(roles: readonly ClusterRole[]): string[] {
   return roles.filter(({ aggregationRule }) => aggregationRule !== undefined).map(({ metadata }) => metadata.name);
 }
 
-/** Each rule once, in the order of the selectors, and within one of the roles' names. Pure. */
+/** The rules without duplicates, ordered by selector and then by role name. Pure. */
 export function aggregatedRules(role: ClusterRole, roles: readonly ClusterRole[]): PolicyRule[] {
   const byName = roles.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   const rules = new Map<string, PolicyRule>();

@@ -1,5 +1,5 @@
 /**
- * The service accounts of kube-system as which controllers act: objects, as clusters have them that were made with kubeadm.
+ * Creates the service accounts of the controllers in kube-system, as kube-controller-manager does.
  *
  * Source: controller-manager `pkg/clientbuilder` (getOrCreateServiceAccount); `--use-service-account-credentials`.
  */
@@ -11,7 +11,7 @@ import { type Clock, sleep } from '#client/clock.ts';
 const namespace = 'kube-system';
 const retryMs = 1_000;
 
-/** Makes those that are missing, and tries again until all are there or `signal` aborts. Never rejects. */
+/** Creates the missing accounts, with retries until all exist or `signal` aborts. Never rejects. */
 export async function ensureControllerAccounts(
   client: Client,
   names: Iterable<string>,
@@ -29,7 +29,7 @@ export async function ensureControllerAccounts(
       }
     } catch (error) {
       if (signal.aborted) return;
-      // Somebody else has made it: the list shows it.
+      // If another process has created it, the next list contains it.
       if (!isAlreadyExists(error)) log.warn({ err: error }, 'service accounts of controllers are missing; trying again');
       await sleep(clock, retryMs, signal);
     }

@@ -1,4 +1,7 @@
-/** Pods of namespaces with very many PodDisruptionBudgets: all changes of a moment are one key, and their budgets are found when it is reconciled. */
+/**
+ * Changed pods of namespaces with very many PodDisruptionBudgets. All changes of such a namespace share one key, and their budgets are
+ * found when that key is reconciled.
+ */
 import type { Pod } from '#api/types.generated.ts';
 
 /** Changed pods whose budgets are still to be found, in namespaces with very many budgets. */
@@ -10,7 +13,7 @@ export class CrowdedPods {
     return key.endsWith('/') ? key.slice(0, -1) : undefined;
   }
 
-  /** @returns the namespace's key, which no budget has: each has a name */
+  /** @returns the namespace's key, which differs from the key of every budget because those contain a name */
   add(pod: Pod): string {
     const { namespace = '' } = pod.metadata;
     const pods = this.#pods.get(namespace) ?? new Set();

@@ -1,6 +1,6 @@
 /**
- * Device taint eviction controller: deletes pods whose devices have a taint with the effect NoExecute that their claims do not tolerate, or
- * not any longer.
+ * Device taint eviction controller: deletes pods whose devices have a NoExecute taint that their claims do not tolerate, or no longer
+ * tolerate.
  *
  * Watches: Pod, ResourceClaim, ResourceSlice.  Writes: Pod/status, deletes Pods.
  * Source: KEP-5055; kubernetes `pkg/controller/devicetainteviction`. (DeviceTaintRules are not served: their gate is off by default.)
@@ -26,9 +26,9 @@ export function deviceTaintEvictionController(
   monitor?: EvictionMonitor,
 ): Controller {
   const pools = new TaintsByPool();
-  /** Pods whose deletion was announced. */
+  /** Pods for which the deletion event was sent. */
   const announced = new Set<string>();
-  /** The UIDs of pods that were deleted, until the cache shows it. */
+  /** The UIDs of deleted pods until the cache shows the deletion. */
   const deleted = new Map<string, string>();
   const podsOf = ({ metadata, status }: DraResourceClaim): string[] =>
     (status?.reservedFor ?? []).flatMap(({ apiGroup = '', resource, name }) =>
@@ -99,7 +99,7 @@ export function deviceTaintEvictionController(
   }
 }
 
-/** When a pod with these claims has to go, in milliseconds since the epoch; undefined: it may stay. Pure. */
+/** When a pod with these claims must be evicted, in milliseconds since the epoch; undefined when it may stay. Pure. */
 export function evictionMs(
   claims: readonly DraResourceClaim[],
   taints: Pick<TaintsByPool, 'of'>,
@@ -121,7 +121,7 @@ export function evictionMs(
   return atMs;
 }
 
-/** The taints of devices that end pods, by pool, of its newest generation. */
+/** The NoExecute taints of devices, by pool. Only the newest generation of a pool counts. */
 export class TaintsByPool {
   readonly #slices = new Map<string, Map<string, ResourceSlice>>();
 

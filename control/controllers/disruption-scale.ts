@@ -1,5 +1,5 @@
 /**
- * How many pods there should be of those that a budget selects: the sum of the scales of their controllers.
+ * Computes the expected number of a budget's pods: the sum of the scales of their controllers.
  *
  * Source: kubernetes `pkg/controller/disruption/disruption.go` (finders, getExpectedScale).
  */
@@ -13,18 +13,18 @@ import type { Client } from '#client/client.ts';
 import type { Caches } from '#client/controller.ts';
 import { letOthersIn } from '#client/turns.ts';
 
-/** Where scales are read. */
+/** The dependencies for reading scales. */
 export interface ScaleDeps {
   client: Pick<Client, 'getScale'>;
   catalog: ResourceCatalog;
   caches: Caches;
 }
 
-/** The pods that there should be. */
+/** The expected number of pods. */
 export interface ExpectedScale {
   /** A 32-bit number: a sum beyond that wraps, as upstream's. */
   expected: number;
-  /** Whether there are pods without a controller, which nothing is known about. */
+  /** Whether some pods have no controller, so that their expected number is unknown. */
   unmanaged: boolean;
 }
 
@@ -56,7 +56,7 @@ export async function expectedScale(deps: ScaleDeps, pods: readonly Pod[]): Prom
   return { expected, unmanaged };
 }
 
-/** Of those that the caches know, without a request; of all others by the subresource `scale`. */
+/** Reads the scale of known kinds from the caches, and of other kinds from the subresource `scale`. */
 async function scaleOf(deps: ScaleDeps, owner: OwnerReference, namespace: string | undefined): Promise<Scaled | undefined> {
   return cachedScale(deps.caches, owner, namespace) ?? (await servedScale(deps, owner, { namespace, name: owner.name }));
 }

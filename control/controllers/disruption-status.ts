@@ -1,5 +1,5 @@
 /**
- * The status of a PodDisruptionBudget: how many of its pods are healthy, how many must be, and how many may go. Pure.
+ * The status of a PodDisruptionBudget: the number of healthy pods, of pods that must stay healthy, and of allowed disruptions. Pure.
  *
  * Source: kubernetes `pkg/controller/disruption/disruption.go`; apimachinery `pkg/util/intstr`.
  */
@@ -9,20 +9,20 @@ import { isPodReady } from '#api/pod/conditions.ts';
 import { disruptedAt, disruptionAllowed, expectedCondition, withDisruptionAllowed } from '#api/policy/disruption-budget.ts';
 import type { Pod, PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus } from '#api/types.generated.ts';
 
-/** An evicted pod must be seen to go within this time; else it is believed to stay. */
+/** Time in which the deletion of an evicted pod must be observed. After that, the pod counts as healthy again. */
 export const deletionTimeoutMs = 2 * 60_000;
 
-/** Whether the limit depends on how many pods there should be, and not on how many there are. */
+/** Whether the limit depends on the expected number of pods, not on the existing ones. */
 export const needsScale = ({ minAvailable, maxUnavailable }: PodDisruptionBudgetSpec): boolean =>
   maxUnavailable !== undefined || typeof minAvailable === 'string';
 
-/** How many pods must be healthy, of `expected` ones. @throws Error for text that is no percentage */
+/** The number of pods that must be healthy. @throws Error for an invalid percentage */
 export function desiredHealthy({ minAvailable, maxUnavailable }: PodDisruptionBudgetSpec, expected: number): number {
   if (maxUnavailable !== undefined) return Math.max(0, (expected - scaled(maxUnavailable, expected)) | 0);
   return minAvailable === undefined ? 0 : scaled(minAvailable, expected);
 }
 
-/** Rounded up: a part of a pod is a pod. */
+/** Resolves a percentage, rounded up. */
 function scaled(limit: IntOrString, total: number): number {
   if (typeof limit === 'number') return limit;
   if (!limit.endsWith('%')) throw new Error('invalid value for IntOrString: invalid type: string is not a percentage');
@@ -34,17 +34,17 @@ function scaled(limit: IntOrString, total: number): number {
   return Math.ceil((Number(digits) * total) / 100) | 0;
 }
 
-/** The evictions that were granted for pods that are still there. */
+/** Granted evictions of pods that still exist. */
 export interface Disrupted {
   /** Pod name → when. */
   pods: Record<string, string>;
-  /** Their pods should be gone by now. */
+  /** Pods that should have been deleted by now. */
   overdue: Pod[];
-  /** When the next of them is overdue. Undefined: there is none. */
+  /** When the next eviction becomes overdue. Undefined when there is none. */
   nextMs: number | undefined;
 }
 
-/** Forgets evictions of pods that are being deleted, are gone, or should be gone by now. */
+/** Drops evictions of pods that are being deleted, are gone, or are overdue. */
 export function disruptedPods(pods: readonly Pod[], status: PodDisruptionBudgetStatus | undefined, nowMs: number): Disrupted {
   const found: [string, string][] = [];
   const overdue: Pod[] = [];
@@ -62,7 +62,7 @@ export function disruptedPods(pods: readonly Pod[], status: PodDisruptionBudgetS
   return { pods: Object.fromEntries(found), overdue, nextMs };
 }
 
-/** Ready pods that stay. */
+/** Ready pods that are not being disrupted. */
 export function healthyPods(pods: readonly Pod[], { pods: disrupted }: Pick<Disrupted, 'pods'>, nowMs: number): number {
   const going = { disruptedPods: disrupted };
   let healthy = 0;
@@ -74,7 +74,7 @@ export function healthyPods(pods: readonly Pod[], { pods: disrupted }: Pick<Disr
   return healthy;
 }
 
-/** What was counted. */
+/** The counts of a budget. */
 export interface BudgetCounts {
   currentHealthy: number;
   desiredHealthy: number;
@@ -82,14 +82,14 @@ export interface BudgetCounts {
   disruptedPods: Record<string, string>;
 }
 
-/** The status to report; undefined: as it is. */
+/** The status to report; undefined when it has not changed. */
 export function nextBudgetStatus(
   { metadata, status = {} }: PodDisruptionBudget,
   counts: BudgetCounts,
   nowMs: number,
 ): PodDisruptionBudgetStatus | undefined {
   const { currentHealthy, desiredHealthy: desired, expectedPods } = counts;
-  // Without pods nothing may go: the first ones must not be evicted before they have been counted.
+  // Without pods, no disruption is allowed: new pods must not be evicted before they are counted.
   const disruptionsAllowed = expectedPods <= 0 ? 0 : Math.max(0, currentHealthy - desired);
   const { disruptedPods: disrupted, ...numbers } = counts;
   const next: PodDisruptionBudgetStatus = {
@@ -117,10 +117,10 @@ function isConditionRight(status: PodDisruptionBudgetStatus): boolean {
   return condition?.status === wanted.status && condition.reason === wanted.reason;
 }
 
-/** A condition's message may have 32 KiB, and an error may quote an object's owner of any length. */
+/** Limit of a condition's message. The API allows 32 KiB, and an error may quote owner names of any length. */
 const maxMessageLength = 8192;
 
-/** The status after a failure: no eviction is allowed while the pods cannot be counted. */
+/** The status after a failure: while pods cannot be counted, no disruption is allowed. */
 export function failedBudgetStatus(
   { status = {} }: PodDisruptionBudget,
   message: string,

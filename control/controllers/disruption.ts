@@ -1,6 +1,6 @@
 /**
- * Disruption controller: tells in each PodDisruptionBudget how many of its pods may be evicted, which `pods/eviction` then counts down. And
- * takes back the condition DisruptionTarget of pods that were not deleted after all.
+ * Disruption controller: sets the number of allowed disruptions in each PodDisruptionBudget, which `pods/eviction` then decreases. It also
+ * resets the condition DisruptionTarget of pods that were not deleted after all.
  *
  * Owns: -.  Watches: PodDisruptionBudget, Pod; reads ReplicaSet, Deployment, StatefulSet, ReplicationController, and `scale` of others.
  * Writes: PodDisruptionBudget/status, Pod/status.
@@ -28,9 +28,9 @@ import {
   nextBudgetStatus,
 } from './disruption-status.ts';
 
-/** A pod should have one budget. If it has more, which the eviction API refuses, this many are kept up to date. */
+/** A pod should have one budget. If it has more (the eviction API then refuses), at most this many are updated. */
 const maxBudgetsOfPod = 4;
-/** Where more budgets may select a pod, they are looked for in turns of the event loop of their own. */
+/** In namespaces with more budgets, matching them with pods is split over turns of the event loop. */
 const maxBudgetsAtOnce = 100;
 const podsPerTurn = 2000;
 
@@ -66,7 +66,7 @@ export function disruptionController(deps: ControllerDeps): Controller {
     }
   }
 
-  /** When to look again is told by each budget's own key, which its last change has queued. */
+  /** Each budget's own key is queued for its next check already. */
   async function reconcileCrowd(namespace: string): Promise<ReconcileResult> {
     const pods = crowd.take(namespace);
     try {
@@ -131,7 +131,7 @@ async function sync(deps: ControllerDeps, budget: PodDisruptionBudget): Promise<
   const currentHealthy = healthyPods(pods, disrupted, nowMs);
   const status = nextBudgetStatus(budget, { ...wanted, currentHealthy, disruptedPods: disrupted.pods }, nowMs);
   if (status !== undefined) await client.resource('poddisruptionbudgets.policy').updateStatus({ ...budget, status });
-  // Overdue is what lies in the past.
+  // Overdue pods have passed their deadline, so the wait may be 0.
   return disrupted.nextMs === undefined ? done : requeueAfter(Math.max(0, disrupted.nextMs - nowMs) + 1);
 }
 
@@ -188,7 +188,7 @@ function goSelector({ matchLabels = {}, matchExpressions = [] }: LabelSelector =
   return `&LabelSelector{MatchLabels:map[string]string{${labels.join('')}},MatchExpressions:[]LabelSelectorRequirement{${expressions.join('')}},}`;
 }
 
-/** Nothing may be evicted until somebody can count again. */
+/** Reports a failure: no disruption is allowed until the pods can be counted again. */
 async function fail({ client, clock }: ControllerDeps, budget: PodDisruptionBudget, error: unknown): Promise<ReconcileResult> {
   const status = failedBudgetStatus(budget, errorText(error), clock.now());
   try {
@@ -199,10 +199,10 @@ async function fail({ client, clock }: ControllerDeps, budget: PodDisruptionBudg
   return done;
 }
 
-/** A pod that should have gone long ago stays, and is no target any more. */
+/** A pod that was not deleted within this time is not a disruption target any more. */
 const staleAfterMs = 2 * 60_000;
 
-/** Makes the controller of stale conditions: `DisruptionTarget` of pods that nobody deleted. */
+/** Makes the controller that resets stale conditions `DisruptionTarget`, of pods that were not deleted. */
 export const staleDisruptionController = ({ client, caches, clock }: ControllerDeps): Controller => ({
   name: 'stale-pod-disruption',
   watches: [{ resource: 'pods', keys: (pod) => (staleInMs(pod, clock.now()) === undefined ? [] : [keyOf(pod)]) }],
@@ -225,8 +225,8 @@ export const staleDisruptionController = ({ client, caches, clock }: ControllerD
 });
 
 /**
- * How long the pod's condition DisruptionTarget may still stand, in milliseconds; 0: no longer. Undefined: it has none, or will go. What the
- * kubelet says of a pod that it ends is never stale.
+ * Milliseconds until the pod's condition DisruptionTarget is stale; 0: it is stale now. Undefined: it has none, or the pod is ending. A
+ * condition of the kubelet is never stale.
  */
 export function staleInMs(pod: Pod, nowMs: number): number | undefined {
   if (pod.metadata.deletionTimestamp !== undefined || isPodTerminal(pod)) return undefined;

@@ -108,7 +108,7 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
     },
   };
 
-  /** Sets the hints of a Service that asks for them by zone, and tells when they come and go. */
+  /** Sets the zone hints of a Service with topology aware routing, and records events when hints are added or removed. */
   function hintByZone(service: Service, groups: readonly EndpointGroup[], existing: readonly EndpointSlice[]): void {
     const hadHints = existing.some(({ endpoints }) => (endpoints ?? []).some(({ hints }) => hints !== undefined));
     if (!wantsZoneHints(service)) return;
@@ -136,7 +136,7 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
   }
 };
 
-/** Whether both states of a node count the same for the shares of zones. */
+/** Whether a change of a node does not affect the shares of zones. */
 const sharesAlike = (a: Node, b: Node): boolean =>
   a.metadata.labels?.[zoneLabel] === b.metadata.labels?.[zoneLabel] &&
   a.status?.allocatable?.['cpu'] === b.status?.allocatable?.['cpu'] &&

@@ -27,7 +27,7 @@ export function ephemeralVolumeController({ client, caches, events }: Controller
       },
       {
         resource: 'persistentvolumeclaims',
-        // A claim that somebody deleted is made again while its pod is there.
+        // A deleted claim is created again while its pod exists.
         keys: (claim) =>
           caches.cache('persistentvolumeclaims').get(keyOf(claim)) === undefined
             ? users.of(keyOf(claim)).filter(needsClaims).map(keyOf)
@@ -85,7 +85,7 @@ export function ephemeralClaim(pod: Pod, volume: Volume): New<PersistentVolumeCl
   };
 }
 
-/** @throws Error the name is taken by a claim that was not made for the pod: using it would show the pod another one's data */
+/** @throws Error when a claim of this name was not made for the pod: the pod would see another one's data */
 function checkOwner(pod: Pod, claim: PersistentVolumeClaim): void {
   if (controllerOf(claim)?.uid !== pod.metadata.uid)
     throw new Error(`PVC ${keyOf(claim)} was not created for pod ${keyOf(pod)} (pod is not owner)`);

@@ -49,7 +49,10 @@ export function createExpectations(client: Client, caches: Pick<Caches, 'cache'>
     return what === 'created' ? isThis : !isThis || object.metadata.deletionTimestamp !== undefined;
   };
 
-  /** By a list, which every controller may make of what it watches: not every one may `get` (upstream's role of ReplicaSets and pods). */
+  /**
+   * Uses a list request, which every controller may make for a watched resource. Not every controller may `get` (for example upstream's
+   * role of the ReplicaSet controller for pods).
+   */
   const isGone = async ({ namespace, name, uid }: Expected): Promise<boolean> => {
     const { items } = await client.resource(resource).list({ namespace, fieldSelector: `metadata.name=${name}` });
     return items.every(({ metadata }) => metadata.uid !== uid);

@@ -198,7 +198,7 @@ async function collectIfOwnerless(found: Found, graph: OwnerGraph, deps: Control
 const maxPatchTries = 5;
 
 /**
- * Changes owner references; of custom resources, which know no strategic merge patch, as a whole.
+ * Patches owner references. Custom resources do not support strategic merge patch, so their list is replaced as a whole.
  * @param strategic the change of each reference @param change the same for all of them @returns the object after that
  * @throws ApiError 404 when there is none, 409 when another object has its name, or it changes all the time
  */

@@ -83,7 +83,7 @@ export interface ControllerOptions
   loadBalancerPool?: readonly string[] | undefined;
   /** `--horizontal-pod-autoscaler-…`. Default: upstream's. */
   horizontal?: Partial<HorizontalOptions> | undefined;
-  /** Where controllers count what they do. Default: nobody sees it. */
+  /** The metrics of the controllers. Default: not exposed. */
   monitors?: ControllerMonitors | undefined;
 }
 
@@ -92,7 +92,7 @@ const yearMs = 365 * 24 * 60 * 60_000;
 /** Returns the event recorder of a component. Its name becomes the `source.component` of the events. */
 export type RecorderOf = (component: string, client: Client) => EventRecorder;
 
-/** A client that acts as the service account `kube-system/<name>`: each controller has upstream's, with just its role. */
+/** Returns a client of the service account `kube-system/<name>`. Each controller uses upstream's account with its own role. */
 export type ClientOf = (account: string) => Client;
 
 /** Makes all controllers. @param recorderOf default: `deps.events` for all */
@@ -128,7 +128,7 @@ export function controllers(
     bootstrapSigner(as('bootstrap-signer')),
     tokenCleaner(as('token-cleaner')),
     legacyTokenCleaner(as('legacy-service-account-token-cleaner'), options),
-    // Upstream's runs as the controller manager itself: it gives the others their tokens.
+    // As in upstream, this one runs as the controller manager itself, because it makes the tokens of the others.
     ...(issueToken === undefined ? [] : [serviceAccountTokensController(deps, { issueToken, rootCaPem })]),
     serviceCidrsController(as('service-cidr-controller', 'service-cidrs-controller')),
     garbageCollector(as('garbage-collector-controller', 'generic-garbage-collector')),
@@ -175,7 +175,7 @@ export function controllers(
 
 /** What {@link runControllers} works with. */
 export interface RunControllersDeps {
-  /** Reads for all of them: it lists and watches what there is. */
+  /** The client of the shared informers, which lists and watches for all controllers. */
   client: Client;
   /** Absent: all controllers act as {@link client}. */
   clientOf?: ClientOf;

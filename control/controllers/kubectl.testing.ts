@@ -30,7 +30,7 @@ export interface Kubectl {
 
 /** A kubectl that runs until it is stopped. */
 export interface Background {
-  /** What it has said so far. */
+  /** The output so far. */
   output(): string;
   stop(): Promise<void>;
 }

@@ -1,10 +1,10 @@
-/** Objects as the server has them now. A cache may be behind, and then a decision that cannot be taken back would be wrong. */
+/** Reads objects from the server instead of a cache, for decisions that cannot be undone. A cache may be stale. */
 import type { ObjectName } from '#api/meta.ts';
 import type { ResourceId, ResourceTypes } from '#api/resources.ts';
 import { isNotFound } from '#api/status.ts';
 import type { Client } from '#client/client.ts';
 
-/** Undefined: there is none. @throws ApiError */
+/** Reads an object; undefined when it does not exist. @throws ApiError */
 export async function liveObject<Id extends ResourceId>(
   client: Client,
   resource: Id,

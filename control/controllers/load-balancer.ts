@@ -1,7 +1,8 @@
 /**
  * Service controller for clusters without a cloud: gives Services of type LoadBalancer addresses of a configured pool.
  *
- * The address is one that the network brings to the nodes; every node's proxy accepts it. Services with a `loadBalancerClass` are somebody else's.
+ * The network must route the addresses of the pool to the nodes, whose proxies accept them. Services with a `loadBalancerClass` are left to
+ * other controllers.
  *
  * Owns: -.  Watches: Service.  Writes: Service/status (with the finalizer).
  * Source: cloud-provider `controllers/service/controller.go` (order, events, finalizer); KEP-1860 (ipMode).
@@ -16,15 +17,15 @@ import { done, requeueAfter } from '#client/controller.ts';
 import { type LeftOut, type LeftOutReporter, leftOut as leftOutObject } from '#client/left-out.ts';
 
 const finalizer = 'service.kubernetes.io/load-balancer-cleanup';
-/** Until a Service that found no address looks again, if none comes back before. */
+/** Retry interval of a Service that found no free address. It also retries when an address is released. */
 const retryMs = 30_000;
-/** The most addresses that are tried. A network larger than this cannot be full. */
+/** Limit of addresses that are tried. A larger network cannot be full. */
 const maxTried = 65_536;
 
 /** Makes the controller. @param pool networks: `10.200.0.128/28` */
 export function loadBalancerController({ client, caches, events, leftOut }: ControllerDeps, pool: readonly string[]): Controller {
   const networks = pool.map(mustParseCidr);
-  /** What has been given out and may not be in the cache yet, by key. */
+  /** Allocated addresses that may not be in the cache yet, by key of the Service. */
   const given = new Map<string, readonly string[]>();
   /** Keys that wait for an address. */
   const waiting = new Set<string>();
@@ -36,7 +37,7 @@ export function loadBalancerController({ client, caches, events, leftOut }: Cont
       .patch({ namespace, name }, { type: 'merge', body: body as never }, { subresource: 'status' });
   };
 
-  /** Takes the address away, and lets the Service go. */
+  /** Removes the address and the finalizer. */
   const cleanUp = async (service: Service, key: string): Promise<void> => {
     if (service.metadata.finalizers?.includes(finalizer) !== true) return;
     events.event(service, 'Normal', 'DeletingLoadBalancer', 'Deleting load balancer');
@@ -53,12 +54,12 @@ export function loadBalancerController({ client, caches, events, leftOut }: Cont
 
   return {
     name: 'service-lb',
-    // One at a time: two would give out the same address.
+    // One at a time: two concurrent reconciles could allocate the same address.
     concurrency: 1,
     watches: [
       {
         resource: 'services',
-        // What one gives back, another may wait for.
+        // A released address may be wanted by a waiting Service.
         keys: (service, previous) =>
           isBalanced(service) && previous !== undefined && sameJson(service.status, previous.status)
             ? [keyOf(service)]
@@ -101,10 +102,10 @@ export function loadBalancerController({ client, caches, events, leftOut }: Cont
   };
 }
 
-/** Whether it gets an address here. */
+/** Whether this controller allocates an address for the Service. */
 const isBalanced = ({ spec }: Service): boolean => spec.type === 'LoadBalancer' && spec.loadBalancerClass === undefined;
 
-/** @throws TypeError when the object is no Service */
+/** The addresses in the Service's status. @throws TypeError when the object is not a Service */
 const addressesOf = (service: Service): string[] =>
   isBalanced(service) ? (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []) : [];
 
@@ -130,8 +131,8 @@ function takenBesides(
 }
 
 /**
- * One address for each family of the Service that the pool has: those that it has already, the one that it asks for, or the first that is free.
- * Pure. @throws Error when there is none
+ * One address for each family of the Service that the pool has: the current one, the requested one, or the first free one. Pure. @throws
+ * Error when there is none
  */
 export function addressesFor({ spec, status }: Service, networks: readonly Cidr[], taken: ReadonlySet<string>): string[] {
   const families = (spec.ipFamilies ?? ['IPv4']).filter((family) => networks.some((one) => one.family === family)) as IpFamily[];

@@ -26,8 +26,8 @@ const finalizer = 'kubernetes';
 const finalizerEstimateMs = 15_000;
 
 /**
- * The namespaced resources that are served now. When several versions or groups show the same stored objects, only one is listed. What
- * nobody can delete (metrics) is not stored.
+ * The namespaced resources that are served now. When several versions or groups show the same stored objects, only one is listed. Resources
+ * that cannot be deleted (metrics) are not stored, so they are skipped.
  */
 const contentsOf = (catalog: ResourceCatalog): Resource[] =>
   catalog.all().filter((row) => row.announced && row.storedAs === undefined && isDeletable(row));
@@ -54,7 +54,7 @@ export const namespaceController = ({ client, catalog, caches, clock, log }: Con
     const reported = await reportConditions(client, namespace, namespaceConditions(namespace, remaining, clock.now()));
     if (remaining.errors.length > 0)
       throw new AggregateError(remaining.errors, `namespace ${name}: ${remaining.errors.map(errorText).join('; ')}`);
-    // Something may be left in the namespace that nobody can see now.
+    // Discovery of some groups fails, so the namespace may contain objects that we cannot see.
     if (elsewhere.failing.length > 0) throw new Error(`namespace ${name}: ${discoveryFailure(elsewhere.failing)}`);
     if (remaining.objects.length > 0) {
       log.debug({ namespace: name, remaining: remaining.objects.length }, 'the namespace is not yet empty');
@@ -78,7 +78,7 @@ export interface RemainingContent {
   errors: unknown[];
   /** Estimated time until the remaining content is deleted, in milliseconds. */
   estimateMs: number;
-  /** Groups and versions whose content is not known. */
+  /** Group versions whose discovery failed, so that their content is unknown. */
   undiscovered?: readonly string[];
 }
 

@@ -12,7 +12,7 @@ import { done } from '#client/controller.ts';
 
 const annotation = 'node.alpha.kubernetes.io/ttl';
 
-/** Steps overlap, so that a cluster at the edge of one does not go to and fro. */
+/** The steps overlap, so that a cluster near a limit does not switch between two steps. */
 const steps: readonly { atLeast: number; atMost: number; seconds: number }[] = [
   { atLeast: 0, atMost: 100, seconds: 0 },
   { atLeast: 90, atMost: 500, seconds: 15 },
@@ -21,7 +21,7 @@ const steps: readonly { atLeast: number; atMost: number; seconds: number }[] = [
   { atLeast: 1800, atMost: Number.POSITIVE_INFINITY, seconds: 300 },
 ];
 
-/** The step for this many nodes, coming from another one. Pure. */
+/** The next step for this number of nodes, given the step before. Pure. */
 export function ttlStep(before: number, nodes: number): number {
   let step = before;
   while (nodes > (steps[step]?.atMost ?? 0)) step++;
@@ -43,7 +43,7 @@ export function nodeTtlController({ client, caches }: ControllerDeps): Controlle
           if (all.cache('nodes').get(key) === undefined) nodes.delete(key);
           else nodes.add(key);
           step = ttlStep(step, nodes.size);
-          // The others hear of it with their next heartbeat.
+          // The other nodes are updated at their next heartbeat.
           return [key];
         },
       },

@@ -36,7 +36,7 @@ export const podGcController = (
 ): Controller => {
   const { client, caches, clock } = deps;
   const nodeGoneSince = new Map<string, number>();
-  /** The keys of the pods that have ended: all pods need not be looked at for each of them. */
+  /** The keys of pods that have ended, so that not all pods are searched for each one. */
   const ended = new Set<string>();
   return {
     name: 'pod-gc',
@@ -84,7 +84,7 @@ export const podGcController = (
 /** Why a pod is deleted. */
 export type CollectReason = 'orphaned' | 'unscheduled' | 'outOfService' | 'terminated';
 
-/** How metrics say it. */
+/** The reasons as label values of metrics. */
 const metricReasons: Readonly<Record<CollectReason, string>> = {
   orphaned: 'orphaned',
   unscheduled: 'unscheduled',

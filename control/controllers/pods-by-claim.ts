@@ -1,9 +1,9 @@
-/** Which pods use a claim, without looking at all of them. Source: kubernetes `pkg/controller/volume/common` (PodPVCIndexFunc). */
+/** An index of pods by the claims that they use. Source: kubernetes `pkg/controller/volume/common` (PodPVCIndexFunc). */
 import { keyOf } from '#api/meta.ts';
 import { volumeClaimName } from '#api/pod/object-references.ts';
 import type { Pod } from '#api/types.generated.ts';
 
-/** An index of pods, kept current by a controller's watch. */
+/** An index of pods, updated by a controller's watch. */
 export class PodsByClaim {
   readonly #pods = new Map<string, Map<string, Pod>>();
 
@@ -21,7 +21,7 @@ export class PodsByClaim {
     }
   }
 
-  /** In no order; the array is the caller's own. */
+  /** The pods that use a claim, unordered. The caller may change the array. */
   of(claimKey: string): Pod[] {
     return [...(this.#pods.get(claimKey)?.values() ?? [])];
   }

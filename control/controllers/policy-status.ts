@@ -1,6 +1,5 @@
 /**
- * ValidatingAdmissionPolicy status controller: says in the status of each policy which of its expressions do not fit the types of the objects
- * that it is for.
+ * ValidatingAdmissionPolicy status controller: writes type checking warnings of a policy's expressions into its status.
  *
  * Owns: nothing.  Watches: ValidatingAdmissionPolicy.  Writes: ValidatingAdmissionPolicy/status.
  * Source: kubernetes `pkg/controller/validatingadmissionpolicystatus/controller.go`.

@@ -1,5 +1,5 @@
 /**
- * The check of a ValidatingAdmissionPolicy's expressions against the types of the objects that its rules name. Pure.
+ * Type checks a ValidatingAdmissionPolicy's expressions for the resources that its rules name. Pure.
  *
  * Source: apiserver `pkg/admission/plugin/policy/validating/typechecking.go`.
  */
@@ -15,13 +15,13 @@ import type { ExpressionWarning, NamedRuleWithOperations, ParamKind, ValidatingA
 
 const maxTypes = 10;
 
-/** A type with the kind that has it. */
+/** A kind and its type. */
 interface CheckedKind {
   kind: string;
   type: Type;
 }
 
-/** What does not fit, by expression; empty: nothing, or nothing that can be told. */
+/** The warnings by expression. Empty when there are none, or the types are unknown. */
 export function policyTypeWarnings(policy: ValidatingAdmissionPolicy, catalog: ResourceCatalog): ExpressionWarning[] {
   const { matchConstraints, paramKind, validations = [], variables = [] } = policy.spec;
   const kinds = rowsOf(matchConstraints?.resourceRules ?? [], catalog).flatMap(typeOf);
@@ -43,7 +43,7 @@ export function policyTypeWarnings(policy: ValidatingAdmissionPolicy, catalog: R
   ]);
 }
 
-/** The rows that the rules name without a wildcard, each kind once, sorted. */
+/** The resources that the rules name without wildcards: unique kinds, sorted. */
 function rowsOf(rules: readonly NamedRuleWithOperations[], catalog: ResourceCatalog): Resource[] {
   const rows = new Map<string, Resource>();
   for (const { apiGroups = [], apiVersions = [], resources = [] } of rules) {
@@ -74,7 +74,7 @@ function paramTypeOf(paramKind: ParamKind | undefined, catalog: ResourceCatalog)
   return row === undefined ? undefined : declaredTypeOf(row);
 }
 
-/** Undefined: nothing is known of the type. */
+/** The CEL type of a resource; undefined when its schema is unknown. */
 function declaredTypeOf({ schema, kind }: Resource): Type | undefined {
   const details = detailedTypeOf(schema);
   if (details !== undefined) return declaredType(parseStructuralSchema(details.source), true, kind)?.type;
@@ -82,5 +82,5 @@ function declaredTypeOf({ schema, kind }: Resource): Type | undefined {
   return declaredType(factsNode(schema), true, kind)?.type;
 }
 
-/** A schema that holds schemas has no end. */
+/** Kinds with recursive schemas, which cannot be converted to a type. */
 const isRecursive = new Set(['apiextensions/v1.CustomResourceDefinition']);

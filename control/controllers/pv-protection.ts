@@ -1,5 +1,5 @@
 /**
- * PV protection controller: a PersistentVolume that is bound to a claim is not removed before it is free.
+ * PV protection controller: prevents the removal of a PersistentVolume while it is bound to a claim.
  *
  * Owns: the finalizer `kubernetes.io/pv-protection`, which admission adds.  Watches: PersistentVolume.  Writes: PersistentVolume.
  * Source: kubernetes.io, Storage Object in Use Protection; kubernetes `pkg/controller/volume/pvprotection`.

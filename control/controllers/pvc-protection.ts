@@ -1,5 +1,5 @@
 /**
- * PVC protection controller: a PersistentVolumeClaim that a pod on a node uses is not removed before the pod is.
+ * PVC protection controller: prevents the removal of a PersistentVolumeClaim while a pod on a node uses it.
  *
  * Owns: the finalizer `kubernetes.io/pvc-protection`, which admission adds.  Watches: PersistentVolumeClaim, Pod.
  * Writes: PersistentVolumeClaim.
@@ -39,7 +39,7 @@ export const pvcProtectionController = ({ client, caches, log }: ControllerDeps)
       const { namespace = '' } = claim.metadata;
       const isUsed = (pods: readonly Pod[]): boolean => pods.some((pod) => usesClaim(pod, claim));
       const cached = caches.cache('pods').list(namespace);
-      // A pod may exist that the cache does not know yet, so the API server has the last word.
+      // The cache may not show all pods yet, so also ask the API server.
       if (isUsed(cached) || isUsed((await client.resource('pods').list({ namespace })).items)) {
         log.debug({ claim: key }, 'keeping a claim that a pod uses');
         return done;
@@ -52,7 +52,7 @@ export const pvcProtectionController = ({ client, caches, log }: ControllerDeps)
 });
 
 /**
- * Whether the pod keeps the claim from being removed. A pod without a node does not: no kubelet starts a pod with a claim that is being
+ * Whether the pod prevents the claim's removal. A pod without a node does not, because no kubelet starts a pod whose claim is being
  * deleted. Pure.
  */
 export function usesClaim(pod: Pod, claim: PersistentVolumeClaim): boolean {
@@ -63,6 +63,9 @@ export function usesClaim(pod: Pod, claim: PersistentVolumeClaim): boolean {
   });
 }
 
-/** The kubelet is done with the pod, or somebody deleted it by force: finalizers of the pod must not wait for the claim's. */
+/**
+ * Whether the kubelet is done with the pod, or the pod was force-deleted. A pod that only waits for its finalizers must not block the
+ * claim.
+ */
 const isShutDown = ({ metadata }: Pod): boolean =>
   metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0;

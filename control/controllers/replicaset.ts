@@ -34,7 +34,7 @@ export interface ReplicaKind<Id extends 'replicasets.apps' | 'replicationcontrol
   resource: Id;
   kind: string;
   view(object: ResourceTypes[Id]): ReplicaSet;
-  /** The object with this status; what its kind does not have is left out. */
+  /** The object with this status, without fields that its kind does not have. */
   withStatus(object: ResourceTypes[Id], status: ReplicaSetStatus): ResourceTypes[Id];
 }
 
@@ -73,9 +73,10 @@ export function replicaController<Id extends 'replicasets.apps' | 'replicationco
     watches: [own(resource), ownedBy('pods', kind), { resource: 'pods', keys: matchingSets }],
 
     async reconcile(key) {
-      // Asked before the caches are read: pods that show up while pods are claimed are not in what was read, and would be created again.
+      // Check the expectations before reading the caches: pods that appear during the claim step are not in the list that was read, and
+      // would be created again.
       const isCurrent = await expectations.met(key, clock.monotonic());
-      // Set and pods are read in one step: pods of a set that has been deleted meanwhile would be created anew.
+      // Read set and pods without an await in between. Otherwise pods of a set that is deleted meanwhile would be created again.
       const object = caches.cache(resource).get(key);
       if (object === undefined) {
         expectations.forget(key); // The set is deleted: the garbage collector deletes its pods.

@@ -1,6 +1,6 @@
 /**
- * Resource quota controller: counts what the objects of a namespace use of its quotas. What is created adds itself (the admission
- * plugin ResourceQuota); this controller counts when a quota is new or changed, and again when something is deleted or has ended.
+ * Resource quota controller: computes the usage of quotas in a namespace. The admission plugin ResourceQuota adds created objects to the
+ * usage; this controller computes it when a quota is new or changed, and after an object is deleted or has ended.
  *
  * Owns: -.  Watches: ResourceQuota, and every namespaced resource of the catalog.  Writes: ResourceQuota/status.
  * Source: kubernetes.io, Resource Quotas; upstream `pkg/controller/resourcequota`.
@@ -19,7 +19,7 @@ import { letOthersIn } from '#client/turns.ts';
 
 /** Upstream's `--resource-quota-sync-period`. */
 const RESYNC_MS = 5 * 60_000;
-/** Creations write the quota's status all the time: then it is counted again soon, however often that has happened. */
+/** Creations change the quota's status all the time. After a conflict, retry after this constant time, without back-off. */
 const CONFLICT_RETRY_MS = 200;
 
 /** Whether quotas can count the resource. A further version of a resource shows the same objects, so only one is watched. */
@@ -59,8 +59,9 @@ export const resourceQuotaController = ({ client, caches, catalog, clock }: Cont
     };
     const status = nextStatus(quota, await usageOf(quota, objectsOf, clock.now(), letOthersIn));
     try {
-      // Also where the cached quota says the same already. The stored one may say more: a creation counts itself first, and the
-      // deletion of its object can be in the cache before that count is. Then this write is a conflict, otherwise it changes nothing.
+      // Write the status even if the cached quota has the same one already. The stored quota may have a higher usage: a creation counts
+      // itself first, and the deletion of its object can be in the cache before that count. In this case the write is a conflict and is
+      // retried; otherwise it changes nothing.
       await client.resource('resourcequotas').updateStatus({ ...quota, status });
     } catch (error) {
       if (isConflict(error)) return requeueAfter(CONFLICT_RETRY_MS);
@@ -70,7 +71,7 @@ export const resourceQuotaController = ({ client, caches, catalog, clock }: Cont
   },
 });
 
-/** The deletion of an object, or its end. */
+/** Whether a change releases quota: the object was deleted or has ended. */
 function isReleased(
   resource: Resource,
   object: KubeObject,
@@ -90,7 +91,7 @@ function* quotasOf(resource: Resource, { metadata }: KubeObject, all: Caches): I
     if (Object.keys(quota.status?.hard ?? {}).some((name) => evaluator.measures(name))) yield keyOf(quota);
 }
 
-/** The status to report: the one that is there, if it says the same. What cannot be measured keeps its number. */
+/** The status to report, or the present one if it is equal. Resources that cannot be measured keep their number. */
 function nextStatus({ spec, status }: ResourceQuota, measured: ResourceList): ResourceQuotaStatus {
   const hard = spec?.hard ?? {};
   const used = maskList({ ...status?.used, ...measured }, Object.keys(hard));

@@ -1,6 +1,6 @@
 /**
- * Service-account tokens controller: fills secrets of type `kubernetes.io/service-account-token` with a token, and takes them away with
- * their service account.
+ * Service-account tokens controller: writes tokens into secrets of type `kubernetes.io/service-account-token`, and deletes these secrets
+ * with their service account.
  *
  * Owns: -.  Watches: Secret, ServiceAccount.  Writes: Secret, ServiceAccount.
  * Source: kubernetes `pkg/controller/serviceaccount/tokens_controller.go`.
@@ -15,11 +15,11 @@ export const tokenSecretType = 'kubernetes.io/service-account-token';
 const nameAnnotation = 'kubernetes.io/service-account.name';
 const uidAnnotation = 'kubernetes.io/service-account.uid';
 
-/** What the controller of token secrets needs besides the client. */
+/** Options of the controller. */
 export interface ServiceAccountTokensOptions {
-  /** Signs a token that lasts as long as the secret. */
+  /** Signs a token that is valid as long as the secret exists. */
   issueToken(account: ServiceAccount, secret: Secret): Promise<string>;
-  /** PEM, put beside the token. Absent: none. */
+  /** The CA certificate (PEM) to store beside the token. Absent: none. */
   rootCaPem?: string | undefined;
 }
 
@@ -33,7 +33,7 @@ export const serviceAccountTokensController = (
     { resource: 'secrets', keys: (secret) => (secret.type === tokenSecretType ? [keyOfToken(secret)] : []) },
     {
       resource: 'serviceaccounts',
-      // Only its end concerns tokens that are there: one that comes later gets its own.
+      // Only the deletion of an account affects existing secrets.
       keys: ({ metadata: { namespace = '', name } }, _, all) =>
         all.cache('serviceaccounts').get(`${namespace}/${name}`) === undefined
           ? tokensOf(all.cache('secrets').list(namespace), name).map(keyOfToken)
@@ -53,7 +53,7 @@ export const serviceAccountTokensController = (
       if (account === undefined) await client.resource('secrets').delete({ namespace, name }, { preconditions: uidOf(secret) });
       else await fill(client, secret, account, options);
     } catch (error) {
-      // Somebody else has changed or deleted it: an event tells, if there is more to do.
+      // Another client has changed or deleted the secret. Its event queues the key again.
       if (!isNotFound(error) && !isConflict(error)) throw error;
     }
     return done;
@@ -62,14 +62,17 @@ export const serviceAccountTokensController = (
 
 const uidOf = ({ metadata: { uid } }: Secret): { uid: string } => ({ uid });
 
-/** With the account's name, which is needed when the secret is gone. */
+/** The key contains the account's name, which is needed when the secret is gone. */
 const keyOfToken = ({ metadata: { namespace, name, annotations } }: Secret): string =>
   `${namespace}/${name}/${annotations?.[nameAnnotation] ?? ''}`;
 
 const tokensOf = (secrets: readonly Secret[], account: string): Secret[] =>
   secrets.filter(({ type, metadata }) => type === tokenSecretType && metadata.annotations?.[nameAnnotation] === account);
 
-/** The account that the secret names, by name and UID; asked anew where the cache does not have it. Undefined: there is none. */
+/**
+ * The account that the secret names, by name and UID. When the cache does not have it, the server is asked. Undefined when it does not
+ * exist.
+ */
 async function findAccount(
   client: Client,
   cached: ServiceAccount | undefined,
@@ -108,7 +111,7 @@ async function fill(
   await client.resource('secrets').update({ ...secret, metadata: { ...metadata, annotations }, data: { ...data, ...missing } });
 }
 
-/** An account must not name a secret that is gone. A conflict is an error: then it is tried again. */
+/** Removes the reference to a deleted secret from the account. A conflict is an error, so the key is retried. */
 async function removeReference(client: Client, account: ServiceAccount | undefined, secret: string): Promise<void> {
   if (account?.secrets?.some(({ name }) => name === secret) !== true) return;
   try {

@@ -1,5 +1,6 @@
 /**
- * ServiceCIDR controller: says which ranges of cluster IPs are ready, and lets none go while services have addresses that are of no other.
+ * ServiceCIDR controller: sets the Ready condition of cluster IP ranges, and prevents the removal of a range while services have addresses
+ * that are in no other range.
  *
  * Created ──finalizer──▶ Ready ──delete──▶ Terminating (addresses of no other range) ──▶ finalizer removed, ten seconds after the delete
  *
@@ -18,7 +19,7 @@ const managedByLabel = 'ipaddress.kubernetes.io/managed-by';
 const allocator = 'ipallocator.k8s.io';
 const resource = 'servicecidrs.networking.k8s.io';
 const addresses = 'ipaddresses.networking.k8s.io';
-/** So long an API server may go on giving out addresses of a range that is being deleted. */
+/** Time in which API servers may still allocate addresses of a range that is being deleted. */
 const deletionGraceMs = 10_000;
 
 /** Makes the ServiceCIDR controller. */
@@ -52,7 +53,7 @@ export const serviceCidrsController = ({ client, caches, clock, events }: Contro
     watches: [
       {
         resource,
-        // What overlaps may be freed, or held back, by the change.
+        // The change may allow or prevent the removal of overlapping ranges.
         keys: (changed, _previous, { cache }) => [
           changed.metadata.name,
           ...cache(resource)
@@ -102,23 +103,23 @@ export const serviceCidrsController = ({ client, caches, clock, events }: Contro
   };
 };
 
-/** What cannot be read is none. */
+/** The ranges of a ServiceCIDR, without malformed ones. */
 const cidrsOf = ({ spec }: ServiceCIDR): Cidr[] => (spec?.cidrs ?? []).flatMap((text) => parseCidr(text) ?? []);
 
-/** The address, if the API server gave it to a service. */
+/** The address if the API server has allocated it for a service. */
 function serviceIpOf({ metadata }: IPAddress): IpAddress | undefined {
   return metadata.labels?.[managedByLabel] === allocator ? parseIp(metadata.name) : undefined;
 }
 
 const has = (serviceCidr: ServiceCIDR, ip: IpAddress): boolean => cidrsOf(serviceCidr).some((cidr) => isServed(cidr, ip));
 
-/** Whether a service can have this address of the range: not the network's own one, nor IPv4's broadcast address. */
+/** Whether the address is in the range and can be a service's: not the network address or IPv4's broadcast address. */
 function isServed(cidr: Cidr, ip: IpAddress): boolean {
   if (!containsIp(cidr, ip) || ip.value === cidr.first) return false;
   return cidr.family === 'IPv6' || ip.value !== cidr.first + 2n ** BigInt(32 - cidr.prefixLength) - 1n;
 }
 
-/** Whether every address of the range that a service has is of another one, too. Pure. */
+/** Whether a range can be removed: every service address in it is also in another range. Pure. */
 export function mayGo(going: ServiceCIDR, all: readonly ServiceCIDR[], taken: readonly IPAddress[]): boolean {
   const own = cidrsOf(going);
   const others = all.filter(({ metadata }) => metadata.name !== going.metadata.name).flatMap(cidrsOf);

@@ -1,6 +1,6 @@
 /**
- * The claims of a StatefulSet's pods, and who owns them: of `persistentVolumeClaimRetentionPolicy` it follows whether the set or a
- * pod that is scaled down takes its claims along when it is deleted. Pure.
+ * The claims of a StatefulSet's pods and their owner references. `persistentVolumeClaimRetentionPolicy` decides whether the claims are
+ * deleted with the set, or with a pod that is scaled down. Pure.
  *
  * Source: kubernetes `pkg/controller/statefulset/stateful_set_utils.go`; KEP-1847.
  */
@@ -12,7 +12,7 @@ import { claimName, isWanted, ordinalOf } from './statefulset-pods.ts';
 /** Finds a claim of the set's namespace by name. */
 export type ClaimLookup = (name: string) => PersistentVolumeClaim | undefined;
 
-/** The pod as far as claims know it. One that is not created yet has no UID. */
+/** The parts of a pod that its claims refer to. A pod that is not created yet has no UID. */
 export type ClaimingPod = Pick<Pod, 'apiVersion' | 'kind'> & {
   metadata: { name?: string | undefined; uid?: string | undefined };
 };
@@ -41,7 +41,7 @@ const ownersOf = ({ metadata }: PersistentVolumeClaim): OwnerReference[] => meta
 export const isStale = (claim: PersistentVolumeClaim, owner: ClaimingPod | KubeObject): boolean =>
   ownersOf(claim).some((one) => names(one, owner) && one.uid !== owner.metadata.uid);
 
-/** Whether a claim from before keeps this pod from being created: it goes with the former pod. */
+/** Whether a claim of a former pod prevents the creation of this pod, because the claim is deleted with the former pod. */
 export function waitsForClaims(set: StatefulSet, pod: ClaimingPod, lookup: ClaimLookup): boolean {
   if (policyOf(set).whenScaled === 'Retain') return false;
   return claimsOf(set, ordinalOf(pod)).some(({ metadata: { name = '' } }) => {
@@ -55,7 +55,7 @@ const policyOf = ({ spec }: StatefulSet): { whenDeleted: string; whenScaled: str
   return { whenDeleted, whenScaled };
 };
 
-/** Whether somebody else manages the claim, so that the policy does not apply to it. */
+/** Whether another controller manages the claim, so that the policy does not apply. */
 export function hasOtherController(claim: PersistentVolumeClaim, set: StatefulSet, pod: ClaimingPod): boolean {
   const { whenDeleted, whenScaled } = policyOf(set);
   if (whenDeleted === 'Retain' && whenScaled === 'Retain') return false;
@@ -65,7 +65,7 @@ export function hasOtherController(claim: PersistentVolumeClaim, set: StatefulSe
   });
 }
 
-/** The owners that the policy asks for: the set, or the pod that is scaled down. */
+/** The owners by the policy: the set, or the pod that is scaled down. */
 function wantedOwners(set: StatefulSet, pod: ClaimingPod): (KubeObject | ClaimingPod)[] {
   const { whenDeleted, whenScaled } = policyOf(set);
   const isScaledDown = !isWanted(set, ordinalOf(pod));
@@ -74,8 +74,8 @@ function wantedOwners(set: StatefulSet, pod: ClaimingPod): (KubeObject | Claimin
 }
 
 /**
- * The owner references that the claim must get. Undefined: they are right, or are not to be touched because the claim belongs to
- * an earlier set or pod.
+ * The owner references that the claim must get. Undefined when they are right, or must not be changed because the claim belongs to an
+ * earlier set or pod.
  */
 export function claimOwners(claim: PersistentVolumeClaim, set: StatefulSet, pod: ClaimingPod): OwnerReference[] | undefined {
   if (isStale(claim, set) || isStale(claim, pod)) return undefined;
@@ -89,7 +89,7 @@ export function claimOwners(claim: PersistentVolumeClaim, set: StatefulSet, pod:
   return isRight ? undefined : [...others, ...wanted.map((owner) => controllerReference(owner as KubeObject))];
 }
 
-/** Whether all claims of the pod that are there have the owners of the policy. */
+/** Whether all existing claims of the pod have the owners of the policy. */
 export const hasRightOwners = (set: StatefulSet, pod: Pod, lookup: ClaimLookup): boolean =>
   claimsOf(set, ordinalOf(pod)).every(({ metadata: { name = '' } }) => {
     const claim = lookup(name);

@@ -28,7 +28,7 @@ export interface Revision {
   template: PodTemplateSpec;
 }
 
-/** What a plan looks at. */
+/** The inputs of a plan. */
 export interface StatefulState {
   set: StatefulSet;
   pods: readonly Pod[];
@@ -60,7 +60,7 @@ export interface StatefulPlan {
   status: StatefulSetStatus;
 }
 
-/** A wanted pod: there, or yet to be created. */
+/** A wanted pod, which exists or must be created. */
 type Replica = { pod: Pod } | { missing: New<Pod> };
 
 const isTerminating = ({ metadata }: Pod): boolean => metadata.deletionTimestamp !== undefined;
@@ -92,7 +92,7 @@ interface Phase {
   blocks: boolean;
 }
 
-/** Plans pod after pod. In order means that nothing follows one that blocks. */
+/** Plans pod after pod. With OrderedReady, planning stops at a pod that blocks. */
 function inOrder<T>(
   { spec }: StatefulSet,
   items: readonly T[],
@@ -108,12 +108,12 @@ function inOrder<T>(
 }
 
 /**
- * How many missing pods one plan looks at. `spec.replicas` may be two billion: to list them all would stop every controller. The pods
- * that are created lead to the next plan.
+ * Limit of missing pods in one plan. `spec.replicas` may be two billion, and listing all would block every controller. Each created pod
+ * triggers the next plan.
  */
 const maxMissing = 500;
 
-/** From the first ordinal on; it ends early behind {@link maxMissing} missing pods. */
+/** The wanted pods from the first ordinal on. The list ends after {@link maxMissing} missing pods. */
 function wantedReplicas(state: StatefulState): Replica[] {
   const { set, pods } = state;
   const present = new Map(pods.map((pod) => [ordinalOf(pod), pod]));
@@ -131,7 +131,7 @@ function wantedReplicas(state: StatefulState): Replica[] {
   return replicas;
 }
 
-/** Whether a new pod is still made from the revision before the update: below the partition it is. */
+/** Whether a new pod is made from the revision before the update, which is so below the partition. */
 function isOfCurrentRevision({ spec, status }: StatefulSet, index: number): boolean {
   const { type, rollingUpdate } = spec.updateStrategy ?? {};
   if (rollingUpdate !== undefined) return index < (rollingUpdate.partition ?? 0);
@@ -145,11 +145,11 @@ function replicaSteps(state: StatefulState, replica: Replica): { steps: Stateful
     return { steps: waitsForClaims(set, pod, claims) ? [] : [{ do: 'create', pod }], blocks: true };
   }
   const { pod } = replica;
-  // Also a pod that has succeeded is replaced: the exit code of a pod that was stopped by force does not tell why it ended.
+  // A pod that has succeeded is replaced too, because the exit code of a killed pod does not tell why it ended.
   if (isPodTerminal(pod)) return { steps: isTerminating(pod) ? [] : [{ do: 'delete', pod }], blocks: true };
   const steps: StatefulStep[] = pod.status?.phase === 'Pending' ? [{ do: 'createClaims', pod }] : [];
   const blocks = isTerminating(pod) || !isRunningAndReady(pod) || isUnavailable(pod, set, nowMs);
-  // In order, a pod that is not there yet in full is left alone.
+  // With OrderedReady, wait for a pod that is not completely started or deleted.
   if (blocks && set.spec.podManagementPolicy !== 'Parallel') return { steps, blocks };
   const isRight = hasIdentity(pod) && hasStorage(set, pod) && hasRightOwners(set, pod, claims);
   return { steps: isRight ? steps : [...steps, { do: 'fixPod', pod }], blocks };
@@ -180,8 +180,8 @@ function firstUnhealthy({ set, nowMs }: StatefulState, replicas: readonly Replic
 }
 
 /**
- * The pod to delete for the update: the highest one of another revision, when all above it are available. A list that ended early has a
- * missing pod at its end, and then there is none.
+ * The pod to delete for the update: the one with the highest ordinal of another revision, if all above it are available. If the list has
+ * ended early, it has a missing pod at its end, so the result is undefined.
  */
 function nextOutdated({ set, update, nowMs }: StatefulState, replicas: readonly Replica[]): Pod | undefined {
   const partition = set.spec.updateStrategy?.rollingUpdate?.partition ?? 0;

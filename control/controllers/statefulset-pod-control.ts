@@ -33,7 +33,7 @@ export class StatefulPodControl {
     return (name) => claims.get(nameToKey({ namespace, name }));
   }
 
-  /** @throws ApiError what the server refused, after it is recorded */
+  /** Carries out a step. @throws ApiError of the server, after an event was recorded */
   async carryOut(set: StatefulSet, step: StatefulStep): Promise<void> {
     switch (step.do) {
       case 'create':
@@ -71,7 +71,7 @@ export class StatefulPodControl {
     try {
       created = await this.#deps.client.resource('pods').create(pod);
     } catch (error) {
-      // The cache is behind: the pod is there. This is retried, and nothing to tell.
+      // The cache is stale and the pod exists already. The key is retried without an event.
       if (!isAlreadyExists(error)) this.#tell('Create', set, pod, error);
       throw error;
     }

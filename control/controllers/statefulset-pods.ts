@@ -1,5 +1,5 @@
 /**
- * The pods of a StatefulSet: each has an ordinal, and of it a stable name, host name and claims. Pure.
+ * The pods of a StatefulSet. Each has an ordinal, from which its stable name, host name and claims are derived. Pure.
  *
  * Source: kubernetes `pkg/controller/statefulset/stateful_set_utils.go`.
  */

@@ -70,8 +70,8 @@ class StatefulSetController implements Controller {
       this.#revisions.forget(key);
       return done;
     }
-    // A cache that is behind would show a pod of a name that is deleted and created again. Asked before the cache is read: what shows up
-    // while pods are claimed is not in what was read.
+    // A stale cache could show the old pod of a name that was deleted and created again. Check the expectations before reading the cache:
+    // pods that appear during the claim step are not in the list that was read.
     const isCurrent = (await expectations.met(key, clock.monotonic())) && (await this.#revisions.met(key, clock.monotonic()));
     const revisions = await this.#claimRevisions(set);
     const pods = await this.#claimPods(set);

@@ -30,7 +30,7 @@ export const tokenCleaner = ({ client, caches, clock }: ControllerDeps): Control
     try {
       await client.resource('secrets').delete({ namespace, name }, { preconditions: { uid } });
     } catch (error) {
-      // It is gone already, or another one has its name by now.
+      // The secret is gone already, or another one has its name now.
       if (!isNotFound(error) && !isConflict(error)) throw error;
     }
     return done;

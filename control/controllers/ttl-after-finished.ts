@@ -22,7 +22,7 @@ export const ttlAfterFinishedController = ({ client, caches, clock }: Controller
     const cachedLeftMs = cached === undefined ? undefined : leftMs(cached, clock.now());
     if (cachedLeftMs === undefined) return done;
     if (cachedLeftMs > 0) return requeueAfter(cachedLeftMs);
-    // The cache may be old, and the time may have been prolonged since.
+    // The cache may be stale: the TTL may have been extended since. So ask the server.
     const job = await liveObject(client, 'jobs.batch', keyToName(key));
     const jobLeftMs = job === undefined ? undefined : leftMs(job, clock.now());
     if (job === undefined || jobLeftMs === undefined) return done;
@@ -35,8 +35,9 @@ export const ttlAfterFinishedController = ({ client, caches, clock }: Controller
 });
 
 /**
- * How long the Job may stay, in milliseconds; 0 or less: no longer. Undefined: it has not ended, has no such time, or is being deleted. Pure.
- * @throws Error when the Job does not say when it ended
+ * Milliseconds until the Job's TTL expires; 0 or less when it has expired. Undefined: the Job has not finished, has no TTL, or is being
+ * deleted. Pure.
+ * @throws Error when the Job has no finish time
  */
 export function leftMs(job: Job, nowMs: number): number | undefined {
   const { metadata, spec } = job;

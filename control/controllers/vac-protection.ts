@@ -1,5 +1,5 @@
 /**
- * VAC protection controller: a VolumeAttributesClass that a claim or a volume names is not removed.
+ * VAC protection controller: prevents the removal of a VolumeAttributesClass while a claim or a volume refers to it.
  *
  * Owns: the finalizer `kubernetes.io/vac-protection`, which admission adds.
  * Watches: VolumeAttributesClass, PersistentVolumeClaim, PersistentVolume.  Writes: VolumeAttributesClass.
@@ -21,7 +21,7 @@ export const vacProtectionController = ({ client, caches }: ControllerDeps): Con
   name: 'volumeattributesclass-protection-controller',
   watches: [
     own(id),
-    // What an object does not name any more may have waited for it.
+    // A class that the object no longer refers to may now be removable.
     {
       resource: 'persistentvolumeclaims',
       keys: (claim, previous) => [

@@ -1,5 +1,6 @@
 /**
- * Expand controller: tells of claims that grow, and who shall grow them. No volume plugin is part of Kubernetes any more that could.
+ * Expand controller: records events for claims that grow, and names the external resizer. Kubernetes itself has no volume plugin left that
+ * can expand volumes.
  *
  * Watches: PersistentVolumeClaim, PersistentVolume.  Writes: the annotation of the resizer on PersistentVolumeClaim.
  * Source: kubernetes `pkg/controller/volume/expand`.
@@ -48,7 +49,7 @@ export const volumeExpandController = ({ client, caches, events }: ControllerDep
   },
 });
 
-/** Other changes are not its concern: each would repeat the event. */
+/** Whether the requested size has grown. Other changes must not repeat the event. */
 function hasGrown(claim: PersistentVolumeClaim, previous: PersistentVolumeClaim | undefined): boolean {
   if (previous === undefined) return true;
   return (
@@ -74,7 +75,7 @@ const migratedSources = {
   vsphereVolume: 'kubernetes.io/vsphere-volume',
 } as const;
 
-/** The former plugin of the volume, in whose place a CSI driver works. */
+/** The in-tree plugin of the volume that a CSI driver replaces. */
 function migratedPlugin({ spec }: PersistentVolume): string | undefined {
   for (const [source, plugin] of Object.entries(migratedSources))
     if (spec[source as keyof typeof migratedSources] !== undefined) return plugin;

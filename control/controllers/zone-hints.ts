@@ -1,9 +1,9 @@
 /**
- * Topology hints of Services with `service.kubernetes.io/topology-mode: Auto`: each zone gets as many endpoints as its share of the ready nodes' CPUs
- * asks for, its own ones first. Pure.
+ * Topology hints of Services with `service.kubernetes.io/topology-mode: Auto`: each zone gets endpoints in proportion to its share of the
+ * ready nodes' CPUs, its own endpoints first. Pure.
  *
- * Source: KEP-2433; endpointslice `topologycache/{topologycache,utils}.go`. Upstream's keeps hints of slices that need no other change; here all are computed
- * anew, in the endpoints' order, so that the same endpoints always get the same hints.
+ * Source: KEP-2433; endpointslice `topologycache/{topologycache,utils}.go`. Upstream keeps the hints of slices that need no other change;
+ * here all hints are computed again in the endpoints' order, so that the same endpoints always get the same hints.
  */
 import { zoneLabel } from '#api/node-labels.ts';
 import { toMillis } from '#api/quantity.ts';
@@ -12,16 +12,16 @@ import { readyCondition } from './node-health.ts';
 
 const annotations = ['service.kubernetes.io/topology-aware-hints', 'service.kubernetes.io/topology-mode'] as const;
 const excludedLabels = ['node-role.kubernetes.io/control-plane', 'node-role.kubernetes.io/master'];
-/** By how much an endpoint may get more than its share. */
+/** How much an endpoint may be overloaded, as a fraction of its share. */
 const overload = 0.2;
 
-/** Whether the Service asks for hints by zone. They come before its `trafficDistribution`. */
+/** Whether the Service requests zone hints. They take precedence over `trafficDistribution`. */
 export function wantsZoneHints({ metadata }: Service): boolean {
   const value = annotations.map((name) => metadata.annotations?.[name]).find((one) => one !== undefined);
   return value === 'Auto' || value === 'auto';
 }
 
-/** Each zone's share of the CPUs; undefined: too little is known of the nodes, or there is one zone only. */
+/** Each zone's share of the CPUs; undefined when the nodes do not report enough, or there is only one zone. */
 export function zoneRatios(nodes: readonly Node[]): ReadonlyMap<string, number> | undefined {
   const cpus = new Map<string, number>();
   for (const node of nodes) {
@@ -38,10 +38,10 @@ export function zoneRatios(nodes: readonly Node[]): ReadonlyMap<string, number> 
   return new Map([...cpus].sort(([a], [b]) => (a < b ? -1 : 1)).map(([zone, millis]) => [zone, millis / total]));
 }
 
-/** The hints, by endpoint; or why there are none, in upstream's words. */
+/** The hints by endpoint, or upstream's text of the reason why there are none. */
 export type ZoneHints = { kind: 'hints'; zones: ReadonlyMap<Endpoint, string> } | { kind: 'none'; why: string };
 
-/** @param endpoints all of one address type */
+/** Computes the hints. @param endpoints endpoints of one address type */
 export function zoneHints(endpoints: readonly Endpoint[], ratios: ReadonlyMap<string, number> | undefined): ZoneHints {
   const ready = endpoints.filter(({ conditions }) => conditions?.ready === true);
   if (ratios === undefined)
@@ -84,7 +84,7 @@ export function zoneHints(endpoints: readonly Endpoint[], ratios: ReadonlyMap<st
   return { kind: 'hints', zones };
 }
 
-/** How many endpoints each zone gives to others, and gets from them. */
+/** Computes how many endpoints each zone gives to and gets from other zones. */
 function exchange(
   wanted: ReadonlyMap<string, number>,
   ready: readonly Endpoint[],

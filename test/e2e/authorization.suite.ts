@@ -1,4 +1,7 @@
-/** Who may do what in a cluster as its users get it: nodes see what is theirs, and no part of the cluster asks for more than it may. */
+/**
+ * Authorization in a cluster with default settings: nodes can read only their own objects, and no component makes a request that is
+ * forbidden to it.
+ */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';

@@ -1,5 +1,5 @@
 /**
- * Pods that are resized where they are: the kernel’s files show it, and the processes run on.
+ * In-place resize of pods: the control group files show the new limits, and the processes keep running.
  *
  * The first tests assert what upstream's conformance tests of pods/resize assert (`test/e2e/common/node/pod_resize.go`), the later ones
  * what `test/e2e/node/pod_resize.go` does.
@@ -69,7 +69,7 @@ export function resizeSuite(cluster: () => Cluster): void {
         (pod) => pod.status?.observedGeneration === pod.metadata.generation && conditionsOf(pod).length === 0 && isReady(pod),
       );
 
-    /** What the kernel has for the container, and when its process began. */
+    /** The container's limits in the kernel, and the start time of its process. */
     async function kernel(pod: string, name: string): Promise<{ limits: string; startedAt: string }> {
       const [limits = '', startedAt = ''] = (await kubectl('exec', pod, '-c', name, '--', 'sh', '-c', look)).trim().split('\n');
       return { limits, startedAt };
@@ -103,7 +103,7 @@ export function resizeSuite(cluster: () => Cluster): void {
       }
     }
 
-    /** There and back again, without a restart. */
+    /** Resizes a pod and back again, without a restart. */
     async function thereAndBack(
       name: string,
       from: Record<string, Lists>,
@@ -128,7 +128,7 @@ export function resizeSuite(cluster: () => Cluster): void {
 
     const guaranteed = { c1: same('20m', '35Mi'), c2: same('22m', '37Mi'), c3: same('24m', '39Mi') };
 
-    // Each has pods of its own, and nearly all of its time is waiting for the kubelet: four at a time.
+    // The tests have separate pods and mostly wait for the kubelet, so four run at a time.
     describe('on its node', { concurrency: 4 }, () => {
       it('makes a guaranteed pod larger, though one container becomes smaller', () =>
         thereAndBack('larger', guaranteed, { c1: same('25m', '40Mi'), c2: same('27m', '42Mi'), c3: same('19m', '34Mi') }));
@@ -273,7 +273,7 @@ export function resizeSuite(cluster: () => Cluster): void {
 
     const cpu = (millis: number): Lists => ({ requests: { cpu: `${Math.floor(millis)}m` } });
 
-    /** What the node has for pods, and what of it nobody has asked for, in thousandths of a CPU. */
+    /** The node's allocatable CPU and the part that no pod requests, in millicores. */
     async function cpuOfNode(): Promise<{ allocatable: number; free: number }> {
       const { client } = cluster();
       const pods = (await client.resource('pods').list({ fieldSelector: `spec.nodeName=${worker}` })).items;

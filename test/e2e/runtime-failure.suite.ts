@@ -29,7 +29,7 @@ export function runtimeFailureSuite(cluster: () => Cluster): void {
       lasting = await cluster().untilPod(ns, 'lasting', 'Ready', isReady);
     });
 
-    // Within half of it where the machine is idle: the tests of the kubelet's runtime health count that by a clock of their own.
+    // An idle machine needs half of this. The unit tests of the kubelet's runtime health check the exact time on a fake clock.
     it('makes its node NotReady within a minute', async () => {
       signal('SIGSTOP');
       const stoppedMs = Date.now();

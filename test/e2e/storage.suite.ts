@@ -1,4 +1,4 @@
-/** Persistent volumes on real nodes: what is written stays when pods go, and goes with its claim. */
+/** Persistent volumes on real nodes: data survives its pod, and is deleted with its claim. */
 import assert from 'node:assert/strict';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';

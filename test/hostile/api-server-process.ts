@@ -51,7 +51,7 @@ process.on('message', (wanted) => {
   }
   if (wanted === 'collect') {
     globalThis.gc?.();
-    // The collection that was asked for is no part of the next measurement.
+    // Do not count the requested garbage collection in the next measurement.
     last = cpuMs();
   }
   const { rss: rssBytes, heapUsed: heapBytes } = process.memoryUsage();

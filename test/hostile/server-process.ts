@@ -53,7 +53,7 @@ export class ServerProcess {
     this.#folder = folder;
     this.#output = output;
     this.kubeconfig = { ...loadKubeconfig(join(folder, 'admin.conf')), server: `https://127.0.0.1:${port}` };
-    // What a busy machine needs is no failure of the server.
+    // A long timeout, because a busy machine must not look like a failure of the server.
     this.transport = createHttpTransport({
       ...this.kubeconfig,
       connectTimeoutMs: 60_000,
@@ -127,7 +127,7 @@ export class ServerProcess {
 
   /** {@link ownBytes} without the encoded objects, which all readers share and which are dropped after some time. */
   async unsharedBytes(): Promise<number> {
-    // What is let go of between the two looks would be taken for what clients cost.
+    // Repeat until the value is stable: memory that is freed between two measurements would be counted as the clients' cost.
     for (;;) {
       const before = await this.#encodedBytes();
       const bytes = await this.ownBytes();

@@ -43,7 +43,7 @@ export function readingCommands(session: Session): void {
   it('get --watch shows each change', async () => {
     const watching = session.start('get configmaps -l seen=yes --watch -o name');
     try {
-      // Only what comes after the watch has begun shows that it is one.
+      // Only a change after the watch has started proves that it watches.
       await k('create -f -', configMap('w0', {}, { seen: 'yes' }));
       await until('the first', async () => watching.output().includes('configmap/w0'), { timeoutMs: 60_000 });
       await k('create -f -', configMap('w1', {}, { seen: 'yes' }));
@@ -96,7 +96,7 @@ export function readingCommands(session: Session): void {
   });
 
   it('explain --recursive of every kind', async () => {
-    // One version does it for all kinds: the answers are the server's.
+    // One kubectl version is enough for all kinds, because the answers come from the server.
     const kinds =
       session.version === '1.36'
         ? createResourceCatalog()

@@ -3,7 +3,7 @@ import type { World } from '#control/controllers/cluster.testing.ts';
 import type { Background, Kubectl } from '#control/controllers/kubectl.testing.ts';
 import { type KubectlVersion, kubectlVersions } from '#lab/kubectl.ts';
 
-/** What the parts of the test share. */
+/** The shared parts of the test. */
 export interface Stage {
   world: World;
   kubectl: Kubectl;
@@ -44,14 +44,14 @@ export class Session {
     return kubectlVersions.indexOf(this.version) <= kubectlVersions.indexOf(version);
   }
 
-  /** Runs a command in the namespace. Resolves to all that it says. */
+  /** Runs a command in the namespace. Resolves to its output. */
   run(args: string | readonly string[], stdin?: string, env?: Readonly<Record<string, string>>): Promise<string> {
     const words = typeof args === 'string' ? args.split(' ') : args;
     note(this.version, words);
     return this.#stage().kubectl.run(['-n', this.ns, ...words], stdin, { version: this.version, env });
   }
 
-  /** Runs a command of kubectl's own, which knows no namespace. */
+  /** Runs a command without a namespace. */
   plain(args: string | readonly string[], env?: Readonly<Record<string, string>>): Promise<string> {
     const words = typeof args === 'string' ? args.split(' ') : args;
     note(this.version, words);

@@ -6,7 +6,7 @@ import { it } from 'node:test';
 import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
 import { configMap, type Session } from './session.ts';
 
-/** What `kubectl create` can make, with what it says. */
+/** The forms of `kubectl create`, with their output. */
 const creations: readonly [args: readonly string[], said: RegExp][] = [
   [['configmap', 'c', '--from-literal=a=b'], /^configmap\/c created\n$/],
   [['secret', 'generic', 's', '--from-literal=a=b', '--type=example.com/t'], /^secret\/s created\n$/],
@@ -40,7 +40,7 @@ const creations: readonly [args: readonly string[], said: RegExp][] = [
   ],
 ];
 
-/** The same for kinds that belong to no namespace; `@` stands for a name of the version's own. */
+/** The same for cluster-scoped kinds. `@` stands for a name that is unique to the kubectl version. */
 const clusterCreations: readonly [args: string, said: string][] = [
   ['clusterrole @ --verb=get --resource=pods --resource-name=a', 'clusterrole.rbac.authorization.k8s.io/@ created\n'],
   ['clusterrole @-url --verb=get --non-resource-url=/healthz/*', 'clusterrole.rbac.authorization.k8s.io/@-url created\n'],

@@ -3,7 +3,7 @@
  * asserts the same. Names of tests with parameters stand as they do in the code, as templates.
  */
 
-/** What is extended by others (custom resources, webhooks, policies, aggregation) is proven beside its code. */
+/** The tests of extensions (custom resources, webhooks, policies, aggregation) are beside their code. */
 export const extensions =
   /\] (AdmissionWebhook|CustomResource|Aggregator|MutatingAdmissionPolicy|ValidatingAdmissionPolicy)|for CRD|\bCRs?\b|CRDs$/;
 

@@ -1,4 +1,4 @@
-/** Clusters and pods of a seed, valid for the API server, that make every plugin of the scheduler say something. */
+/** Generates valid clusters and pods from a seed. Together they exercise every plugin of the scheduler. */
 import type {
   Container,
   LabelSelector,
@@ -9,10 +9,10 @@ import type {
   TopologySpreadConstraint,
 } from '#api/types.generated.ts';
 
-/** A cluster, and pods that are to be placed one after the other. */
+/** A cluster, and the pods to schedule one after the other. */
 export interface GeneratedCluster {
   nodes: Node[];
-  /** They have their nodes. */
+  /** Pods that are already bound to nodes. */
   placed: Pod[];
   pending: Pod[];
   /** Everything else, with the path where it is created. */
@@ -55,7 +55,7 @@ class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** Both ends belong to it. */
+  /** A number from `low` to `high`, both included. */
   int(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low + 1));
   }
@@ -300,7 +300,7 @@ function podAffinityOf(random: Random, required: number): object {
 
 const nameLabel = 'kubernetes.io/metadata.name';
 
-/** Services and owners, with whose pods others are spread by default. */
+/** Services and workloads, for the default spreading of pods. */
 function workloads(): [string, object][] {
   const template = (app: string): object => ({
     metadata: { labels: { app } },

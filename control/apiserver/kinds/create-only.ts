@@ -1,4 +1,4 @@
-/** The kinds of which nothing is stored: one import and one line for each room. They are part of the server, so they never come or go. */
+/** The kinds that are not stored: one import and one line per room. They are always served. */
 import type { CreateOnlyKind } from '../rest/create-only.ts';
 import { selfSubjectReviewKind } from './authentication/selfsubjectreview/review.ts';
 import { tokenReviewKind } from './authentication/tokenreview/review.ts';
@@ -8,7 +8,7 @@ import { selfSubjectRulesReviewKind } from './authorization/selfsubjectrulesrevi
 import { subjectAccessReviewKind } from './authorization/subjectaccessreview/review.ts';
 import { bindingKind } from './core/binding/binding.ts';
 
-/** All of them. */
+/** All create-only kinds. */
 export const createOnlyKinds: readonly CreateOnlyKind[] = [
   bindingKind,
   localSubjectAccessReviewKind,

@@ -1,4 +1,4 @@
-/** A built-in kind: its row of `api/resources.ts`, joined with all that its room says of it. */
+/** A built-in kind: its row of `api/resources.ts` together with the declaration in its room. */
 import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId, ResourceTypes } from '#api/resources.ts';
 import type { Conversion } from '../catalog.ts';
@@ -7,19 +7,19 @@ import type { ComputedKind, ServedSubresource } from '../rest/exchange.ts';
 import { defineStrategy, type StrategyDeclaration } from './define-strategy.ts';
 import { partSubresource } from './part-subresource.ts';
 
-/** What a room says of its kind: the {@link StrategyDeclaration}, and how it is served. */
+/** The declaration of a kind in its room: the {@link StrategyDeclaration}, and how the kind is served. */
 export interface KindDeclaration<Id extends ResourceId> extends StrategyDeclaration<ResourceTypes[Id]> {
-  /** The id of its row. */
+  /** The ID of the kind's row. */
   resource: Id;
-  /** By name. `status` is there wherever the declaration has rules for it. */
+  /** Subresources by name. `status` is added when the declaration has rules for it. */
   subresources?: Readonly<Record<string, ServedSubresource>>;
-  /** Of a row that is stored in the form of another one. */
+  /** Conversion for a row that is stored in the version of another row. */
   conversion?: Conversion;
-  /** Of a kind that is not stored. */
+  /** Set for a kind that is not stored. */
   computed?: ComputedKind;
 }
 
-/** What a room gives to `kinds/index.ts`. */
+/** The export of a room for `kinds/index.ts`. */
 export interface BuiltInKind<T extends KubeObject = KubeObject> {
   id: ResourceId;
   strategy: Strategy<T>;
@@ -28,7 +28,7 @@ export interface BuiltInKind<T extends KubeObject = KubeObject> {
   computed?: ComputedKind;
 }
 
-/** The kind that the declaration stands for. */
+/** Makes the kind of a declaration. */
 export function defineKind<const Id extends ResourceId>(declared: KindDeclaration<Id>): BuiltInKind<ResourceTypes[Id]> {
   const { resource: id, status, subresources, conversion, computed } = declared;
   return {

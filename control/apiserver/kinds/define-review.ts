@@ -1,4 +1,4 @@
-/** What all reviews share: the question is decoded, checked and admitted, and the answer is the question with a status. */
+/** Shared code of all reviews: the request object is decoded, validated and admitted, and the answer is the same object with a status. */
 import type { FieldError } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import { reviewResources } from '#api/review-resources.ts';
@@ -10,17 +10,17 @@ import { writeContext } from '../rest/exchange.ts';
 import { objectResponse } from '../rest/responses.ts';
 import { readObject } from '../rest/write-handlers.ts';
 
-/** A review, as its room declares it. */
+/** The declaration of a review in its room. */
 export interface ReviewDeclaration {
   /** `TokenReview`: a kind of `api/review-resources.ts`. */
   kind: string;
-  /** What is wrong with the question. Absent: any question is valid. @param namespace that of the URL */
+  /** Validates the request object. Absent: every one is valid. @param namespace the namespace in the URL */
   validate?(asked: JsonObject, namespace: string): FieldError[];
-  /** The fields of the answer that differ from the question: `status`, and others where upstream does not repeat them. @throws ApiError */
+  /** The fields of the answer that differ from the request: `status`, and fields that upstream does not repeat. @throws ApiError */
   answer(exchange: CreateOnlyExchange, asked: JsonObject): Promise<JsonObject>;
 }
 
-/** The kind that the declaration stands for. @throws Error for a kind that is in no row */
+/** Makes the kind of a declaration. @throws Error for a kind that is in no row */
 export function defineReview({ kind, validate, answer }: ReviewDeclaration): CreateOnlyKind {
   const resource = reviewResources.find((row) => row.kind === kind);
   if (resource === undefined) throw new Error(`api/review-resources.ts has no row for ${kind}`);

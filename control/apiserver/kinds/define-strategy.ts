@@ -1,5 +1,5 @@
 /**
- * A strategy as a declaration: a kind says which of the rules that many kinds share are its own, and adds what nobody shares.
+ * Makes a strategy from a declaration: a kind selects the rules that it shares with other kinds, and adds its own.
  *
  * Source: upstream `pkg/registry/<group>/<kind>/strategy.go`, which say the same in sixty variations; apiserver `pkg/registry/rest`.
  */
@@ -17,7 +17,7 @@ import { setTemplateDefaults, templateWarnings } from './core/pod/template.ts';
 
 type StatusOf<T> = T extends { status?: infer Status } ? Status : never;
 
-/** What of a {@link Strategy} is the same in its declaration. */
+/** The members of {@link Strategy} that a declaration passes on unchanged. */
 const sameInBoth = [
   'checkWriter',
   'allocate',
@@ -36,76 +36,76 @@ const sameInBoth = [
   'resetFields',
 ] as const;
 
-/** The rules of one kind. What is absent is as for most kinds. */
+/** The rules of one kind. An absent rule has the default of most kinds. */
 export interface StrategyDeclaration<T extends KubeObject> extends Pick<Strategy<T>, (typeof sameInBoth)[number]> {
-  /** Not in a namespace. */
+  /** Cluster-scoped. */
   cluster?: true;
-  /** What names are allowed. Absent: the kind's own checks look at `metadata`, too, on create and on update. */
+  /** Validates names. Absent: the kind's own validation also covers `metadata`, on create and on update. */
   names?: NameCheck;
-  /** Finalizers need no domain. */
+  /** Finalizers need no domain prefix. */
   anyFinalizer?: true;
   /**
-   * Most kinds check on update only what may change of `metadata`. Some check all of the object again as on create, with `metadata`, before
-   * (`first`) or after (`last`) what is special to updates; it shows in the order of the errors.
+   * On update, most kinds validate only the changes of `metadata`. Some validate the whole object again as on create, before (`first`) or
+   * after (`last`) the rules for updates. It decides the order of the errors.
    */
   checkedAgain?: 'first' | 'last';
   /** Fills in what the API promises for absent fields (upstream's SetDefaults_*), in place; those of the pod template come after it. */
   defaults?(object: T): void;
-  /** Where a pod template stands: it gets its defaults, and warnings, where it is there. `spec.template` */
+  /** The path of a pod template, such as `spec.template`. The template, if present, gets its defaults and warnings. */
   podTemplate?: string;
   /**
    * The kind has `/status`: a write of the object keeps the stored status, a write of `/status` keeps all but status and metadata.
    */
   status?: StatusRules<T>;
   /**
-   * `metadata.generation` counts the changes of this part, from 1 on: of the spec, or of what the function returns. What is absent and
-   * what is empty are the same. Absent: no generation.
+   * `metadata.generation` starts at 1 and counts changes of the spec, or of what the function returns. Absent and empty values are equal.
+   * Default: no generation.
    */
   generation?: 'spec' | ((object: T) => unknown);
-  /** Fields that no update may change: `spec.selector`. Their errors come last, or with `checkedAgain: 'last'` first. */
+  /** Immutable fields: `spec.selector`. Their errors come last, or with `checkedAgain: 'last'` first. */
   immutable?: readonly string[];
   /**
    * Clears or fills in what clients may not set; in place. For writes of the object itself, after status and before generation.
    * @param old undefined on create
    */
   prepare?(object: T, old: T | undefined, context: RequestContext): void;
-  /** What is wrong with it, besides `metadata`. @param old undefined on create */
+  /** Validates everything except `metadata`. @param old undefined on create */
   validate?(object: T, old: T | undefined): FieldError[];
-  /** Instead of {@link validate}: the parts of a validation that takes long for a large object, which others need not wait for. */
+  /** Instead of {@link validate}: a long validation in parts, so that other requests are served in between. */
   checks?(object: T, old: T | undefined): readonly Check[];
-  /** What is wrong with the update, besides {@link validate}. */
+  /** Validates an update, in addition to {@link validate}. */
   validateUpdate?(object: T, old: T): FieldError[];
   /** Further subresources that write one part of the object, by name: `ephemeralcontainers`. */
   parts?: Readonly<Record<string, PartRules<T>>>;
-  /** Texts for clients, in front of those of the pod template. */
+  /** Warnings, which come before those of the pod template. */
   warnings?(object: T, old: T | undefined): string[];
-  /** What fieldSelector may name besides metadata.name and metadata.namespace, with the values. */
+  /** Supported field selectors besides metadata.name and metadata.namespace, with functions that return their values. */
   fieldSelectors?: Readonly<Record<string, (object: T) => string>>;
-  /** What `kubectl get` shows. Absent: name and time of creation. */
+  /** The columns of `kubectl get`. Default: name and age. */
   columns?: TableColumns<T>;
 }
 
-/** How a kind's `/status` differs from all others. */
+/** The rules of a kind's `/status`. */
 export interface StatusRules<T extends KubeObject> {
-  /** What a new object has. Default: an empty one, whatever the client sent. */
+  /** The status of a new object. Default: an empty one, whatever the client sent. */
   initial?(object: T): StatusOf<T>;
-  /** What a write of `/status` keeps of `metadata`, besides what no write may change. */
+  /** Fields of `metadata` that a write of `/status` cannot change. */
   keeps?: readonly ('labels' | 'annotations' | 'ownerReferences' | 'finalizers')[];
-  /** Completes what a client reports; in place. */
+  /** Completes the status that a client writes; in place. */
   prepare?(object: T, old: T, context: RequestContext): void;
-  /** What is wrong with the status. */
+  /** Validates the status. */
   validate?(object: T, old: T): FieldError[];
 }
 
 /** A subresource that writes one part. */
 export interface PartRules<T extends KubeObject> {
-  /** Keeps all of the stored object but that part; in place. Generation is raised after it. */
+  /** Restores everything except the part from the stored object; in place. Runs before the generation is set. */
   prepare(object: T, old: T, context: RequestContext): void;
-  /** All that is wrong with the update, `metadata` included. */
+  /** Validates the update, `metadata` included. */
   validate(object: T, old: T): FieldError[];
 }
 
-/** The strategy that the declaration stands for. */
+/** Makes the strategy of a declaration. */
 export function defineStrategy<T extends KubeObject>(declared: StrategyDeclaration<T>): Strategy<T> {
   const { status, parts, prepare, generation, podTemplate, fieldSelectors, columns } = declared;
   const same = Object.fromEntries(sameInBoth.filter((name) => name in declared).map((name) => [name, declared[name]]));
@@ -216,7 +216,7 @@ function raiseGeneration<T extends KubeObject>(object: T, old: T, counted: 'spec
 const templateOf = (object: KubeObject, path: string | undefined): PodTemplateSpec | undefined =>
   path === undefined ? undefined : (valueAt(object, path) as PodTemplateSpec | undefined);
 
-/** `spec.selector` → its value; undefined where there is none. */
+/** The value at a path such as `spec.selector`; undefined when it is absent. */
 const valueAt = (object: KubeObject, path: string): unknown =>
   path.split('.').reduce<unknown>((at, name) => (isJsonObject(at) ? ownValue(at, name) : undefined), object);
 

@@ -1,4 +1,4 @@
-/** What the kinds' strategies need from the server that serves them. */
+/** The dependencies of the kinds' strategies. */
 import type { Clock } from '#client/clock.ts';
 import type { RoleGuard } from '../authorization/rbac/role-guard.ts';
 import type { PolicyGuard } from './admissionregistration/policy-guard.ts';
@@ -6,18 +6,18 @@ import type { CertificateDurationMetrics } from './certificates/certificatesigni
 import type { ComponentChecks } from './core/componentstatus/component-checks.ts';
 import type { ServiceAllocator } from './core/service/allocator.ts';
 
-/** What the rooms of some kinds need of the server; made once per server. */
+/** The dependencies that some rooms get from their server; made once per server. */
 export interface StrategyDeps {
   clock: Clock;
-  /** Hands out cluster IPs and node ports; it refuses to until its first repair. */
+  /** Allocates cluster IPs and node ports. It refuses to before its first repair. */
   services: ServiceAllocator;
-  /** Counts what signers give. Absent: nothing is counted. */
+  /** Metrics of issued certificates. Absent: not counted. */
   certificates?: CertificateDurationMetrics | undefined;
-  /** Knows how the parts of the control plane are. */
+  /** Health checks of the control plane's components. */
   components: ComponentChecks;
-  /** Knows who may write which roles and bindings. */
+  /** Prevents privilege escalation by writes of roles and bindings. */
   roles: RoleGuard;
-  /** Knows who may have policies read which parameters. */
+  /** Checks whether a user may let policies read their parameters. */
   policies: PolicyGuard;
   /** A number in [0, 1), for name suffixes. */
   random: () => number;

@@ -65,7 +65,7 @@ import { storageClassKind } from './storage/storageclass/strategy.ts';
 import { volumeAttachmentKind } from './storage/volumeattachment/strategy.ts';
 import { volumeAttributesClassKind } from './storage/volumeattributesclass/strategy.ts';
 
-/** A view of another row comes after it. */
+/** A kind that is a view of another row must come after it. */
 const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   apiServiceKind,
   autoscalerKind,
@@ -135,7 +135,7 @@ export function strategies(deps: StrategyDeps): Record<ResourceId, Strategy> {
   return Object.fromEntries(kinds(deps).map(({ id, strategy }) => [id, strategy])) as Record<ResourceId, Strategy>;
 }
 
-/** What a `KindCatalog` begins with. */
+/** The initial kinds of a `KindCatalog`. */
 export function builtInKinds(deps: StrategyDeps): RestKind[] {
   const rows = createResourceCatalog();
   return kinds(deps).map(({ id, ...kind }) => {

@@ -4,7 +4,7 @@ import type { ServedSubresource } from '../rest/exchange.ts';
 import { handleGet } from '../rest/read-handlers.ts';
 import { handlePatch, handleUpdate } from '../rest/write-handlers.ts';
 
-/** @param name of the subresource; the strategy's `status` or `parts` say what such a write keeps */
+/** Makes such a subresource. @param name its name; the strategy's `status` or `parts` has the rules of its writes */
 export const partSubresource = (name: string): ServedSubresource => ({
   handlers: {
     get: handleGet,

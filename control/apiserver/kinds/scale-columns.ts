@@ -3,7 +3,7 @@ import type { Scale } from '#api/types.generated.ts';
 import type { TableColumns } from '../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn } from './columns.ts';
 
-/** For `--subresource=scale`. */
+/** The table of a Scale (`kubectl get --subresource=scale`). */
 export const scaleColumns: TableColumns<Scale> = {
   columns: [
     column('Name', nameColumn.description),

@@ -1,4 +1,4 @@
-/** The subresource `scale`, alike for every kind that has a number of replicas. Source: kubernetes `pkg/registry/apps/<kind>/storage`. */
+/** The subresource `scale` of all kinds with replicas. Source: kubernetes `pkg/registry/apps/<kind>/storage`. */
 import { invalidValue } from '#api/field-error.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { formatLabelSelector, labelMatcherOfMap, labelMatcherText } from '#api/selector.ts';
@@ -18,13 +18,13 @@ interface Scaled extends KubeObject {
   status?: { replicas?: number };
 }
 
-/** Where a kind has what its Scale shows. */
+/** Access to the parts of an object that its Scale shows. */
 export interface ScaleParts {
-  /** The numbers and the selector. `desired` is undefined where the object says none. */
+  /** Reads the numbers and the selector. `desired` is undefined when the object does not set it. */
   read(object: KubeObject): { desired: number | undefined; actual: number; selector: string };
-  /** A new object with this many replicas. */
+  /** Returns a new object with this number of replicas. */
   write(object: KubeObject, replicas: number): KubeObject;
-  /** Whether it is an error to ask for the scale of an object that says no number. */
+  /** The error for an object that sets no number of replicas. Absent: it is not an error. */
   missing?(): Error;
 }
 
@@ -37,7 +37,10 @@ export function scaleOfParts(parts: ScaleParts): ServedSubresource {
   };
 }
 
-/** Of kinds with `spec.replicas`, `status.replicas` and a label selector `spec.selector`, which is a plain map in ReplicationControllers. */
+/**
+ * The subresource of kinds with `spec.replicas`, `status.replicas` and a label selector `spec.selector` (a plain map in
+ * ReplicationControllers).
+ */
 export const scaleSubresource = scaleOfParts({
   read(object) {
     const { spec, status } = object as Scaled;
@@ -74,7 +77,7 @@ async function getScale(exchange: Exchange, parts: ScaleParts): Promise<Transpor
   return respondWithScale(exchange, found, parts);
 }
 
-/** PUT and PATCH: only `spec.replicas` counts. */
+/** Serves PUT and PATCH. Only `spec.replicas` has an effect. */
 async function writeScale(exchange: Exchange, scaled: ScaleParts): Promise<TransportResponse> {
   const { parts, info, resource, request } = exchange;
   const context = writeContext(exchange, 'UpdateOptions');

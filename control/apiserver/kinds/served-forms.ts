@@ -1,22 +1,22 @@
 /**
- * The built-in kinds that are served in several versions, as plain functions: the decoding thread, which has no catalog, computes managedFields
- * with them. A kind adds one line here; its room has the conversion.
+ * The built-in kinds with several served versions, as plain functions. The decoding thread, which has no catalog, uses them to compute
+ * managedFields. A kind adds one line here; its room has the conversion.
  */
 import type { Conversion } from '../catalog.ts';
 import { autoscalerConversion } from './autoscaling/horizontalpodautoscaler/conversion.ts';
 import { eventsConversion } from './core/event/conversion.ts';
 
-/** One served form of a kind. */
+/** One served version of a kind. */
 export interface ServedForm {
-  /** As objects say it: `autoscaling/v1`. */
+  /** For example `autoscaling/v1`. */
   apiVersion: string;
   /** The type's name in the schema facts. */
   typeName: string;
-  /** Absent: it is the form in which objects are stored. */
+  /** Absent for the version in which objects are stored. */
   conversion?: Conversion;
 }
 
-/** The forms of each such kind, the stored one first. */
+/** The versions of each such kind, the stored one first. */
 export const servedForms: readonly (readonly ServedForm[])[] = [
   [
     { apiVersion: 'autoscaling/v2', typeName: 'autoscaling/v2.HorizontalPodAutoscaler' },

@@ -1,4 +1,4 @@
-/** For tests: the built-in kinds as the API server serves them, where nothing is allocated or granted. */
+/** For tests: the built-in kinds as the API server serves them, without real allocators and guards. */
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import { KindCatalog } from '../catalog.ts';
 import type { RestKind } from '../rest/exchange.ts';
@@ -7,5 +7,5 @@ import { builtInKinds } from './index.ts';
 
 export const servedKinds = (): RestKind[] => builtInKinds({} as StrategyDeps);
 
-/** Their rows, with the subresources that the rooms declare. */
+/** The rows of the kinds, with their subresources. */
 export const servedResources = (): ResourceCatalog => new KindCatalog(servedKinds()).resources;

@@ -35,7 +35,7 @@ export function testContext({ stored = {}, clock = new FakeClock() }: HarnessOpt
   };
 }
 
-/** Namespaces are not what is looked at here. */
+/** Without the plugins about namespaces, which these tests do not cover. */
 const admission = new AdmissionChain(admissionPlugins({ random: () => 0 }).filter(({ name }) => name !== 'NamespaceLifecycle'));
 
 export function attributesOf(
@@ -77,7 +77,7 @@ export function systemMeta(name: string, namespace?: string) {
   };
 }
 
-/** The object as it would be stored, and what is wrong with it. */
+/** Returns the object as it would be stored, and the validation errors. */
 export async function create<T extends KubeObject>(
   strategy: Strategy<T>,
   submitted: T,
@@ -92,7 +92,7 @@ export async function create<T extends KubeObject>(
   return { object, errors: texts(strategy.validate(object)) };
 }
 
-/** The update as it would be stored, and what is wrong with it. `old` is not changed. */
+/** Returns the update as it would be stored, and the validation errors. `old` is not changed. */
 export async function update<T extends KubeObject>(
   strategy: Strategy<T>,
   old: T,

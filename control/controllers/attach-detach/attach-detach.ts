@@ -1,6 +1,7 @@
 /**
- * Attach/detach controller: has volumes of CSI drivers attached to the nodes whose pods need them, and detached when none does. The drivers' attachers do the work;
- * a VolumeAttachment tells them, and tells what came of it, so nothing has to be remembered.
+ * Attach/detach controller: makes volumes of CSI drivers attached to the nodes whose pods need them, and detached when no pod does. The
+ * external attachers of the drivers do the work. A VolumeAttachment contains the request and the result, so the controller keeps no state
+ * of its own.
  *
  * Owns: VolumeAttachment; `status.volumesAttached` of Node.
  * Watches: PersistentVolume, PersistentVolumeClaim, Pod, VolumeAttachment, Node, CSIDriver.  Writes: VolumeAttachment, Node/status.
@@ -44,11 +45,11 @@ export function attachDetachController(deps: ControllerDeps): Controller {
 class AttachDetach {
   readonly #deps: ControllerDeps;
   readonly #users = new PodsByClaim();
-  /** By PersistentVolume, then by name. */
+  /** VolumeAttachments by PersistentVolume, then by name. */
   readonly #attachments = new Map<string, Map<string, VolumeAttachment>>();
-  /** By node, then by name. */
+  /** VolumeAttachments by node, then by name. */
   readonly #onNode = new Map<string, Map<string, VolumeAttachment>>();
-  /** Attachments that are not needed: since when, and whether the node was told that it has no longer got the volume. */
+  /** Attachments that are not needed any more: since when, and whether the volume was removed from the Node's status. */
   readonly #unneeded = new Map<string, { sinceMs: number; isDetaching: boolean }>();
   /** The last message about each attachment and node that waits, so that each is recorded once. */
   readonly #told = new Map<string, string>();
@@ -71,7 +72,7 @@ class AttachDetach {
   attachmentChanged(attachment: VolumeAttachment): string[] {
     const { name } = attachment.metadata;
     const volume = attachment.spec?.source?.persistentVolumeName;
-    // Of inline volumes of migrated plugins: not made by this controller.
+    // An inline volume of a migrated plugin. This controller has not made the attachment.
     if (volume === undefined) return [];
     const { nodeName } = attachment.spec;
     const exists = this.#deps.caches.cache('volumeattachments.storage.k8s.io').get(name) !== undefined;
@@ -90,7 +91,7 @@ class AttachDetach {
     return [volume, nodeKey(nodeName)];
   }
 
-  /** What the node uses, its health and its taints decide when its volumes can be detached. */
+  /** Maps a changed Node to keys. Its volumesInUse, health and taints decide when volumes can be detached. */
   nodeChanged(node: Node, previous: Node | undefined): string[] {
     const read = (one: Node | undefined): unknown => [
       one?.status?.volumesInUse,
@@ -158,7 +159,7 @@ class AttachDetach {
     return known.sinceMs;
   }
 
-  /** The node hears first that it has the volume no longer, and does not begin to use it. */
+  /** Removes the volume from the Node's status first, so that the kubelet does not start to use it. */
   async #detach(attachment: VolumeAttachment, volumeName: string, force: boolean): Promise<void> {
     const { client } = this.#deps;
     const { name, uid } = attachment.metadata;

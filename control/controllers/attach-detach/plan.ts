@@ -9,7 +9,7 @@ import { outOfServiceTaint } from '#api/node-taints.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
 import type { CSIPersistentVolumeSource, Node, PersistentVolume, Pod, VolumeAttachment } from '#api/types.generated.ts';
 
-/** Upstream's ReconcilerMaxWaitForUnmountDuration: after that an unhealthy node is not waited for any more. */
+/** Upstream's ReconcilerMaxWaitForUnmountDuration: the longest wait for an unhealthy node to unmount. */
 const maxUnmountMs = 6 * 60_000;
 const managedAnnotation = 'volumes.kubernetes.io/controller-managed-attach-detach';
 
@@ -47,16 +47,16 @@ export function needsVolumes(pod: Pod): boolean {
   return metadata.deletionTimestamp === undefined || isRunning;
 }
 
-/** Several nodes may have the volume at once. Without access modes the driver has to say. */
+/** Whether several nodes may have the volume at once. Without access modes, the driver decides. */
 export function allowsMultiAttach({ spec: { accessModes = [] } }: PersistentVolume): boolean {
   return accessModes.length === 0 || accessModes.some((mode) => mode === 'ReadWriteMany' || mode === 'ReadOnlyMany');
 }
 
-/** What is known of a volume. */
+/** The facts about a volume. */
 export interface AttachmentFacts {
   volume: PersistentVolume;
   source: CSIPersistentVolumeSource;
-  /** The pods that need it, by node. Only nodes that are managed. */
+  /** The pods that need the volume, by node. Only nodes that this controller manages. */
   wanted: ReadonlyMap<string, readonly Pod[]>;
   attachments: readonly VolumeAttachment[];
   node(name: string): Node | undefined;
@@ -65,18 +65,18 @@ export interface AttachmentFacts {
   nowMs: number;
 }
 
-/** `force`: the node is not asked whether it still uses the volume. */
+/** `force`: detach although the node may still use the volume. */
 export interface AttachmentPlan {
   detach: { attachment: VolumeAttachment; force: boolean }[];
   /** Names of nodes. */
   attach: string[];
   /** Nodes whose pods have to wait for another node. */
   blocked: string[];
-  /** Look again then: a node may have been waited for long enough. */
+  /** Time until the next check: a wait for a node may be over then. */
   againInMs: number | undefined;
 }
 
-/** What to attach, to detach and to report, by what pods need and what is attached. */
+/** Plans what to attach, detach and report. */
 export function planAttachments(facts: AttachmentFacts): AttachmentPlan {
   const { volume, wanted, attachments } = facts;
   const plan: AttachmentPlan = { detach: [], attach: [], blocked: [], againInMs: undefined };
@@ -86,7 +86,7 @@ export function planAttachments(facts: AttachmentFacts): AttachmentPlan {
   }
   const nodes = new Set(attachments.map(({ spec }) => spec.nodeName));
   for (const name of [...wanted.keys()].sort()) {
-    // One that is being deleted is waited for: the driver must not be asked to attach while it detaches.
+    // Wait for an attachment that is being deleted: the driver must not attach and detach at the same time.
     if (nodes.has(name)) continue;
     if (nodes.size > 0 && !allowsMultiAttach(volume)) {
       plan.blocked.push(name);
@@ -111,7 +111,7 @@ function planDetach(facts: AttachmentFacts, attachment: VolumeAttachment, plan: 
 const isReady = (node: Node | undefined): boolean =>
   (node?.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True');
 
-/** What a pod is told that has to wait. It does not learn the names of pods in other namespaces. */
+/** The event for a pod that must wait. It does not contain names of pods in other namespaces. */
 export function blockedMessage({ metadata }: PersistentVolume, pod: Pod, others: readonly Pod[]): string {
   const local = others.filter((one) => one.metadata.namespace === pod.metadata.namespace).map((one) => one.metadata.name);
   const foreign = others.length - local.length;

@@ -1,7 +1,8 @@
 /**
- * CSR approving controller: approves requests for kubelets' client certificates, where who asks may have them without anybody's approval:
- * who may create `certificatesigningrequests/selfnodeclient` renews their own, who may create `…/nodeclient` gets one of any node. In the same
- * way (`…/selfagentclient`, `…/agentclient`) those of the agents' other parts, which upstream does not have: each is a user of its own.
+ * CSR approving controller: approves requests for kubelets' client certificates if RBAC allows the requester to get one without a person's
+ * approval. Permission to create `certificatesigningrequests/selfnodeclient` allows renewing one's own certificate, `…/nodeclient` allows
+ * one for any node. The other parts of our agents have users of their own, which upstream does not have; for them it checks
+ * `…/selfagentclient` and `…/agentclient`.
  *
  * Watches: CertificateSigningRequest.  Writes: CertificateSigningRequest/approval.
  * Source: upstream `pkg/controller/certificates/approver/sarapprove.go`; kubernetes.io, TLS bootstrapping.
@@ -18,7 +19,7 @@ import { hasCondition, isIssued, withCondition } from './conditions.ts';
 
 const resource = 'certificatesigningrequests.certificates.k8s.io';
 
-/** A right by which a request is approved. */
+/** A kind of request and the permission that approves it. */
 interface Recognized {
   subresource: 'selfnodeclient' | 'nodeclient' | 'selfagentclient' | 'agentclient';
   message: string;
@@ -42,7 +43,7 @@ const anyAgent: Recognized = {
   subresource: 'agentclient',
   message: 'Auto approving agent client certificate after SubjectAccessReview.',
 };
-/** Rights may be given later, and no event reports it. Upstream asks again with back-off up to this time. */
+/** Permissions may be granted later without an event. As upstream, retry with back-off up to this time. */
 const maxRetryMs = 1_000_000;
 const minRetryMs = 1_000;
 
@@ -74,7 +75,10 @@ export const csrApprovingController = ({ client, caches, clock }: ControllerDeps
   },
 });
 
-/** By which rights this request could be approved; empty: somebody else decides about it. @throws DerError for what is no request. Pure. */
+/**
+ * The permissions that would approve this request; empty when this controller does not handle it. @throws DerError for an invalid request.
+ * Pure.
+ */
 export function waysToApproval({ spec }: CertificateSigningRequest): readonly Recognized[] {
   const { signerName, request, usages = [], username = '' } = spec;
   if (signerName !== kubeletClientSigner && signerName !== apiServerClientSigner) return [];
@@ -91,13 +95,13 @@ export function waysToApproval({ spec }: CertificateSigningRequest): readonly Re
 const agents: ReadonlySet<string> = new Set(Object.values(agentUsers));
 const clientUsages: ReadonlySet<string> = new Set(['client auth', 'digital signature', 'key encipherment']);
 
-/** Whether it is for a part of an agent, and for nothing besides: no group, no other name, no other usage. */
+/** Whether the request is exactly for a user of an agent: no group, no other name, no other usage. */
 function isOfAgent({ subject, names }: CertificateRequest, usages: readonly string[]): boolean {
   const { commonName, serialNumber, ...lists } = subject;
   const isBare = serialNumber === '' && [...Object.values(lists), ...Object.values(names)].every((list) => list.length === 0);
   return agents.has(commonName) && isBare && usages.includes('client auth') && usages.every((usage) => clientUsages.has(usage));
 }
 
-/** As long as the request has waited: twice as long each time. */
+/** The wait until the next check: the age of the request, so it doubles each time. */
 const retryMs = ({ metadata }: CertificateSigningRequest, nowMs: number): number =>
   Math.min(Math.max(nowMs - Date.parse(metadata.creationTimestamp ?? ''), minRetryMs), maxRetryMs);

@@ -1,6 +1,6 @@
 /**
- * CSR cleaner: deletes requests when nobody needs them any more: an hour after they were answered, a day after nobody did, and when their
- * certificate has ended.
+ * CSR cleaner: deletes old requests: one hour after they were answered, after one day without an answer, and when their certificate has
+ * expired.
  *
  * Watches: CertificateSigningRequest.  Writes: CertificateSigningRequest.
  * Source: upstream `pkg/controller/certificates/cleaner/cleaner.go`.
@@ -16,9 +16,9 @@ import { conditionsOf, hasCondition, isIssued } from './conditions.ts';
 
 const resource = 'certificatesigningrequests.certificates.k8s.io';
 const hourMs = 60 * 60_000;
-/** Of requests that were issued, denied, or have failed. */
+/** Lifetime of requests that were issued, denied, or have failed. */
 const answeredMs = hourMs;
-/** Of requests that wait for approval, or for their certificate. */
+/** Lifetime of requests that wait for approval or for their certificate. */
 const pendingMs = 24 * hourMs;
 
 /** Makes the controller. */
@@ -32,7 +32,7 @@ export const csrCleanerController = ({ client, caches, clock }: ControllerDeps):
     const endMs = request === undefined ? undefined : endOfUse(request);
     if (request === undefined || endMs === undefined || request.metadata.deletionTimestamp !== undefined) return done;
     const leftMs = endMs - clock.now();
-    // A timer may not be longer than 24 days, and a certificate may.
+    // Timers are limited to 24 days, but certificates may be valid longer.
     if (leftMs >= 0) return requeueAfter(Math.min(leftMs + 1, pendingMs));
     const { name, uid } = request.metadata;
     try {
@@ -44,7 +44,7 @@ export const csrCleanerController = ({ client, caches, clock }: ControllerDeps):
   },
 });
 
-/** When the request is of no use any more; undefined: never. Pure. */
+/** When the request may be deleted, in ms since the epoch; undefined: never. Pure. */
 export function endOfUse(request: CertificateSigningRequest): number | undefined {
   const conditions = conditionsOf(request);
   const ends = conditions.flatMap(({ type, lastUpdateTime }) => {
@@ -58,7 +58,7 @@ export function endOfUse(request: CertificateSigningRequest): number | undefined
   return known.length === 0 ? undefined : Math.min(...known);
 }
 
-/** Undefined where there is no certificate, or none that can be read. */
+/** When the issued certificate expires; undefined when there is none, or it cannot be parsed. */
 function endOfCertificate({ status }: CertificateSigningRequest): number | undefined {
   const found = decodePem(Buffer.from(status?.certificate ?? '', 'base64').toString('latin1'));
   if (found === undefined) return undefined;

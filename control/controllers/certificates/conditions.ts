@@ -1,4 +1,6 @@
-/** What the controllers of certificates read from a request's conditions. Source: upstream `pkg/controller/certificates/certificate_controller_utils.go`. */
+/**
+ * Reads and adds conditions of CertificateSigningRequests. Source: upstream `pkg/controller/certificates/certificate_controller_utils.go`.
+ */
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '#api/types.generated.ts';
 
 /** The conditions of the request; an empty list where it has none yet. */
@@ -9,10 +11,10 @@ export const conditionsOf = ({ status }: CertificateSigningRequest): readonly Ce
 export const hasCondition = (request: CertificateSigningRequest, type: 'Approved' | 'Denied' | 'Failed'): boolean =>
   conditionsOf(request).some((condition) => condition.type === type);
 
-/** Whether a signer has answered with a certificate. */
+/** Whether a certificate was issued. */
 export const isIssued = ({ status }: CertificateSigningRequest): boolean => (status?.certificate ?? '') !== '';
 
-/** The request with one more condition. The given one is shared, and is not changed. */
+/** A copy of the request with one more condition. The given object is shared and not changed. */
 export const withCondition = (
   request: CertificateSigningRequest,
   condition: CertificateSigningRequestCondition,

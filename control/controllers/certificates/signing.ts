@@ -1,5 +1,5 @@
 /**
- * CSR signing controller: gives approved requests to the cluster's own four signers their certificate, or says why they get none.
+ * CSR signing controller: issues certificates for approved requests to the cluster's own four signers, or reports why it cannot.
  *
  * Watches: CertificateSigningRequest.  Writes: CertificateSigningRequest/status.
  * Source: upstream `pkg/controller/certificates/{signer/signer.go,authority/policies.go}`; kubernetes.io, Kubernetes signers.
@@ -19,9 +19,9 @@ import { done } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
 import { hasCondition, isIssued, withCondition } from './conditions.ts';
 
-/** What a certificate is good for, and when. */
+/** Usages and validity of a certificate. */
 export interface CertificateTerms {
-  /** As requests name them. */
+  /** Usages by their names in requests. */
   usages: readonly string[];
   notBeforeMs: number;
   notAfterMs: number;
@@ -29,9 +29,9 @@ export interface CertificateTerms {
 
 /** Signs with the key of the cluster's CA. */
 export interface CertificateSigner {
-  /** When the CA's own certificate ends. */
+  /** When the CA's own certificate expires. */
   readonly notAfterMs: number;
-  /** @returns PEM @throws Error for usages that nobody knows */
+  /** @returns PEM @throws Error for unknown usages */
   sign(request: CertificateRequest, terms: CertificateTerms): Promise<string>;
 }
 
@@ -44,7 +44,7 @@ export interface CsrSigningOptions {
 
 const resource = 'certificatesigningrequests.certificates.k8s.io';
 
-/** What is wrong with requests to each signer; undefined: nothing. */
+/** Validates requests by the rules of each signer. Undefined when the request is valid. */
 const problems: Readonly<Record<string, (request: CertificateRequest, usages: readonly string[]) => string | undefined>> = {
   [apiServerClientSigner]: (_, usages) => clientUsagesProblem(usages),
   [kubeletClientSigner]: kubeletClientProblem,
@@ -97,14 +97,14 @@ function clientUsagesProblem(usages: readonly string[]): string | undefined {
 }
 
 const minuteMs = 60_000;
-/** Clocks of machines differ a little. */
+/** Certificates are valid from a little earlier, because clocks of machines differ. */
 const backdateMs = 5 * minuteMs;
-/** Of shorter certificates, the time by which the beginning is earlier is not taken away from the end. */
+/** For certificates shorter than this, the earlier start does not shorten the validity after now. */
 const shortMs = 8 * 60 * minuteMs;
 const minDurationMs = 10 * minuteMs;
 
 /**
- * When a certificate begins and ends. Never after the CA's own.
+ * Start and end of a certificate's validity. It never ends after the CA's own.
  * @throws Error when that has ended already. Pure.
  */
 export function validityOf(asked: {

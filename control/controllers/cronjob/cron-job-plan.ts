@@ -1,5 +1,5 @@
 /**
- * What a CronJob does now: which of its jobs it forgets or deletes, and whether it starts one. Pure.
+ * Plans a CronJob's next actions: which Jobs to remove from its status or delete, and whether to start one. Pure.
  *
  * Source: kubernetes `pkg/controller/cronjob/cronjob_controllerv2.go` (syncCronJob, cleanupFinishedJobs).
  */
@@ -22,10 +22,10 @@ export interface CronJobEvent {
 const warning = (reason: string, message: string): CronJobEvent => ({ type: 'Warning', reason, message });
 const normal = (reason: string, message: string): CronJobEvent => ({ type: 'Normal', reason, message });
 
-/** The name of the Job for a time: the same, however often it is tried to start it. */
+/** The name of the Job for a scheduled time. It is the same for each attempt, so the Job is created only once. */
 export const jobNameAt = (cronJob: CronJob, atMs: number): string => `${cronJob.metadata.name}-${Math.floor(atMs / 60_000)}`;
 
-/** The Job for a time. @throws TimeZoneError */
+/** The Job for a scheduled time. @throws TimeZoneError */
 export function jobAt(cronJob: CronJob, atMs: number): New<Job> {
   const { metadata, spec } = cronJob;
   const { metadata: template = {}, spec: job = { template: {} } } = spec.jobTemplate;
@@ -44,17 +44,17 @@ export function jobAt(cronJob: CronJob, atMs: number): New<Job> {
   };
 }
 
-/** What the CronJob's Jobs mean for its status. */
+/** The comparison of a CronJob's Jobs with its status. */
 export interface Observation {
   status: CronJobStatus;
   events: CronJobEvent[];
-  /** Running Jobs that the status does not have. */
+  /** Running Jobs that are not in the status. */
   unexpected: Job[];
-  /** Jobs of the status that are not there. */
+  /** Jobs in the status that do not exist. */
   missing: { name: string; namespace: string; uid: string }[];
 }
 
-/** @param jobs those of the CronJob */
+/** Compares the Jobs of a CronJob with its status. @param jobs the CronJob's Jobs */
 export function observeJobs({ status = {} }: CronJob, jobs: readonly Job[]): Observation {
   const known = new Set((status.active ?? []).map(({ uid }) => uid));
   const finished = new Set<string>();
@@ -86,7 +86,7 @@ export function observeJobs({ status = {} }: CronJob, jobs: readonly Job[]): Obs
   };
 }
 
-/** The oldest ended Jobs beyond what `spec` keeps. */
+/** The oldest finished Jobs beyond the history limits. */
 export function jobsBeyondHistory({ spec }: CronJob, jobs: readonly Job[]): Job[] {
   const oldest = (type: string, limit: number | undefined): Job[] => {
     if (limit === undefined) return [];
@@ -97,7 +97,7 @@ export function jobsBeyondHistory({ spec }: CronJob, jobs: readonly Job[]): Job[
   return [...oldest('Complete', spec.successfulJobsHistoryLimit), ...oldest('Failed', spec.failedJobsHistoryLimit)];
 }
 
-/** Those that never started come last. */
+/** Compares Jobs by start time. Jobs that never started come last. */
 function byStart(a: Job, b: Job): number {
   const startMs = ({ status }: Job): number => (status?.startTime === undefined ? Infinity : Date.parse(status.startTime));
   const [first, second] = [startMs(a), startMs(b)];
@@ -105,17 +105,17 @@ function byStart(a: Job, b: Job): number {
   return a.metadata.name < b.metadata.name ? -1 : 1;
 }
 
-/** Whether a Job is to start now. */
+/** Whether to start a Job now. */
 export interface StartPlan {
-  /** The time for which a Job starts. */
+  /** The scheduled time of the Job to start. */
   startAtMs?: number;
-  /** The running Jobs are deleted first. */
+  /** Whether to delete the running Jobs first. */
   replace: boolean;
   events: CronJobEvent[];
   schedule?: Schedule;
 }
 
-/** @param active how many Jobs run @param activeNames their names */
+/** Decides whether to start a Job. @param activeNames names of the running Jobs */
 export function planStart(cronJob: CronJob, activeNames: readonly string[], nowMs: number): StartPlan {
   const { spec, status, metadata } = cronJob;
   const none = (events: CronJobEvent[], schedule?: Schedule): StartPlan => ({
@@ -154,7 +154,7 @@ export function planStart(cronJob: CronJob, activeNames: readonly string[], nowM
   }
 }
 
-/** How long until the CronJob is looked at again; undefined: only when it changes. */
+/** Milliseconds until the next reconcile; undefined: only after a change. */
 export const lookAgainMs = (cronJob: CronJob, schedule: Schedule | undefined, nowMs: number): number | undefined =>
   schedule === undefined ? undefined : untilNextMs(cronJob, schedule, nowMs);
 

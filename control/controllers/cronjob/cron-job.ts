@@ -1,5 +1,5 @@
 /**
- * CronJob controller: starts a Job at each time of a schedule, and keeps the last ones that ended.
+ * CronJob controller: starts a Job at each time of a schedule, and keeps the last finished ones.
  *
  * Owns: Job (by controller ownerReference).  Watches: CronJob, Job.  Writes: Job, CronJob/status.
  * Source: kubernetes `pkg/controller/cronjob/cronjob_controllerv2.go`; KEP-19, KEP-3140 (time zones).
@@ -20,7 +20,7 @@ export const cronJobController = ({ client, caches, clock, events }: ControllerD
   const record = (cronJob: CronJob, { type, reason, message }: CronJobEvent): void =>
     events.event(cronJob, type, reason, message);
 
-  /** @returns whether it is deleted; an event tells a failure, and the next look tries again */
+  /** Deletes a Job. @returns whether it was deleted; a failure gives an event, and the next reconcile tries again */
   async function deleteJob(cronJob: CronJob, name: string): Promise<boolean> {
     const { namespace } = cronJob.metadata;
     try {
@@ -34,7 +34,7 @@ export const cronJobController = ({ client, caches, clock, events }: ControllerD
     return true;
   }
 
-  /** What the Jobs that there are say. The CronJob in the cache may not have our last status yet: then the stored one decides. */
+  /** Updates the status from the existing Jobs. The cached CronJob may not have our last status yet, so in doubt the stored one is read. */
   async function observe(cronJob: CronJob, owned: readonly Job[]): Promise<CronJobStatus> {
     const { namespace, name } = cronJob.metadata;
     const { status, events: seen, unexpected, missing } = observeJobs(cronJob, owned);
@@ -54,7 +54,7 @@ export const cronJobController = ({ client, caches, clock, events }: ControllerD
     return { ...status, active: (status.active ?? []).filter(({ uid }) => !gone.has(uid ?? '')) };
   }
 
-  /** The Job for that time, made now or before; undefined: another object has its name. */
+  /** Creates the Job for a scheduled time, or returns the existing one. Undefined when another object has its name. */
   async function startJob(cronJob: CronJob, atMs: number): Promise<Job | undefined> {
     try {
       const job = await jobs.create(jobAt(cronJob, atMs));
@@ -65,7 +65,7 @@ export const cronJobController = ({ client, caches, clock, events }: ControllerD
         events.event(cronJob, 'Warning', 'FailedCreate', `Error creating job: ${errorText(error)}`);
         throw error;
       }
-      // An earlier try came so far, and its status was lost.
+      // An earlier attempt has created the Job, but its status update was lost.
       const { namespace } = cronJob.metadata;
       const job = await liveObject(client, 'jobs.batch', { namespace, name: jobNameAt(cronJob, atMs) });
       return job !== undefined && controllerOf(job)?.uid === cronJob.metadata.uid ? job : undefined;

@@ -10,18 +10,18 @@ import type { CronJob } from '#api/types.generated.ts';
 const manyMissed = 100;
 /** How many starts are computed one by one; beyond that their number is estimated. */
 const fewSteps = 100;
-/** Clocks differ a little: a look that is late costs less than one that is too early. */
+/** Added to each wait: clocks differ a little, and being late is better than being too early. */
 const paddingMs = 100;
 
-/** The last start that is due. */
+/** The last scheduled time that has passed. */
 export interface DueStart {
   atMs: number | undefined;
   missed: 'none' | 'few' | 'many';
-  /** The last start before, or the creation: nothing before it is due. */
+  /** The last start, or the creation: earlier times are not considered. */
   earliestMs: number;
 }
 
-/** The schedule can be read, but there is no such day. The message is upstream's. */
+/** The schedule is valid, but never matches (for example February 30). The message is upstream's. */
 export class NeverDueError extends Error {
   override name = 'NeverDueError';
 }
@@ -38,7 +38,7 @@ export function lastDue(cronJob: CronJob, schedule: Schedule, nowMs: number, wit
     throw new NeverDueError('time difference between two schedules is less than 1 second');
   if (nowMs < first) return { atMs: undefined, missed: 'none', earliestMs };
   if (nowMs < second) return { atMs: first, missed: 'none', earliestMs };
-  // How many there are is estimated from the first two: there may be very many.
+  // Estimate the number of missed starts from the first two, because there may be very many.
   const betweenMs = second - first;
   const count = Math.floor((nowMs - first) / betweenMs) + 1;
   return {
@@ -48,7 +48,7 @@ export function lastDue(cronJob: CronJob, schedule: Schedule, nowMs: number, wit
   };
 }
 
-/** The last start after `fromMs` that is due. */
+/** The last scheduled time after `fromMs` that has passed. */
 function lastAfter(fromMs: number, schedule: Schedule, nowMs: number): number | undefined {
   const isDue = (startMs: number | undefined): startMs is number => startMs !== undefined && startMs <= nowMs;
   let atMs: number | undefined;
@@ -58,7 +58,8 @@ function lastAfter(fromMs: number, schedule: Schedule, nowMs: number): number | 
     next = schedule.next(next);
   }
   if (!isDue(next)) return atMs;
-  // Regular schedules end above. Others may go on with a start each minute for months: those are not counted, the rest is halved.
+  // Regular schedules have returned above. Irregular ones may have a start each minute for months, so use a binary search instead of
+  // counting.
   let lowMs = next;
   let highMs = nowMs;
   while (highMs - lowMs >= 1000) {
@@ -70,7 +71,7 @@ function lastAfter(fromMs: number, schedule: Schedule, nowMs: number): number | 
   return lowMs;
 }
 
-/** How long until the CronJob is to be looked at again, in milliseconds. Undefined: never. */
+/** Milliseconds until the next reconcile of the CronJob. Undefined: never. */
 export function untilNextMs(cronJob: CronJob, schedule: Schedule, nowMs: number): number | undefined {
   const next = schedule.next(nextFromMs(cronJob, schedule, nowMs));
   return next === undefined ? undefined : next + paddingMs - nowMs;

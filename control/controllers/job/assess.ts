@@ -1,5 +1,5 @@
 /**
- * What a Job's pods say of the Job: how many succeeded and failed, and whether it is to end. Pure.
+ * Assesses a Job from its pods: how many succeeded and failed, and whether the Job must end. Pure.
  *
  * Source: kubernetes `pkg/controller/job/job_controller.go` (syncJob).
  */
@@ -25,37 +25,35 @@ import { metSuccessRule } from './success-policy.ts';
 
 /** The indexes of an indexed Job. */
 export interface Indexes {
-  /** Those that the status has. */
+  /** The indexes in the status. */
   previous: IndexSet;
-  /** Those and the ones that succeeded since. */
+  /** The indexes in the status and those that have succeeded since. */
   succeeded: IndexSet;
-  /** Only with a limit of failures for each index. */
+  /** Failed indexes. Set only with backoffLimitPerIndex. */
   failed?: IndexSet;
-  /** The failed pod of an index that stays until another one has taken over how often the index failed. */
+  /** The last failed pod of each index. It is kept until its replacement has copied the index's failure count. */
   delayed: ReadonlyMap<number, Pod>;
 }
 
-/** What the pods of a Job say of it. */
+/** The assessment of a Job. */
 export interface Assessment {
   active: Pod[];
-  /** Among the active ones. */
+  /** Number of active pods that are ready. */
   ready: number;
-  /** Being deleted, and still running. */
+  /** Number of pods that are being deleted and still run. */
   terminating: number;
-  /** Counted and still to be counted. */
+  /** Succeeded pods, whether counted in the status already or not. */
   succeeded: number;
   failed: number;
   backOff: BackOff;
   indexes?: Indexes;
-  /**
-   * Why the Job is to end: SuccessCriteriaMet, FailureTarget, or Failed where the status has the FailureTarget already.
-   */
+  /** The condition with which the Job ends: SuccessCriteriaMet, FailureTarget, or Failed when the status has FailureTarget already. */
   ending?: JobCondition;
-  /** How long until the Job is past its deadline. */
+  /** Milliseconds until the Job's activeDeadlineSeconds is over. */
   deadlineInMs?: number;
 }
 
-/** @param pods all pods of the Job that there are @param before the failures before this look */
+/** Assesses a Job. @param pods all existing pods of the Job @param before the failures before this reconcile */
 export function assess(job: Job, pods: readonly Pod[], before: BackOff, nowMs: number): Assessment {
   const { status = {} } = job;
   const uncounted = status.uncountedTerminatedPods ?? {};
@@ -84,7 +82,7 @@ export function assess(job: Job, pods: readonly Pod[], before: BackOff, nowMs: n
   };
 }
 
-/** Pods that neither the counts nor the uncounted ones of the status have. */
+/** Pods that are not in the status yet, neither counted nor in uncountedTerminatedPods. */
 function uncountedPods(job: Job, pods: readonly Pod[], uids: readonly string[] = []): Pod[] {
   const known = new Set(uids);
   return pods.filter(
@@ -92,7 +90,7 @@ function uncountedPods(job: Job, pods: readonly Pod[], uids: readonly string[] =
   );
 }
 
-/** What the status has decided already comes first, then failures in upstream's order. */
+/** The reason for a failure of the Job: first one that is in the status already, then others in upstream's order. */
 function endOfFailures(job: Job, pods: readonly Pod[], failed: number, nowMs: number): JobCondition | undefined {
   const { conditions } = job.status ?? {};
   const successMet = trueCondition(conditions, 'SuccessCriteriaMet');
@@ -123,7 +121,7 @@ function isPastRestarts({ spec }: Job, pods: readonly Pod[]): boolean {
   return limit === 0 ? restarts > 0 : restarts >= limit;
 }
 
-/** Undefined: the Job has no deadline, or its time does not run. A Job that has not started yet has all of it. */
+/** Milliseconds until the deadline. Undefined when the Job has none, or is suspended. A Job that has not started has the whole time. */
 function untilDeadlineMs({ spec, status }: Job, nowMs: number): number | undefined {
   const { activeDeadlineSeconds } = spec;
   if (activeDeadlineSeconds === undefined || spec.suspend === true) return undefined;
@@ -149,7 +147,7 @@ function isLastFailure(pod: Pod, job: Job, limit: number): boolean {
   return action === 'FailIndex' || (counts && failuresBefore(pod) >= limit);
 }
 
-/** The last failed pod of each index that has neither ended nor a pod that runs. */
+/** The last failed pod of each index that is not finished and has no active pod. */
 function delayedPods(job: Job, tracked: readonly Pod[], active: readonly Pod[], ended: IndexSet): Map<number, Pod> {
   const running = new Set(active.map(completionIndex));
   const delayed = new Map<number, Pod>();

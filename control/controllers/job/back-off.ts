@@ -1,6 +1,6 @@
 /**
- * How long a Job waits before it replaces failed pods: 10 s after the first failure, twice as long after each further one, up to 10 minutes.
- * A success begins anew.
+ * The back-off before a Job replaces failed pods: 10 s after the first failure, doubled after each further one, up to 10 minutes. A success
+ * resets it.
  *
  * Source: kubernetes `pkg/controller/job/backoff_utils.go`, `job_controller.go` (MaxJobPodFailureBackOff; the documentation still says
  * six minutes).
@@ -20,7 +20,7 @@ export interface BackOff {
 /** The state of a Job whose pods have not failed since the last success. */
 export const noFailures: BackOff = { failures: 0 };
 
-/** The state after these pods, which were not known before, have ended. Pure. */
+/** The state after these newly finished pods. Pure. */
 export function nextBackOff(before: BackOff, succeeded: readonly Pod[], failed: readonly Pod[]): BackOff {
   const failuresMs = failed.map(finishedMs);
   if (succeeded.length > 0) {
@@ -38,14 +38,14 @@ function addFailures(before: BackOff, failuresMs: readonly number[]): BackOff {
   return { failures: before.failures + failuresMs.length, lastFailureMs: Math.max(...failuresMs) };
 }
 
-/** How long to wait until a pod may be created, in milliseconds; 0: not at all. */
+/** Milliseconds until a pod may be created; 0: now. */
 export function remainingMs({ failures, lastFailureMs }: BackOff, nowMs: number): number {
   if (failures === 0 || lastFailureMs === undefined) return 0;
   const backOffMs = Math.min(maxMs, firstMs * 2 ** Math.min(failures - 1, 20));
   return Math.max(0, backOffMs - (nowMs - lastFailureMs));
 }
 
-/** The same for one index, whose last pod was `lastFailed`; it knows how many failed before. */
+/** The same for one index. `lastFailed` is its last failed pod, whose annotation has the number of earlier failures. */
 export function remainingOfIndexMs(lastFailed: Pod | undefined, nowMs: number): number {
   if (lastFailed === undefined) return 0;
   const failures = failuresBefore(lastFailed) + ignoredBefore(lastFailed) + 1;

@@ -1,5 +1,5 @@
 /**
- * What a look at a Job means for its status: counts of pods, conditions, and whether it ends. Pure.
+ * Computes a Job's new status: counts of pods, conditions, and whether the Job ends. Pure.
  *
  * Source: kubernetes `pkg/controller/job/job_controller.go` (syncJob, enactJobFinished).
  */
@@ -11,12 +11,12 @@ import { newCondition, withCondition } from './conditions.ts';
 import type { PodOutcome } from './pod-changes.ts';
 import { isAllCounted } from './tracking.ts';
 
-/** What one look at a Job changes of its status. */
+/** The changes of a Job's status. */
 export interface Conclusion {
   status: JobStatus;
-  /** Why the Job ends; undefined: it does not, or not yet. */
+  /** The condition with which the Job ends; undefined when it does not end (yet). */
   ending: JobCondition | undefined;
-  /** To be recorded once the status is written. */
+  /** Events to record after the status was written. */
   events: { reason: string; message: string }[];
 }
 
@@ -36,7 +36,7 @@ export function conclude(
     terminating: outcome.terminating,
   };
   if (ending !== undefined) {
-    // While pods of it are left that could not be deleted, it has not ended.
+    // The Job has not ended while some pods could not be deleted.
     const isOver = outcome.removed === active.length;
     return { status: isOver ? withInterim(status, ending) : status, ending: isOver ? ending : undefined, events: [] };
   }
@@ -59,7 +59,7 @@ function isComplete({ spec: { completions } }: Job, succeeded: number, active: n
   return active === 0 && (completions === undefined ? succeeded > 0 : succeeded >= completions);
 }
 
-/** What is decided is written before pods lose their finalizers, so that a restart does not decide anew. */
+/** Adds the interim condition, which is written before finalizers are removed, so that a restart does not decide again. */
 function withInterim(status: JobStatus, ending: JobCondition): JobStatus {
   const { conditions = [] } = status;
   if (ending.type === 'Failed' || isJobConditionTrue(conditions, 'SuccessCriteriaMet')) return status;
@@ -75,7 +75,7 @@ function withSuspension(job: Job, status: JobStatus, nowMs: number): Conclusion 
   const changed = withCondition(conditions, condition);
   if (changed === conditions) return { status, ending: undefined, events: [] };
   const { startTime: _, ...rest } = status;
-  // activeDeadlineSeconds does not run while a Job is suspended; it begins anew when the Job is resumed.
+  // activeDeadlineSeconds does not count while the Job is suspended, and starts again when it is resumed.
   const timed = isSuspended ? rest : { ...rest, startTime: rfc3339(nowMs) };
   const event = isSuspended ? { reason: 'Suspended', message: 'Job suspended' } : { reason: 'Resumed', message: 'Job resumed' };
   return { status: { ...timed, conditions: [...changed] }, ending: undefined, events: [event] };

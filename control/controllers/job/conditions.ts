@@ -15,8 +15,8 @@ export function newCondition(
 }
 
 /**
- * The conditions with this one in place of the one of its type. One that is False is not added where there was none. The very same list is
- * returned when nothing changes.
+ * Replaces the condition of this type. A condition with status False is not added if there was none. Returns the same list when nothing
+ * changes.
  */
 export function withCondition(conditions: readonly JobCondition[], one: JobCondition): readonly JobCondition[] {
   const present = conditions.find(({ type }) => type === one.type);

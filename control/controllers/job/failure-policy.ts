@@ -1,5 +1,5 @@
 /**
- * What a Job's podFailurePolicy says of a failed pod.
+ * Applies a Job's podFailurePolicy to a failed pod.
  *
  * Source: kubernetes `pkg/controller/job/pod_failure_policy.go`; KEP-3329.
  */
@@ -12,9 +12,9 @@ import type {
   PodFailurePolicyRule,
 } from '#api/types.generated.ts';
 
-/** The verdict about one failed pod. */
+/** The result for one failed pod. */
 export interface FailureVerdict {
-  /** Of the first rule that matches. */
+  /** Action of the first matching rule. */
   action?: string;
   /** Whether the failure counts towards the limits. */
   counts: boolean;
@@ -36,7 +36,7 @@ export function judgeFailure(policy: PodFailurePolicy | undefined, pod: Pod): Fa
   return { counts: true };
 }
 
-/** What of the pod the rule matches, as the message of a Job tells it. */
+/** The text for the Job's message that describes what the rule matched. */
 function matchOf({ onExitCodes, onPodConditions }: PodFailurePolicyRule, { metadata, status }: Pod): string | undefined {
   const name = `${metadata.namespace}/${metadata.name}`;
   if (onExitCodes !== undefined) {

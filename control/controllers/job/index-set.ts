@@ -10,7 +10,7 @@ export type IndexRange = readonly [first: number, last: number];
 /** In order, with a gap between any two. */
 export type IndexSet = readonly IndexRange[];
 
-/** Reads a list; what is beyond `completions` or no number is left out. */
+/** Parses a list. Invalid numbers and indexes beyond `completions` are left out. */
 export function parseIndexSet(text: string | undefined, completions: number): IndexSet {
   const ranges: [number, number][] = [];
   for (const part of (text ?? '').split(',')) {
@@ -22,7 +22,7 @@ export function parseIndexSet(text: string | undefined, completions: number): In
   return union(ranges, []);
 }
 
-/** Both sets together. */
+/** The union of two sets. */
 export function union(a: IndexSet, b: IndexSet): IndexSet {
   const result: [number, number][] = [];
   const append = ([first, last]: IndexRange): void => {
@@ -66,7 +66,7 @@ export function hasIndex(set: IndexSet, index: number): boolean {
   return range !== undefined && range[0] <= index;
 }
 
-/** `0,2-4`; two that follow each other are two: `0,1`. */
+/** The set as text: `0,2-4`. Two consecutive indexes are written `0,1`. */
 export const indexSetText = (set: IndexSet): string =>
   set.map(([first, last]) => (first === last ? String(first) : `${first}${last === first + 1 ? ',' : '-'}${last}`)).join(',');
 

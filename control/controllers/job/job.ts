@@ -24,10 +24,10 @@ import { countReleased, track } from './tracking.ts';
 
 /** The value of `spec.managedBy` that means this controller. */
 const ownName = 'kubernetes.io/job-controller';
-/** Changes of pods are gathered for so long. */
+/** Time in ms for which changes of pods are collected before a reconcile. */
 const batchMs = 1000;
 
-/** What the controller remembers of a Job between two looks. */
+/** The state that the controller keeps per Job between reconciles. */
 interface Memory {
   uid: string;
   backOff: BackOff;
@@ -148,7 +148,7 @@ export const jobController = (deps: ControllerDeps): Controller => {
       const nowMs = clock.monotonic();
       const isNewSpec = memory.generation !== job.metadata.generation;
       if (!isNewSpec && nowMs - memory.lastLookMs < batchMs) return requeueAfter(batchMs - (nowMs - memory.lastLookMs));
-      // A plan from a state before our own last writes would repeat them.
+      // Wait until the cache shows our own last writes: a plan from an older state would repeat them.
       const isCurrent =
         BigInt(job.metadata.resourceVersion) >= memory.written &&
         changes.released(key) &&

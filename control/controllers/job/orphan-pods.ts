@@ -1,5 +1,5 @@
 /**
- * Orphan pods of Jobs: a pod whose Job is gone or has ended is not held back by its finalizer.
+ * Orphan pods of Jobs: removes the tracking finalizer of pods whose Job is gone or finished.
  *
  * Watches: Pod, Job.  Writes: Pod.
  * Source: kubernetes `pkg/controller/job/job_controller.go` (syncOrphanPod).
@@ -42,21 +42,21 @@ export const jobOrphanPodController = ({ client, caches }: ControllerDeps): Cont
     async reconcile(key) {
       const pod = caches.cache('pods').get(key);
       if (pod === undefined || !isTracked(pod) || isHeld(pod, cachedJob(pod))) return done;
-      // The cache of Jobs may be behind that of pods: without this look a pod could lose its finalizer before it is counted.
+      // The cache of Jobs may be older than that of pods. Ask the server, so that no pod loses its finalizer before it is counted.
       if (!isHeld(pod, await storedJob(pod))) await takeFinalizer(client, pod);
       return done;
     },
   };
 };
 
-/** The key of the Job that the pod says it belongs to. */
+/** The key of the Job that the pod's label names. */
 function jobKeyOf(pod: Pod): string | undefined {
   const owner = controllerOf(pod);
   if (owner?.kind !== 'Job' || owner.apiVersion !== 'batch/v1') return undefined;
   return keyOf({ metadata: { namespace: pod.metadata.namespace, name: owner.name } });
 }
 
-/** Whether somebody still has to count the pod. A controller of another kind decides for itself. */
+/** Whether the finalizer is still needed. For a controller of another kind, the answer is yes. */
 function isHeld(pod: Pod, job: Job | undefined): boolean {
   const owner = controllerOf(pod);
   if (owner === undefined) return false;

@@ -1,5 +1,5 @@
 /**
- * Which pods a Job that is not to end creates or removes. Pure.
+ * Plans which pods an active Job creates or removes. Pure.
  *
  * Source: kubernetes `pkg/controller/job/job_controller.go` (manageJob), `indexed_job_utils.go`.
  */
@@ -11,7 +11,7 @@ import { remainingMs, remainingOfIndexMs } from './back-off.ts';
 import { firstMissing, indexSetOf, union } from './index-set.ts';
 import { completionIndex, isTerminating, replacesOnlyFailed, validIndex } from './pod-facts.ts';
 
-/** The most pods that are created or removed in one look at a Job. */
+/** Limit of pods that one reconcile creates or removes. */
 const burst = 500;
 
 /** The pods to remove, and how many to create. */
@@ -19,7 +19,7 @@ export interface PodPlan {
   remove: readonly Pod[];
   /** One for each pod to create: its index, or undefined in a Job without indexes. */
   create: readonly (number | undefined)[];
-  /** Pods are missing, but may only be created after this time. */
+  /** Time in ms until missing pods may be created. */
   waitMs?: number;
 }
 
@@ -39,7 +39,7 @@ export function planPods(job: Job, pods: readonly Pod[], assessment: Assessment,
 
 function wantedActive({ spec }: Job, active: number, succeeded: number): number {
   const { completions, parallelism = 1 } = spec;
-  // A work queue: after the first success nothing new is begun.
+  // A work queue Job creates no pods after the first success.
   if (completions === undefined) return succeeded > 0 ? active : parallelism;
   return Math.max(0, Math.min(completions - succeeded, parallelism));
 }
@@ -63,7 +63,7 @@ function planCreation(job: Job, pods: readonly Pod[], assessment: Assessment, co
   return now.length > 0 || waits.length === 0 ? { ...nothing, create: now } : { ...nothing, waitMs: Math.min(...waits) };
 }
 
-/** At least so many, and all of which there should not be: without a valid index, and all but one of each index. */
+/** At least `atLeast` pods, including all surplus ones: those without a valid index, and duplicates of an index. */
 function podsToRemove(job: Job, active: readonly Pod[], atLeast: number, nowMs: number): Pod[] {
   const extra = isIndexed(job) ? extraPods(job, active, nowMs) : [];
   if (extra.length >= atLeast) return extra;

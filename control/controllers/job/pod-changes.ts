@@ -1,4 +1,4 @@
-/** Creates, removes and releases the pods of Jobs, and tells how many there are then. */
+/** Creates and removes pods of Jobs, removes their finalizers, and returns the resulting counts. */
 
 import { keyOf } from '#api/meta.ts';
 import { isPodReady } from '#api/pod/conditions.ts';
@@ -21,15 +21,14 @@ export interface PodOutcome {
   error: unknown;
 }
 
-/** Carries out what was planned for the pods of a Job. */
+/** Carries out the plan for a Job's pods. */
 export interface PodChanges {
   /**
-   * @param plan `keepFinalizers`: the Job ends, and the pods are counted first; else pods that are removed do not count.
-   * Never rejects.
+   * @param plan `keepFinalizers`: the Job ends, so removed pods are counted first. Otherwise removed pods are not counted. Never rejects.
    */
   carryOut(job: Job, plan: PodPlan & { keepFinalizers?: boolean }, assessment: Assessment): Promise<PodOutcome>;
   /**
-   * Takes the finalizer off pods. Never rejects.
+   * Removes the finalizer from pods. Never rejects.
    * @param pods all pods of the Job
    * @returns the UIDs of those that still have it, and the first failure
    */
@@ -56,7 +55,7 @@ export function createPodChanges(
   }
 
   async function remove(job: Job, pod: Pod, keepFinalizers: boolean): Promise<void> {
-    // Not if it has succeeded since: it would never be counted. (Upstream's controller loses such a pod.)
+    // Only if the pod has not changed: one that has succeeded since would never be counted. (Upstream loses such a pod.)
     if (!keepFinalizers) await removeFinalizer(keyOf(job), pod, true);
     await podControl.remove(job, pod);
   }
@@ -102,7 +101,7 @@ export function createPodChanges(
   };
 }
 
-/** Takes the finalizer off a pod. One that is gone has none. @param asSeen not if it has changed since @throws ApiError */
+/** Removes the finalizer from a pod. A pod that is gone is success. @param asSeen fails if the pod has changed since @throws ApiError */
 export async function takeFinalizer(client: ControllerDeps['client'], { metadata }: Pod, asSeen = false): Promise<void> {
   const { namespace, name, uid, resourceVersion } = metadata;
   const seen = asSeen ? { uid, resourceVersion } : { uid };

@@ -1,5 +1,5 @@
 /**
- * What the Job controller reads of one pod.
+ * The facts that the Job controller reads from a pod.
  *
  * Source: kubernetes `pkg/controller/job/{job_controller,indexed_job_utils,backoff_utils,tracking_utils}.go`.
  */
@@ -27,7 +27,7 @@ export const isTracked = ({ metadata }: Pod): boolean => metadata.finalizers?.in
 /** Whether all of the pod's containers have ended well. */
 export const hasSucceeded = ({ status }: Pod): boolean => status?.phase === 'Succeeded';
 
-/** Being deleted, and still running. */
+/** Whether the pod is being deleted and still runs. */
 export const isTerminating = ({ metadata, status }: Pod): boolean =>
   metadata.deletionTimestamp !== undefined && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
 
@@ -36,20 +36,21 @@ export const replacesOnlyFailed = ({ spec }: Job): boolean =>
   spec.podReplacementPolicy === 'Failed' || spec.podFailurePolicy !== undefined;
 
 /**
- * Whether the pod counts as failed. A deleted one does, for it may never get to the phase Failed, unless the Job waits for that.
+ * Whether the pod counts as failed. A pod that is being deleted counts too, because it may never reach phase Failed, unless the Job waits
+ * for that (podReplacementPolicy Failed).
  */
 export function hasFailed(pod: Pod, job: Job): boolean {
   if (pod.status?.phase === 'Failed') return true;
   return !replacesOnlyFailed(job) && pod.metadata.deletionTimestamp !== undefined && !hasSucceeded(pod);
 }
 
-/** The pod's completion index; undefined: it has none that can be read. */
+/** The pod's completion index; undefined when it is missing or invalid. */
 export function completionIndex({ metadata }: Pod): number | undefined {
   const text = metadata.annotations?.[indexAnnotation];
   return text !== undefined && /^\+?\d+$/.test(text) ? Number(text) : undefined;
 }
 
-/** The index, if it is one of the Job's. */
+/** The pod's index if it is valid for the Job. */
 export function validIndex(pod: Pod, { spec }: Job): number | undefined {
   const index = completionIndex(pod);
   return index !== undefined && index < (spec.completions ?? 0) ? index : undefined;
@@ -61,7 +62,7 @@ export const failuresBefore = (pod: Pod): number => countOf(pod, failureCountAnn
 /** The value of {@link ignoredFailureCountAnnotation}; 0 where it is absent. */
 export const ignoredBefore = (pod: Pod): number => countOf(pod, ignoredFailureCountAnnotation);
 
-/** Users can write anything into annotations: what is no int32 is 0. */
+/** Reads a count from an annotation. Users can write anything there, so an invalid number counts as 0. */
 function countOf({ metadata }: Pod, annotation: string): number {
   const text = metadata.annotations?.[annotation] ?? '';
   const count = /^\+?\d+$/.test(text) ? Number(text) : 0;
@@ -92,7 +93,7 @@ function containersEndMs({ spec, status }: Pod): number | undefined {
   );
 }
 
-/** The latest of these ends and `beforeMs`; undefined when one of the containers has not ended. */
+/** The latest end of these containers and `beforeMs`; undefined when one has not ended. */
 function lastEndMs(beforeMs: number | undefined, statuses: readonly ContainerStatus[]): number | undefined {
   let latestMs = beforeMs;
   for (const { state } of statuses) {

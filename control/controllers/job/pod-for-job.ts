@@ -13,11 +13,11 @@ import {
 } from './pod-facts.ts';
 
 const indexVariable = 'JOB_COMPLETION_INDEX';
-/** A longer prefix is cut by the server, and would lose its index. */
+/** The server cuts a longer generateName prefix, which would remove the index at its end. */
 const maxPrefixLength = 58;
 
 /**
- * @param index undefined in a Job without indexes
+ * Makes a pod for a Job. @param index undefined in a Job without indexes
  * @param replaced the failed pod whose count of failures the new one takes over
  */
 export function podForJob(job: Job, index: number | undefined, replaced: Pod | undefined): New<Pod> {

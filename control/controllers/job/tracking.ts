@@ -11,19 +11,19 @@ import { judgeFailure } from './failure-policy.ts';
 import { hasIndex, indexSetOf, indexSetText, sizeOf, union } from './index-set.ts';
 import { completionIndex, hasFailed, hasSucceeded, isTracked, validIndex } from './pod-facts.ts';
 
-/** The most pods in the status, to keep it below some 20 KB. */
+/** Limit of pods in the status, which keeps it below about 20 KB. */
 const maxUncounted = 500;
 
 /** One step of counting the ended pods. */
 export interface Tracking {
   status: JobStatus;
-  /** The pods that the status now has, or that need not be counted: their finalizers go. */
+  /** The pods that are in the status now, or need not be counted, so their finalizers are removed. */
   release: Pod[];
   /** Whether there are more pods to count. */
   more: boolean;
 }
 
-/** @param ending why the Job ends; undefined while it does not */
+/** Plans one step. @param ending the condition with which the Job ends; undefined while it does not */
 export function track(
   job: Job,
   pods: readonly Pod[],
@@ -47,7 +47,7 @@ export function track(
     const { uid } = pod.metadata;
     if (hasSucceeded(pod) && !known.failed.has(uid)) {
       const index = validIndex(pod, job);
-      // The index is enough: it cannot be counted twice.
+      // For Indexed Jobs, the index is enough to avoid counting twice.
       if (isIndexed(job)) {
         if (index !== undefined && !hasIndex(indexes?.previous ?? [], index)) newIndexes.push(index);
       } else if (!known.succeeded.has(uid)) uncounted.succeeded.push(uid);
@@ -100,7 +100,7 @@ function mayRelease(job: Job, pod: Pod, indexes: Assessment['indexes'], ending: 
   return index === undefined || indexes?.delayed.get(index)?.metadata.uid !== pod.metadata.uid;
 }
 
-/** When the Job fails, each pod that has not succeeded has failed with it. */
+/** When the Job fails, each pod that has not succeeded counts as failed. */
 function countsAsFailed(job: Job, pod: Pod, ending: JobCondition | undefined): boolean {
   const failsWithJob = ending !== undefined && ending.type !== 'SuccessCriteriaMet';
   if (!hasFailed(pod, job) && !failsWithJob) return false;

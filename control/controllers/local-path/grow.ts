@@ -1,5 +1,5 @@
 /**
- * A node-local volume that grows: nothing has to be done, so both sides just say the new size. Pure.
+ * Expansion of a node-local volume. A folder needs no resize, so only the sizes in both objects change. Pure.
  *
  * Source: external-resizer `pkg/controller` (markPVCResizeFinished).
  */
@@ -8,7 +8,7 @@ import { compareQuantity } from '#api/quantity.ts';
 import { requestedStorage, volumeCapacity } from '#api/storage/binding.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '#api/types.generated.ts';
 
-/** The volume with the size that its claim asks for; the same object where it has it. Volumes never shrink. */
+/** The volume with the size that its claim requests; the same object when it is large enough. Volumes never shrink. */
 export function grownVolume(volume: PersistentVolume, claim: PersistentVolumeClaim): PersistentVolume {
   const isBound = claim.status?.phase === 'Bound' && volume.spec.claimRef?.uid === claim.metadata.uid;
   if (!isBound || compareQuantity(requestedStorage(claim), volumeCapacity(volume)) <= 0) return volume;
@@ -16,7 +16,7 @@ export function grownVolume(volume: PersistentVolume, claim: PersistentVolumeCla
   return { ...volume, spec: { ...volume.spec, capacity } };
 }
 
-/** The claim with the volume's size in its status; the same object where it says so. */
+/** The claim with the volume's size in its status; the same object when nothing changes. */
 export function resizedClaim(claim: PersistentVolumeClaim, volume: PersistentVolume): PersistentVolumeClaim {
   const { status } = claim;
   if (status?.phase !== 'Bound' || volume.spec.claimRef?.uid !== claim.metadata.uid) return claim;

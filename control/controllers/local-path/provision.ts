@@ -1,5 +1,5 @@
 /**
- * Which volume a claim gets from the provisioner of node-local volumes. Pure.
+ * Plans the volume of a claim for the provisioner of node-local volumes. Pure.
  *
  * Source: sig-storage-lib-external-provisioner `controller/controller.go` (shouldProvision, provisionClaimOperation), for what
  * provisioners have in common.
@@ -23,8 +23,8 @@ import { localPathFolderAnnotation, localPathProvisioner } from '#api/storage/lo
 import type { Node, PersistentVolume, PersistentVolumeClaim, StorageClass } from '#api/types.generated.ts';
 
 /**
- * `none`: it is not this provisioner's turn. `failed`: told, and looked at again when something changes; `reschedule`: with another node it may
- * succeed, so the scheduler shall choose again.
+ * `none`: nothing to do for this provisioner. `failed`: an event is recorded, and a change triggers the next attempt. `reschedule`: it may
+ * succeed on another node, so the scheduler must choose again.
  */
 export type ProvisionPlan =
   | { kind: 'none' }
@@ -40,7 +40,7 @@ export const isWaiting = (claim: PersistentVolumeClaim): boolean =>
 /** Whether this provisioner made the volume. */
 export const isOwn = (volume: PersistentVolume): boolean => annotation(volume, provisionedByAnnotation) === localPathProvisioner;
 
-/** @param node the one that the claim's annotation names */
+/** Plans the provisioning of a claim. @param node the node that the claim's annotation names */
 export function planProvision(
   claim: PersistentVolumeClaim,
   storageClass: StorageClass | undefined,
@@ -103,7 +103,7 @@ function volumeFor(
   };
 }
 
-/** The hostname of the one node on which the volume is; undefined: it is not as this provisioner makes them. */
+/** The hostname of the volume's node; undefined when the volume does not have the form that this provisioner creates. */
 export function hostOf({ spec }: PersistentVolume): string | undefined {
   const [term, ...others] = spec.nodeAffinity?.required?.nodeSelectorTerms ?? [];
   const [expression, ...more] = term?.matchExpressions ?? [];

@@ -1,11 +1,11 @@
 /**
- * Provisioner of node-local volumes: makes PersistentVolumes that are a folder of the node on which the claim's first pod will run, lets them grow, and has the
- * node remove the folder when the claim is gone.
+ * Provisioner of node-local volumes: creates PersistentVolumes that are a folder on the node of the claim's first pod, expands them, and
+ * lets the node remove the folder when the claim is deleted.
  *
- * Owns: PersistentVolume with the annotation `pv.kubernetes.io/provisioned-by: tinkernetes.io/local-path` and their finalizer.
- * Watches: PersistentVolumeClaim, PersistentVolume, Node, StorageClass.  Writes: PersistentVolume, PersistentVolumeClaim, annotations of Node.
- * A key with a namespace is a claim, one without is a volume. The size is recorded, and nothing enforces it.
- * Source: sig-storage-lib-external-provisioner, external-resizer, for what they tell; kubernetes.io, Local volumes.
+ * Owns: PersistentVolume with the annotation `pv.kubernetes.io/provisioned-by: tinkernetes.io/local-path` and their finalizer. Watches:
+ * PersistentVolumeClaim, PersistentVolume, Node, StorageClass. Writes: PersistentVolume, PersistentVolumeClaim, annotations of Node. A key
+ * with a namespace is a claim, one without is a volume. The size is recorded but not enforced. Source:
+ * sig-storage-lib-external-provisioner, external-resizer (events); kubernetes.io, Local volumes.
  */
 import { errorText } from '#api/error-text.ts';
 import { keyOf } from '#api/meta.ts';
@@ -21,7 +21,7 @@ import { liveObject } from '../live-object.ts';
 import { grownVolume, resizedClaim } from './grow.ts';
 import { hostOf, isOwn, isWaiting, planProvision } from './provision.ts';
 
-/** How many folders a node is asked to remove at a time: all stand in one annotation. */
+/** Limit of folders in one removal request, because all are in one annotation. */
 const removalsAtOnce = 100;
 const busyNodeMs = 5_000;
 
@@ -42,7 +42,7 @@ export function localPathController(deps: ControllerDeps): Controller {
 
 class Provisioner {
   readonly #deps: ControllerDeps;
-  /** Claims that a node's lack of a folder holds up, by the node. */
+  /** Claims that wait for a node, by the node's name. */
   readonly #waiting = new Map<string, Set<string>>();
 
   constructor(deps: ControllerDeps) {
@@ -101,7 +101,7 @@ class Provisioner {
     await this.#deps.client.resource('persistentvolumeclaims').update({ ...claim, metadata });
   }
 
-  /** A folder has no size: what the claim asks for is written down on both. The volume comes first, as with any resizer. */
+  /** Writes the requested size to volume and claim. The volume comes first, as with any resizer. */
   async #grow(claim: PersistentVolumeClaim): Promise<void> {
     const { caches, client, events } = this.#deps;
     const volume = caches.cache('persistentvolumes').get(claim.spec.volumeName ?? '');
@@ -128,7 +128,7 @@ class Provisioner {
     if (isKept || volume.metadata.deletionTimestamp === undefined) await this.#keepFinalizer(volume, !isKept);
     if (isKept || !isReleased(volume) || !(await this.#isStillReleased(volume))) return done;
     const node = this.#nodeOf(volume);
-    // The folder has gone with its machine.
+    // The node is gone, and the folder with it.
     if (node === undefined) return this.#finish(volume);
     const removals = removalsOf(node);
     const removal = removals.get(name);
@@ -165,7 +165,7 @@ class Provisioner {
     await this.#deps.client.resource('persistentvolumes').update({ ...volume, metadata });
   }
 
-  /** Whether the volume is still released. A removal cannot be undone, so the API server is asked, not the cache. */
+  /** Whether the volume is still released. A removal cannot be undone, so this asks the API server instead of the cache. */
   async #isStillReleased({ metadata: { name, uid } }: PersistentVolume): Promise<boolean> {
     const live = await liveObject(this.#deps.client, 'persistentvolumes', { name });
     if (live === undefined || live.metadata.uid !== uid || !isReleased(live)) return false;
@@ -200,7 +200,7 @@ class Provisioner {
     return done;
   }
 
-  /** The volume is gone, and so is its folder: nothing is left to say on the node. */
+  /** The volume and its folder are gone. Removes the request from the Node's annotation. */
   async #forget(name: string): Promise<void> {
     for (const node of this.#deps.caches.cache('nodes').list()) {
       const removals = removalsOf(node);

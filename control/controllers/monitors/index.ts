@@ -1,4 +1,4 @@
-/** What the controllers measure of themselves, under upstream's names. One for all terms of a process. */
+/** Metrics of the controllers, with upstream's names. One instance serves all leadership terms of a process. */
 import { Counter, exponentialBuckets, Gauge, Histogram, type Metric } from 'prom-client';
 import { ApiError } from '#api/status.ts';
 import type { Clock } from '#client/clock.ts';
@@ -49,7 +49,7 @@ export class ControllerMonitors implements ReconcileObserver {
   });
   readonly #parts: readonly Monitor[];
 
-  /** @param clusterCidrs whose parts nodes get */
+  /** @param clusterCidrs the ranges from which nodes get pod CIDRs */
   constructor(clusterCidrs: readonly string[] = []) {
     this.nodes = new NodeMonitor(clusterCidrs);
     this.#parts = [
@@ -69,7 +69,7 @@ export class ControllerMonitors implements ReconcileObserver {
     ];
   }
 
-  /** For the registry under which they are served. */
+  /** The metrics to register. */
   get metrics(): readonly Metric[] {
     return [
       ...this.#queues.metrics,
@@ -82,7 +82,7 @@ export class ControllerMonitors implements ReconcileObserver {
     ];
   }
 
-  /** The controllers begin a term. @returns ends it */
+  /** Starts a leadership term. @returns a function that ends it */
   observe(deps: MonitorDeps): () => void {
     const stops = this.#parts.flatMap((part) => part.observe?.(deps) ?? []);
     return () => {

@@ -14,7 +14,7 @@ import { follow } from './since.ts';
 const scheduledAnnotation = 'batch.kubernetes.io/cronjob-scheduled-timestamp';
 const registers: [] = [];
 
-/** What can be seen of Jobs and their pods. */
+/** Metrics that are computed from changes of Jobs and their pods. */
 export class JobMonitor implements Monitor {
   readonly #syncSeconds = new Histogram({
     name: 'job_controller_job_sync_duration_seconds',
@@ -173,7 +173,7 @@ export class JobMonitor implements Monitor {
     const isNew = metadata.deletionTimestamp !== undefined && previous.metadata.deletionTimestamp === undefined;
     if (!isNew || seconds === undefined || Number.isNaN(finishedMs)) return;
     const lateSeconds = (Date.parse(metadata.deletionTimestamp ?? '') - finishedMs) / 1000 - seconds;
-    // Who deletes it sooner is somebody else.
+    // A deletion before that time was not by the TTL controller.
     if (lateSeconds >= 0) this.#deletion.observe(lateSeconds);
   }
 

@@ -1,19 +1,19 @@
-/** A part of what is measured of the controllers. */
+/** The interface of a group of controller metrics. */
 import type { Metric } from 'prom-client';
 import type { Clock } from '#client/clock.ts';
 import type { Informers } from '#client/informers.ts';
 
-/** What monitors look at. */
+/** The dependencies of monitors. */
 export interface MonitorDeps {
   informers: Informers;
   clock: Clock;
 }
 
-/** The metrics of one controller, or of a few that belong together. What can be seen in objects is counted from their changes. */
+/** The metrics of one or a few related controllers. Where possible, they are counted from changes of objects. */
 export interface Monitor {
   readonly metrics: readonly Metric[];
-  /** The controllers begin a term in this process. @returns ends it */
+  /** Starts a leadership term in this process. @returns a function that ends it */
   observe?(deps: MonitorDeps): () => void;
-  /** A reconcile has ended. @param controller our name of it */
+  /** Called after each reconcile. @param controller our name of the controller */
   reconciled?(controller: string, seconds: number, error: unknown): void;
 }

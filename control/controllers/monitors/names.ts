@@ -1,6 +1,9 @@
 /** How upstream's metrics name our controllers and their queues. Source: kube-controller-manager `names/controller_names.go`; the queues' names. */
 
-/** By the name of ours: upstream's name of the controller, and that of its queue. Those that upstream does not have go by their own. */
+/**
+ * Our name of a controller → upstream's name of the controller and of its queue. Controllers that upstream does not have keep their own
+ * names.
+ */
 export const upstreamNames: Readonly<Record<string, { controller: string; queue: string }>> = {
   deployment: { controller: 'deployment-controller', queue: 'deployment' },
   replicaset: { controller: 'replicaset-controller', queue: 'replicaset' },

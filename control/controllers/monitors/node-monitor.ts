@@ -1,5 +1,6 @@
 /**
- * Metrics of nodes, their ranges, and the pods that leave with them. Source: kubernetes `pkg/controller/{nodelifecycle,nodeipam,tainteviction,podgc}`.
+ * Metrics of nodes, pod CIDRs, and pods evicted or deleted because of their node. Source: kubernetes
+ * `pkg/controller/{nodelifecycle,nodeipam,tainteviction,podgc}`.
  */
 import { Counter, Gauge, Histogram, type Metric } from 'prom-client';
 import type { Node, Pod } from '#api/types.generated.ts';
@@ -13,7 +14,7 @@ const evictionTaints: ReadonlySet<string> = new Set(['node.kubernetes.io/not-rea
 const isEvicted = ({ spec }: Node): boolean =>
   (spec.taints ?? []).some(({ key, effect }) => effect === 'NoExecute' && evictionTaints.has(key));
 
-/** The pods that a controller deletes for taints. */
+/** Metrics of pods that a controller deletes because of taints. */
 export class EvictionMonitor implements Monitor {
   readonly #deletions: Counter;
   readonly #seconds: Histogram;
@@ -37,14 +38,14 @@ export class EvictionMonitor implements Monitor {
     return [this.#deletions, this.#seconds];
   }
 
-  /** A pod was deleted, so long after its taint began to count. */
+  /** A pod was deleted. @param seconds the time since its eviction was due */
   evicted(seconds: number): void {
     this.#deletions.inc();
     this.#seconds.observe(Math.max(0, seconds));
   }
 }
 
-/** What can be seen of nodes. */
+/** Metrics that are computed from changes of Nodes. */
 export class NodeMonitor implements Monitor {
   #informers: Informers | undefined;
   readonly #evictions = new Counter({
@@ -86,7 +87,7 @@ export class NodeMonitor implements Monitor {
   readonly #gauges: readonly Metric[];
   readonly #clusterCidrs: readonly string[];
 
-  /** @param clusterCidrs whose parts nodes get */
+  /** @param clusterCidrs the ranges from which nodes get pod CIDRs */
   constructor(clusterCidrs: readonly string[]) {
     this.#clusterCidrs = clusterCidrs;
     const nodes = (): readonly Node[] => this.#informers?.cache('nodes').list() ?? [];
@@ -150,7 +151,7 @@ export class NodeMonitor implements Monitor {
     if (controller === 'node-lifecycle') this.#healthSeconds.observe(seconds);
   }
 
-  /** The pod garbage collector has deleted a pod, or could not. @param reason upstream's word */
+  /** The pod garbage collector has deleted a pod, or failed to. @param reason upstream's label value */
   collected({ metadata }: Pod, reason: string, error?: unknown): void {
     const labels = { namespace: metadata.namespace ?? '', reason };
     (error === undefined ? this.#forced : this.#forcedErrors).inc(labels);

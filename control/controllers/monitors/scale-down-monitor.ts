@@ -1,4 +1,4 @@
-/** Which pods ReplicaSets give up. Source: kubernetes `pkg/controller/replicaset/metrics`. */
+/** Metrics of the pods that ReplicaSets delete at a scale-down. Source: kubernetes `pkg/controller/replicaset/metrics`. */
 import { exponentialBuckets, Histogram, type Metric } from 'prom-client';
 import { controllerOf } from '#api/meta.ts';
 import { isPodReady, podCondition } from '#api/pod/conditions.ts';
@@ -31,7 +31,7 @@ export class ScaleDownMonitor implements Monitor {
           .cache('pods')
           .ownedBy({ metadata: { uid: owner.uid } })
           .filter(isPodReady);
-        // Who deletes a pod that the set wants is somebody else.
+        // The set does not have too many pods, so another client deleted this one.
         if (set === undefined || ready.length <= (set.spec.replicas ?? 1)) return;
         const youngestMs = Math.max(...ready.map(readySinceMs));
         if (clock.now() > youngestMs) this.#ratios.observe((clock.now() - readySinceMs(previous)) / (clock.now() - youngestMs));

@@ -1,24 +1,24 @@
-/** Subscribes to what happens from now on: what an informer has already, and what was made before, is no news. */
+/** Subscribes to changes from now on. Objects that the informer has already, and objects that were created before, are skipped. */
 import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId, ResourceTypes } from '#api/resources.ts';
 import { creationMs } from '../creation-order.ts';
 import type { MonitorDeps } from './monitor.ts';
 
-/** What is done about objects of one resource. */
+/** Callbacks for objects of one resource. */
 export interface NewsHandler<T extends KubeObject> {
-  /** It has been made since. */
+  /** The object was created after the subscription. */
   added?(object: T): void;
   updated?(object: T, previous: T): void;
   deleted?(object: T): void;
 }
 
-/** @returns ends it */
+/** Subscribes a handler. @returns a function that ends the subscription */
 export function follow<Id extends ResourceId>(
   { informers, clock }: MonitorDeps,
   id: Id,
   handler: NewsHandler<ResourceTypes[Id]>,
 ): () => void {
-  // Times of creation have whole seconds.
+  // Round down, because creation timestamps have whole seconds.
   const beginMs = Math.floor(clock.now() / 1000) * 1000;
   return informers.informer(id).subscribe({
     added: (object) => {

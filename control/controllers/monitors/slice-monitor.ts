@@ -8,7 +8,7 @@ import { follow } from './since.ts';
 const registers: [] = [];
 const managedBy = 'endpointslice.kubernetes.io/managed-by';
 const serviceName = 'kubernetes.io/service-name';
-/** The most endpoints of a slice that the controllers make. */
+/** Limit of endpoints in a slice that the controllers create. */
 const maxEndpoints = 100;
 
 /** The slices of one controller. */
@@ -102,7 +102,7 @@ export class SliceMonitor implements Monitor {
   }
 }
 
-/** With each slice as full as it may be. */
+/** The number of slices if each were as full as possible. */
 function desiredSlices(slices: readonly EndpointSlice[]): number {
   const counts = new Map<string, number>();
   for (const { metadata, addressType, ports, endpoints } of slices) {

@@ -9,7 +9,7 @@ import { follow } from './since.ts';
 const registers: [] = [];
 type Labels = Record<string, string>;
 
-/** What can be seen of volumes. */
+/** Metrics that are computed from changes of volumes and claims. */
 export class VolumeMonitor implements Monitor {
   #informers: Informers | undefined;
   readonly #created = new Counter({

@@ -1,5 +1,6 @@
 /**
- * PersistentVolume binder: binds claims to volumes, asks for volumes that are still to be made, and carries out the reclaim policy of volumes whose claim is gone.
+ * PersistentVolume binder: binds claims to volumes, requests the provisioning of missing volumes, and carries out the reclaim policy of
+ * volumes whose claim is gone.
  *
  * Owns: `claimRef` of volumes, `volumeName` of claims and their annotations, the phase of both; recycler pods.
  * Watches: PersistentVolume, PersistentVolumeClaim, Pod, StorageClass.  Writes: PersistentVolume, PersistentVolumeClaim, Pod.
@@ -76,7 +77,7 @@ class Binder {
   readonly #waiting = new WaitingClaims();
   readonly #around: ClaimSurroundings;
   readonly #unusable = new Map<string, string>();
-  /** What claims were told last, and when. */
+  /** The last event of each claim, and its time. */
   readonly #told = new Map<string, { text: string; atMs: number }>();
 
   constructor(deps: ControllerDeps) {
@@ -116,7 +117,7 @@ class Binder {
     const isGone = this.state.claim(key) === undefined;
     if (isGone) this.#forgetClaim(key);
     const volumeName = claim.spec?.volumeName ?? '';
-    // Without this a volume would be released at the next resync only.
+    // Queue the volume too. Otherwise it would be released only at the next resync.
     return isGone && volumeName !== '' ? [key, volumeName] : [key];
   }
 
@@ -212,7 +213,10 @@ class Binder {
     }
   }
 
-  /** The claim that the volume's reference names, UID included. A cache may lag: a volume is never released on its word alone. */
+  /**
+   * The claim that the volume's reference names, UID included. A cache may be stale, so the API server is asked before a volume is
+   * released.
+   */
   async #claimOf(volume: PersistentVolume): Promise<PersistentVolumeClaim | undefined> {
     const { spec, status } = volume;
     const { claimRef } = spec;
@@ -231,7 +235,7 @@ class Binder {
 
   async #release(volume: PersistentVolume): Promise<void> {
     const { phase } = volume.status ?? {};
-    // A failure stays visible while the policy is tried again.
+    // Keep the phase Failed visible while the policy is tried again.
     const released = phase === 'Released' || phase === 'Failed' ? volume : await this.#writePhase(volume, 'Released');
     await this.#reclaimer.reclaim(released);
   }

@@ -1,5 +1,5 @@
 /**
- * What shall become of a claim: bound, provisioned, left waiting, or lost. Pure.
+ * Plans the next step of a claim: bind, provision, wait, or lost. Pure.
  *
  * Source: kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go` (syncUnboundClaim, syncBoundClaim, provisionClaim).
  */
@@ -21,13 +21,13 @@ import { storageClassName } from '#api/storage/claim-classes.ts';
 import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '#api/types.generated.ts';
 import { provisionerOf } from './volume-plugins.ts';
 
-/** What a plan reads besides the claim. */
+/** The data that a plan reads besides the claim. */
 export interface ClaimSurroundings {
   volume(name: string): PersistentVolume | undefined;
-  /** The volume for a claim that does not name one. */
+  /** Finds the best volume for a claim that does not name one. */
   find(claim: PersistentVolumeClaim, options: { delayBinding: boolean }): PersistentVolume | undefined;
   storageClass(name: string): StorageClass | undefined;
-  /** The class of claims that name none. */
+  /** The default StorageClass. */
   defaultClass(): StorageClass | undefined;
   /** Names of the pods that use the claim, have not ended and have no node. */
   unscheduledPods(claim: PersistentVolumeClaim): readonly string[];
@@ -41,8 +41,9 @@ export interface ClaimEvent {
 }
 
 /**
- * `bind`: write volume and claim, as far as they are not. `pending`, `lost`: only the status. `assignClass`: the class has come later than the claim.
- * `provision`: the claim names its provisioner. `told`: nothing but the event. `misbound`: as `told`, and try again.
+ * `bind`: write volume and claim, unless they are written already. `pending`, `lost`: write only the status. `assignClass`: set a default
+ * class that was created after the claim. `provision`: set the provisioner's annotation on the claim. `told`: only the event. `misbound`:
+ * as `told`, and retry.
  */
 export type ClaimPlan =
   | { kind: 'bind'; volume: PersistentVolume }
@@ -67,7 +68,7 @@ function planBoundClaim(claim: PersistentVolumeClaim, volume: PersistentVolume |
     return lost('ClaimLost', 'Bound claim has lost reference to PersistentVolume. Data on the volume is lost!');
   if (volume === undefined) return lost('ClaimLost', 'Bound claim has lost its PersistentVolume. Data on the volume is lost!');
   const { claimRef } = volume.spec;
-  // The volume may have come unbound, or the cache does not know yet that it is bound. Binding again is right in both cases.
+  // The volume may have lost its binding, or the cache does not show it yet. Binding again is correct in both cases.
   if (claimRef === undefined || claimRef.uid === claim.metadata.uid) return { kind: 'bind', volume };
   return lost('ClaimMisbound', 'Two claims are bound to the same volume, this one is bound incorrectly');
 }
@@ -84,11 +85,14 @@ function planPreBoundClaim(claim: PersistentVolumeClaim, volume: PersistentVolum
   if (isBoundToClaim(volume, claim)) return { kind: 'bind', volume };
   const message = `volume ${name} already bound to a different claim.`;
   const event: ClaimEvent = { type: 'Warning', reason: 'FailedBinding', message };
-  // The controller bound the claim, and somebody took the note away that binding was completed.
+  // A client has removed the annotation that binding was completed.
   return annotation(claim, boundByControllerAnnotation) === undefined ? { kind: 'pending', event } : { kind: 'misbound', event };
 }
 
-/** Why a volume that the claim names is not bound to it. The claim's selector does not count: who names a volume wants that one. */
+/**
+ * Why the volume that the claim names cannot be bound to it. The claim's selector is ignored, because the claim names the volume
+ * explicitly.
+ */
 function whyUnsuitable(volume: PersistentVolume, claim: PersistentVolumeClaim): string | undefined {
   if (volume.metadata.deletionTimestamp !== undefined)
     return `the volume is marked for deletion ${JSON.stringify(volume.metadata.name)}`;

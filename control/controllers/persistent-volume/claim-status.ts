@@ -1,5 +1,5 @@
 /**
- * A claim as it is when bound, and the status that follows. Pure.
+ * Computes bound claims and their status. Pure.
  *
  * Source: kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go` (bindClaimToVolume, updateClaimStatus).
  */
@@ -15,7 +15,7 @@ import {
 } from '#api/storage/binding.ts';
 import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimStatus } from '#api/types.generated.ts';
 
-/** The claim, bound to the volume; the same object where it is already. */
+/** The claim bound to the volume; the same object when it is bound already. */
 export function boundClaim(claim: PersistentVolumeClaim, { metadata: { name } }: PersistentVolume): PersistentVolumeClaim {
   const isCompleted = annotation(claim, bindCompletedAnnotation) !== undefined;
   const isNamed = claim.spec.volumeName === name;
@@ -30,7 +30,7 @@ export function boundClaim(claim: PersistentVolumeClaim, { metadata: { name } }:
   };
 }
 
-/** The claim in a phase in which it has no volume; the same object where nothing changes. */
+/** The claim in a phase without a volume; the same object when nothing changes. */
 export function claimWithoutVolume(claim: PersistentVolumeClaim, phase: 'Pending' | 'Lost'): PersistentVolumeClaim {
   const { status = {} } = claim;
   const { accessModes, capacity, currentVolumeAttributesClassName: attributes } = status;
@@ -41,7 +41,7 @@ export function claimWithoutVolume(claim: PersistentVolumeClaim, phase: 'Pending
   };
 }
 
-/** The claim in the phase Bound; the same object where nothing changes. */
+/** The claim in phase Bound; the same object when nothing changes. */
 export function claimWithVolume(claim: PersistentVolumeClaim, volume: PersistentVolume): PersistentVolumeClaim {
   const { status = {} } = claim;
   const { accessModes } = volume.spec;
@@ -53,7 +53,10 @@ export function claimWithVolume(claim: PersistentVolumeClaim, volume: Persistent
   };
 }
 
-/** Set only once: later the sizes of claim and volume may differ, until the kubelet has grown the file system, and the attributes are the resizer's. */
+/**
+ * These fields are set only when the claim becomes bound. Later, the sizes of claim and volume may differ until the kubelet has expanded
+ * the filesystem, and the resizer manages the attributes.
+ */
 function whenBecomingBound(status: PersistentVolumeClaimStatus, volume: PersistentVolume): Partial<PersistentVolumeClaimStatus> {
   const attributes =
     status.phase === 'Pending' ? { currentVolumeAttributesClassName: volume.spec.volumeAttributesClassName } : {};

@@ -13,19 +13,19 @@ import { recyclerKey, recyclerPod, recycleStep } from './recycler.ts';
 import type { StorageState } from './storage-state.ts';
 import { deleterOf, isRecyclable } from './volume-plugins.ts';
 
-/** The binder's writes. */
+/** Writes that the binder does for the reclaimer. */
 export interface VolumeWrites {
-  /** Writes nothing where the volume is in the phase already. */
+  /** Sets the phase. Writes nothing when the volume has it already. */
   phase(volume: PersistentVolume, phase: string, message?: string): Promise<PersistentVolume>;
   unbind(volume: PersistentVolume): Promise<void>;
 }
 
-/** One per binder. */
+/** Carries out reclaim policies. A binder has one. */
 export class Reclaimer {
   readonly #deps: ControllerDeps;
   readonly #state: StorageState;
   readonly #write: VolumeWrites;
-  /** UIDs of the recycler pods under way, by volume. */
+  /** UIDs of running recycler pods, by volume. */
   readonly #recyclers = new Map<string, string>();
 
   constructor(deps: ControllerDeps, state: StorageState, write: VolumeWrites) {
@@ -39,7 +39,7 @@ export class Reclaimer {
     this.#recyclers.delete(name);
   }
 
-  /** @param volume in phase Released or Failed; tried again at every turn until it succeeds */
+  /** Reclaims a volume. @param volume in phase Released or Failed; each reconcile tries again until it succeeds */
   async reclaim(volume: PersistentVolume): Promise<void> {
     if ((annotation(volume, migratedToAnnotation) ?? '') !== '') return;
     switch (volume.spec.persistentVolumeReclaimPolicy) {
@@ -80,7 +80,7 @@ export class Reclaimer {
     await ignoringAbsence(volumes.delete(live.metadata, { preconditions: { uid: live.metadata.uid } }));
   }
 
-  /** The volume as the server has it; undefined: a claim has it (again), or it is gone. */
+  /** The volume from the server; undefined when it is bound (again), or gone. */
   async #stillReleased({ metadata: { name, uid } }: PersistentVolume): Promise<PersistentVolume | undefined> {
     const live = await liveObject(this.#deps.client, 'persistentvolumes', { name });
     const { claimRef } = live?.spec ?? {};
@@ -117,7 +117,7 @@ export class Reclaimer {
     await this.#write.unbind(live);
   }
 
-  /** A pod of the old claim may still run. A new claim of the name has another volume: its pods do not count. */
+  /** Whether a pod of the old claim still runs. Pods of a new claim with the same name use another volume and do not count. */
   #isUsed(volume: PersistentVolume): boolean {
     const key = claimKeyOf(volume) ?? '';
     const pods = this.#state.pods(key).map(({ metadata }) => `${metadata.namespace ?? ''}/${metadata.name}`);

@@ -1,5 +1,6 @@
 /**
- * The pod that empties a volume for the next claim (reclaim policy Recycle, deprecated), and what its end means. Pure.
+ * The recycler pod, which empties a volume for the next claim (the deprecated reclaim policy Recycle), and the steps that follow from its
+ * state. Pure.
  *
  * Source: kubernetes `pkg/volume/plugins.go` (NewPersistentVolumeRecyclerPodTemplate), `pkg/volume/util/recyclerclient`.
  */
@@ -49,8 +50,8 @@ export function recyclerPod(volume: PersistentVolume): New<Pod> {
 }
 
 /**
- * What to do about a volume that is to be emptied. @param ownUid of the pod that was made for it; undefined: none was. A pod of that name
- * that somebody else made is removed: it may only look like a recycler.
+ * A step of recycling a volume. A pod of the recycler's name that this process has not created is removed, because it may not be a
+ * recycler.
  */
 export type RecycleStep =
   | { kind: 'start' }
@@ -58,7 +59,7 @@ export type RecycleStep =
   | { kind: 'done' }
   | { kind: 'failed'; why: string; deletePod: boolean };
 
-/** What to do next, by the state of that pod. @param ownUid UID of the pod that this process has created; undefined: none yet */
+/** The next step, from the state of the pod. @param ownUid UID of the pod that this process has created; undefined: none yet */
 export function recycleStep(pod: Pod | undefined, ownUid: string | undefined): RecycleStep {
   if (pod === undefined) {
     if (ownUid === undefined) return { kind: 'start' };

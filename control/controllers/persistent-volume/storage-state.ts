@@ -1,6 +1,6 @@
 /**
- * Volumes, claims and their pods as the binder knows them: what the caches say, and what it has written itself since. Without its own writes it would
- * take an object for unbound that it has just bound, and every such turn would end in a conflict.
+ * Volumes, claims and pods as the binder sees them: the caches plus its own later writes. Without its own writes, an object that it has
+ * just bound would look unbound, and the next write would end in a conflict.
  *
  * Source: kubernetes `pkg/controller/volume/persistentvolume/pv_controller_base.go` (storeObjectUpdate).
  */
@@ -13,13 +13,13 @@ import { PodsByClaim } from '../pods-by-claim.ts';
 
 type Stored = PersistentVolume | PersistentVolumeClaim;
 
-/** Kept current by the controller's watches. Objects are shared, never changed. */
+/** The binder's state, updated by the controller's watches. Objects are shared and never changed. */
 export class StorageState {
-  /** Told of a volume that cannot be indexed, and that no claim gets therefore. */
+  /** Called for a volume that cannot be indexed, so that no claim can use it. */
   readonly #unusable: (volume: PersistentVolume, error: unknown) => void;
   readonly #caches: Caches;
   readonly #index = new VolumeIndex();
-  /** Own writes that the caches do not have yet. */
+  /** Own writes that the caches do not show yet. */
   readonly #written = new Map<string, Stored>();
   readonly #pods = new PodsByClaim();
 
@@ -36,7 +36,7 @@ export class StorageState {
     return this.#newest(key, this.#caches.cache('persistentvolumeclaims').get(key));
   }
 
-  /** The volume for the claim, as it is now. @throws QuantityError, SelectorError the claim cannot be read */
+  /** Finds the best volume for the claim now. @throws QuantityError, SelectorError when the claim is malformed */
   find(claim: PersistentVolumeClaim, options: { delayBinding: boolean }): PersistentVolume | undefined {
     return this.#index.find(claim, options);
   }
@@ -49,7 +49,7 @@ export class StorageState {
       .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   }
 
-  /** A volume changed or was deleted: looks it up. */
+  /** Updates the index after a volume was changed or deleted. */
   volumeChanged(name: string): void {
     const volume = this.volume(name);
     if (volume === undefined) this.#index.remove(name);
@@ -65,14 +65,17 @@ export class StorageState {
     this.#put(volume);
   }
 
-  /** Takes note of what the server stored. */
+  /** Records an object that the server has stored. */
   wrote<T extends Stored>(object: T): T {
     this.#written.set(keyOf(object), object);
     if (object.kind === 'PersistentVolume') this.volumeChanged(object.metadata.name);
     return object;
   }
 
-  /** The newer of the two. What the cache does not have any more has been deleted, for it was there before it was written. */
+  /**
+   * The newer of the cached and the written object. If the cache does not have it, it was deleted, because it was in the cache before the
+   * write.
+   */
   #newest<T extends Stored>(key: string, cached: T | undefined): T | undefined {
     const written = this.#written.get(key) as T | undefined;
     if (written === undefined) return cached;

@@ -1,5 +1,5 @@
 /**
- * What shall become of a volume: available, bound, released, or given back. Pure.
+ * Plans the next step of a volume: available, bound, released or unbound. Pure.
  *
  * Source: kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go` (syncVolume), `pv_controller_base.go`
  * (updateMigrationAnnotations, modifyDeletionFinalizers).
@@ -20,8 +20,8 @@ import type { PersistentVolume, PersistentVolumeClaim } from '#api/types.generat
 import { csiDriverOf, isInTree } from './volume-plugins.ts';
 
 /**
- * `release`: nobody claims it any more, so its reclaim policy is carried out. `unbind`: the claim got another volume. `mismatch`: the claim
- * cannot use it. `syncClaim`: the claim's turn.
+ * `release`: its claim is gone, so the reclaim policy is carried out. `unbind`: the claim is bound to another volume. `mismatch`: the claim
+ * cannot use the volume. `syncClaim`: reconcile the claim.
  */
 export type VolumePlan =
   | { kind: 'phase'; phase: 'Available' | 'Bound' }
@@ -30,10 +30,10 @@ export type VolumePlan =
   | { kind: 'mismatch' }
   | { kind: 'syncClaim' };
 
-/** @param claim the one that `spec.claimRef` names, UID included; undefined: there is none (any more) */
+/** Plans a volume. @param claim the claim that `spec.claimRef` names, with the same UID; undefined when it does not exist (any more) */
 export function planVolume(volume: PersistentVolume, claim: PersistentVolumeClaim | undefined): VolumePlan {
   const { claimRef } = volume.spec;
-  // A reference without UID reserves the volume; the claim's turn binds it.
+  // A reference without UID only reserves the volume. Reconciling the claim binds it.
   if (claimRef === undefined || (claimRef.uid ?? '') === '') return { kind: 'phase', phase: 'Available' };
   if (claim === undefined) return { kind: 'release' };
   const name = claim.spec.volumeName ?? '';
@@ -43,7 +43,7 @@ export function planVolume(volume: PersistentVolume, claim: PersistentVolumeClai
   return { kind: isMadeForIt && volume.spec.persistentVolumeReclaimPolicy === 'Delete' ? 'release' : 'unbind' };
 }
 
-/** The volume without its binding: free where the controller had chosen it, still reserved where a user had. */
+/** The volume without its binding. It stays reserved if a user has set the reference. */
 export function unboundVolume(volume: PersistentVolume): PersistentVolume {
   const { metadata, spec } = volume;
   if (annotation(volume, boundByControllerAnnotation) === undefined)
@@ -55,13 +55,16 @@ export function unboundVolume(volume: PersistentVolume): PersistentVolume {
   };
 }
 
-/** The claim, told which CSI driver stands in for its provisioner; the same object where nothing changes. */
+/** The claim with the annotation of the CSI driver that replaces its in-tree provisioner; the same object when nothing changes. */
 export function migratedClaim(claim: PersistentVolumeClaim): PersistentVolumeClaim {
   const provisioner = annotation(claim, provisionerAnnotation) ?? annotation(claim, betaProvisionerAnnotation);
   return provisioner === undefined ? claim : migrated(claim, provisioner);
 }
 
-/** The volume, told which CSI driver stands in for who made it, with the finalizers that its reclaim policy asks for; the same object where nothing changes. */
+/**
+ * The volume with the annotation of the CSI driver that replaces its in-tree plugin, and with the finalizers for its reclaim policy; the
+ * same object when nothing changes.
+ */
 export function migratedVolume(volume: PersistentVolume): PersistentVolume {
   const provisioner = annotation(volume, provisionedByAnnotation);
   if (provisioner === undefined) return volume;

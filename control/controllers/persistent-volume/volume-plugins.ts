@@ -1,6 +1,6 @@
 /**
- * What of upstream's built-in volume plugins the binder still has to know: which ones a CSI driver has taken over, and who provisions, deletes
- * and recycles. Pure.
+ * Facts about upstream's in-tree volume plugins that the binder needs: which ones a CSI driver replaces, and who provisions, deletes and
+ * recycles volumes. Pure.
  *
  * Source: csi-translation-lib `plugins`; kubernetes `pkg/volume/{plugins.go,hostpath}`, `cmd/kube-controller-manager/app/plugins.go`.
  */
@@ -19,16 +19,19 @@ const csiDrivers: ReadonlyMap<string, string> = new Map([
 const hostPathPlugin = 'kubernetes.io/host-path';
 const nfsPlugin = 'kubernetes.io/nfs';
 
-/** The CSI driver in the place of a built-in plugin; undefined: the plugin has none. */
+/** The CSI driver that replaces an in-tree plugin; undefined when there is none. */
 export const csiDriverOf = (plugin: string): string | undefined => csiDrivers.get(plugin);
 
-/** The plugin is part of Kubernetes, or was: nobody else may use such a name. */
+/** Whether the name is that of a current or former in-tree plugin. */
 export const isInTree = (plugin: string): boolean => plugin.startsWith('kubernetes.io/');
 
-/** Who provisions for a class: somebody outside under this name, or nobody, for this reason. `annotate`: the claim names the provisioner all the same. */
+/**
+ * The provisioner of a class: an external one with this name, or none, with the reason. `annotate`: set the provisioner's annotation on the
+ * claim nevertheless.
+ */
 export type Provisioner = { kind: 'external'; name: string } | { kind: 'none'; why: string; annotate?: boolean };
 
-/** Reads the class. Upstream's host-path plugin provisions in tests only, with a flag. */
+/** The provisioner of a class. Upstream's host-path plugin provisions only in tests, with a flag. */
 export function provisionerOf({ metadata, provisioner, mountOptions = [] }: StorageClass): Provisioner {
   const driver = csiDriverOf(provisioner);
   if (driver !== undefined) return { kind: 'external', name: driver };
@@ -43,12 +46,12 @@ export function provisionerOf({ metadata, provisioner, mountOptions = [] }: Stor
 }
 
 /**
- * Who deletes what the volume stands for: somebody outside, nobody (`error`), or upstream's deleter of host paths, which works on the machine of the controller:
- * that is no node, so the path is not there, and deleting it has succeeded.
+ * Who deletes the volume's storage: an external provisioner, nobody (`error`), or upstream's deleter of host paths (`done`). The latter
+ * deletes the path on the controller's machine; that is not a node, so the path does not exist and the deletion succeeds.
  */
 export type Deleter = { kind: 'external' } | { kind: 'done' } | { kind: 'error'; why: string };
 
-/** Who deletes a released volume: an external provisioner, nobody because there is nothing to do, or nobody can (with the reason). */
+/** The deleter of a released volume. */
 export function deleterOf(volume: PersistentVolume): Deleter {
   const { metadata, spec } = volume;
   const provisionedBy = annotation(volume, provisionedByAnnotation) ?? '';
@@ -69,7 +72,7 @@ export function deleterOf(volume: PersistentVolume): Deleter {
 }
 
 function hostPathDeleter(path: string): Deleter {
-  // As upstream's expression, without anchors.
+  // As upstream's regular expression, not anchored.
   if (/\/tmp\/.+/.test(path)) return { kind: 'done' };
   return { kind: 'error', why: `host_path deleter only supports /tmp/.+ but received provided ${path}` };
 }

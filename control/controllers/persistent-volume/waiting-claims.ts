@@ -3,10 +3,13 @@ import { keyOf } from '#api/meta.ts';
 import { classOf } from '#api/storage/binding.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '#api/types.generated.ts';
 
-/** How many claims one volume wakes: all would be squares of work where thousands of both come. The resync looks at the others. */
+/**
+ * Limit of claims that one volume wakes. Waking all would take quadratic time with thousands of volumes and claims. The resync handles the
+ * others.
+ */
 const woken = 16;
 
-/** By class: other volumes are of no use to them. */
+/** Waiting claims by StorageClass, because a volume of another class cannot be bound to them. */
 export class WaitingClaims {
   readonly #classes = new Map<string, string>();
   readonly #byClass = new Map<string, Set<string>>();
@@ -29,7 +32,7 @@ export class WaitingClaims {
     if (waiting?.size === 0) this.#byClass.delete(name);
   }
 
-  /** The keys of those that have waited longest for a volume of this class. They go to the end of the line. */
+  /** The keys of the claims that have waited longest for a volume of this class. They move to the end of the queue. */
   take(volume: PersistentVolume): string[] {
     const waiting = this.#byClass.get(classOf(volume));
     const keys = waiting?.values().take(woken).toArray() ?? [];

@@ -1,5 +1,6 @@
 /**
- * HorizontalPodAutoscaler controller: gives what is scaled as many replicas as its metrics ask for, through the subresource `scale`.
+ * HorizontalPodAutoscaler controller: computes the number of replicas of a target from its metrics, and sets it through the subresource
+ * `scale`.
  *
  * Owns: -.  Watches: HorizontalPodAutoscaler (and reads Pod).  Writes: HorizontalPodAutoscaler/status, the scale of any kind.
  * Source: kubernetes `pkg/controller/podautoscaler/horizontal.go`; KEP-853 (behavior), KEP-4951 (tolerance).
@@ -36,11 +37,11 @@ export interface HorizontalOptions {
   cpuInitializationPeriodMs: number;
   initialReadinessDelayMs: number;
   monitor?: AutoscalerMonitor | undefined;
-  /** Default: what the API server serves. */
+  /** Default: reads metrics from the API server. */
   metrics?: MetricsClient | undefined;
 }
 
-/** Upstream's. */
+/** Upstream's defaults. */
 export const defaultHorizontal: HorizontalOptions = {
   concurrency: 5,
   syncPeriodMs: 15_000,
@@ -67,7 +68,7 @@ export function horizontalController(deps: ControllerDeps, options: HorizontalOp
   };
 }
 
-/** A failure that concerns one autoscaler. Its conditions say so, and it is tried again after a period. */
+/** A failure of one autoscaler. It is reported in its conditions, and tried again after a period. */
 class ScalingError extends Error {
   override name = 'ScalingError';
   readonly failure: Failure;
@@ -80,9 +81,9 @@ class ScalingError extends Error {
 
 interface Known {
   history: History;
-  /** Of the pods of its scale, once that has been read. */
+  /** Matches the target's pods. Undefined before the scale was read. */
   matcher: LabelMatcher | undefined;
-  /** It is looked at once a period, however often it changes. */
+  /** When the autoscaler is reconciled next: once per period, even if it changes more often. */
   nextMs: number;
 }
 
@@ -100,7 +101,7 @@ class HorizontalAutoscalers {
     this.#metrics = options.metrics ?? createMetricsClient(deps.client, deps.catalog);
   }
 
-  /** @returns milliseconds until its next look; undefined: it is gone */
+  /** Reconciles if it is time. @returns milliseconds until the next reconcile; undefined when the autoscaler is gone */
   async look(key: string): Promise<number | undefined> {
     const { caches, clock, log } = this.#deps;
     const cached = caches.cache('horizontalpodautoscalers.autoscaling').get(key);
@@ -136,7 +137,7 @@ class HorizontalAutoscalers {
   }
 }
 
-/** One look at one autoscaler. */
+/** One reconcile of one autoscaler. */
 class Reconciliation {
   action: Action = 'none';
   readonly #deps: ControllerDeps;
@@ -166,7 +167,7 @@ class Reconciliation {
     this.#known = known;
     this.#hpa = hpa;
     this.#namespace = hpa.metadata.namespace ?? '';
-    // Scaling to zero is not a feature that is on: a condition about it is somebody's leftover.
+    // Drop a condition about scaling to zero: the feature is disabled, so the condition is a leftover.
     this.#conditions = [...(hpa.status?.conditions ?? [])];
   }
 
@@ -268,7 +269,7 @@ class Reconciliation {
     return { desired: decision.replicas, reason, statuses, problem };
   }
 
-  /** The most that one of the metrics asks for. @throws NoProposalError when none, or too few, can be used */
+  /** The largest proposal of all metrics. @throws NoProposalError when no metric, or too few, can be used */
   async computeReplicas(scale: Scale) {
     const { spec, metadata, status } = this.#hpa;
     const target = this.#target(scale);
@@ -289,7 +290,7 @@ class Reconciliation {
       } catch (error) {
         if (!(error instanceof MetricError)) throw error;
         this.#event('Warning', error.reason, error.inner);
-        // As upstream's, which has a place for every metric.
+        // As upstream, whose list has an entry for every metric.
         statuses.push({ type: '' });
         first ??= error;
         invalid += 1;
@@ -305,7 +306,7 @@ class Reconciliation {
             first.isSpec ? 'spec' : 'internal',
             { cause: first },
           );
-    // With a part of the metrics it may go up, but not down.
+    // When some metrics are missing, scale up is allowed but scale down is not.
     if (best === undefined || (first !== undefined && best.replicas < target.specReplicas)) {
       if (first !== undefined)
         this.#set('ScalingActive', 'False', first.reason, `the HPA was unable to compute the replica count: ${first.inner}`);
@@ -358,7 +359,7 @@ class Reconciliation {
     };
   }
 
-  /** The autoscalers that have one of these pods, this one included, as Go prints their keys. */
+  /** The autoscalers that select one of these pods, including this one, as Go prints their keys. */
   #alsoControlling(pods: readonly Pod[]): string[] {
     const found: string[] = [];
     for (const [key, { matcher }] of this.#all) {
@@ -434,7 +435,7 @@ class Reconciliation {
     this.#conditions = this.#conditions.filter((one) => one.type !== type);
   }
 
-  /** Nothing but them is known. */
+  /** Writes only the conditions, when the rest of the status is unknown. */
   async #writeConditions(): Promise<void> {
     const { status } = this.#hpa;
     await this.#write({ desiredReplicas: 0, ...status, conditions: this.#conditions });
@@ -469,7 +470,7 @@ class Reconciliation {
   }
 }
 
-/** No metric gave a number of replicas. */
+/** No metric gave a proposal. */
 class NoProposalError extends Error {
   override name = 'NoProposalError';
   readonly statuses: MetricStatus[];

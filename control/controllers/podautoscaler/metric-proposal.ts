@@ -1,5 +1,5 @@
 /**
- * What one metric of an autoscaler asks for, with what its status shows.
+ * Computes the proposal of one metric of an autoscaler, and the metric's status.
  *
  * Source: kubernetes `pkg/controller/podautoscaler/horizontal.go` (computeReplicasForMetric, computeStatusFor…).
  */
@@ -19,10 +19,10 @@ import {
   type Tolerances,
 } from './replica-calculator.ts';
 
-/** For which pods, and how many there are. */
+/** The scale target: its pods and replica counts. */
 export interface Target {
   namespace: string;
-  /** Of the scale, as it says it. */
+  /** The selector in the scale's status. */
   selector: string;
   specReplicas: number;
   statusReplicas: number;
@@ -41,14 +41,14 @@ export interface MetricProposal {
 /** A metric that cannot be used. */
 export class MetricError extends Error {
   override name = 'MetricError';
-  /** Of the condition ScalingActive and of the event: `FailedGetResourceMetric`. */
+  /** Reason of the condition ScalingActive and of the event: `FailedGetResourceMetric`. */
   readonly reason: string;
   /** The event's text. */
   readonly inner: string;
-  /** Whether it is the autoscaler's spec that is wrong. */
+  /** Whether the autoscaler's spec is invalid. */
   readonly isSpec: boolean;
 
-  /** @param context what upstream puts before the text, for the error of the whole autoscaler */
+  /** @param context upstream's prefix of the text in the error of the whole autoscaler */
   constructor(reason: string, context: string, cause: unknown, isSpec = false) {
     const inner = errorText(cause);
     super(`${context}${inner}`, { cause });
@@ -101,7 +101,7 @@ async function failingAs(reason: string, context: string, work: () => Promise<Me
   }
 }
 
-/** What Go's error wrapping says before the cause. */
+/** Adds upstream's prefix to errors, as Go's error wrapping does. */
 async function wrapped<T>(words: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
@@ -229,7 +229,7 @@ async function ofExternal(metrics: MetricsClient, spec: MetricSpec, at: Target):
 const missingSource = ({ type }: MetricSpec): string => `the metric of type ${type} says nothing about its source`;
 const externalName = ({ name, selector }: { name: string; selector?: LabelSelector | undefined }): string =>
   `external metric ${name}(${goSelector(selector)})`;
-/** '' selects all. @throws SelectorError */
+/** The selector as text; '' selects everything. @throws SelectorError */
 const selectorText = (selector: LabelSelector | undefined): string =>
   selector === undefined ? '' : labelMatcherText(labelMatcher(selector));
 

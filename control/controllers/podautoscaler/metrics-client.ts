@@ -1,5 +1,5 @@
 /**
- * Where an autoscaler's metrics come from: the resource, custom and external metrics APIs, whoever serves them.
+ * Reads an autoscaler's metrics from the resource, custom and external metrics APIs.
  *
  * Source: kubernetes `pkg/controller/podautoscaler/metrics/client.go`; k8s.io/metrics `pkg/client`.
  */
@@ -24,9 +24,9 @@ export interface MetricsClient {
   external(metric: string, namespace: string, metricSelector: string): Promise<readonly bigint[]>;
 }
 
-/** More is no answer of a metrics server. */
+/** Limit of a response in bytes. */
 const maxBodyBytes = 64 << 20;
-/** metrics-server's, of metrics that do not say theirs. */
+/** Window of metrics that do not name one: metrics-server's. */
 const defaultWindowMs = 60_000;
 
 interface MetricValue {
@@ -43,7 +43,7 @@ interface PodMetricsItem {
   containers?: { name?: string; usage?: Record<string, string> }[];
 }
 
-/** The answers come from other servers, so their shape is checked. */
+/** Makes the client. Responses come from other servers, so their shape is checked. */
 export function createMetricsClient(client: Pick<Client, 'raw'>, catalog: ResourceCatalog): MetricsClient {
   const read = async (what: string, path: string, named: string): Promise<JsonObject> => {
     try {

@@ -24,9 +24,9 @@ const limited = (value: bigint): bigint => (value > maxInt64 ? maxInt64 : value 
 export const milliQuantity = (value: bigint, format: QuantityFormat = 'DecimalSI'): string =>
   formatQuantity({ unscaled: value, scale: -3, format });
 
-/** Of memory it is bytes, as metrics are: `10Mi`; of all else thousandths: `500m`. */
+/** A resource's value as a quantity: memory in bytes (`10Mi`), everything else in thousandths (`500m`). */
 export const resourceQuantity = (resource: string, value: bigint): string =>
   milliQuantity(value, resource === 'memory' ? 'BinarySI' : 'DecimalSI');
 
-/** As Go converts a float to int32 after rounding up, but no number of replicas is beyond what the type holds. */
+/** Rounds up to an int32. Unlike Go's conversion, a larger number becomes the largest int32. */
 export const ceilReplicas = (value: number): number => Math.min(Math.ceil(value), maxInt32);

@@ -1,4 +1,4 @@
-/** What the autoscaler measures of itself, under upstream's names. Source: kubernetes `pkg/controller/podautoscaler/monitor`. */
+/** Metrics of the autoscaler controller, with upstream's names. Source: kubernetes `pkg/controller/podautoscaler/monitor`. */
 import { Counter, Gauge, Histogram, type Metric } from 'prom-client';
 
 /** The label `action` of the controller's metrics. */

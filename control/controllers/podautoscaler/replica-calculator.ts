@@ -1,8 +1,8 @@
 /**
- * How many replicas a metric asks for. Pure.
+ * Computes the number of replicas from a metric. Pure.
  *
- * Pods that are gone count for nothing. Pods that are not ready yet, and pods without a metric, are taken into account so that they dampen the
- * change: on the way up as if they used nothing, on the way down as if they used all that they may.
+ * Deleted pods are ignored. Pods that are not ready yet, and pods without a metric, dampen the change: for a scale up they count as unused,
+ * for a scale down as fully used.
  *
  * Source: kubernetes `pkg/controller/podautoscaler/{replica_calculator.go,metrics/utilization.go}`.
  */
@@ -14,25 +14,25 @@ import { ceilReplicas, maxInt64, milliValue } from './milli-values.ts';
 
 /** One pod's metric. */
 export interface PodMetric {
-  /** In thousandths. */
+  /** The value in thousandths. */
   value: bigint;
   timestampMs: number;
   windowMs: number;
 }
 
-/** By the pod's name. */
+/** Metrics by pod name. */
 export type PodMetrics = ReadonlyMap<string, PodMetric>;
 
-/** How far the ratio of use and target may be from 1 before anything is scaled. */
+/** The tolerances: how far the ratio of usage to target may be from 1 without scaling. */
 export interface Tolerances {
   down: number;
   up: number;
 }
 
-/** Whether the ratio of use to target is so near to 1 that nothing is to change. */
+/** Whether the ratio of usage to target is within the tolerances. */
 export const isWithin = ({ down, up }: Tolerances, ratio: number): boolean => 1 - down <= ratio && ratio <= 1 + up;
 
-/** Which pods a metric is for, and how they count. */
+/** The pods of a metric, and the settings that decide how they count. */
 export interface PodFacts {
   pods: readonly Pod[];
   nowMs: number;
@@ -42,16 +42,16 @@ export interface PodFacts {
   initialReadinessDelayMs: number;
 }
 
-/** A number of replicas with the use that it follows from. */
+/** A number of replicas, and the usage from which it was computed. */
 export interface Proposal {
   replicas: number;
-  /** What a pod uses now, on average, in thousandths. */
+  /** Average usage per pod, in thousandths. */
   usage: bigint;
-  /** The same as a percentage of its requests. */
+  /** Usage as a percentage of the requests. */
   utilization?: number;
 }
 
-/** A share of what the pods request. @throws Error in upstream's words */
+/** For a target that is a percentage of the requests. @throws Error in upstream's words */
 export function replicasForUtilization(
   current: number,
   target: number,
@@ -66,14 +66,14 @@ export function replicasForUtilization(
   const { ratio, utilization, usage } = utilizationRatio(groups.counted, requests, target);
   const fallback = BigInt(Math.max(100, target));
   const replicas = settle(current, ratio, groups, tolerances, {
-    // All of the request, or the target where that is more.
+    // A pod without a metric counts as using its whole request, or the target if that is more.
     missing: (pod) => ((requests.get(pod) ?? 0n) * fallback) / 100n,
     again: (all) => utilizationRatio(all, requests, target).ratio,
   });
   return { replicas, utilization, usage };
 }
 
-/** An amount per pod. @param resource '' for metrics that are no resource @throws Error in upstream's words */
+/** For a target value per pod. @param resource '' for metrics other than resources @throws Error in upstream's words */
 export function replicasForAverage(
   current: number,
   target: bigint,
@@ -91,7 +91,7 @@ export function replicasForAverage(
   return { replicas, usage };
 }
 
-/** One amount for all pods together, of an object or from outside. @throws Error in upstream's words */
+/** For one value of an object or external metric, which is for all pods together. @throws Error in upstream's words */
 export function replicasForValue(
   current: number,
   usage: bigint,
@@ -100,7 +100,7 @@ export function replicasForValue(
   { pods }: Pick<PodFacts, 'pods'>,
 ): Proposal {
   const ratio = Number(usage) / Number(target);
-  // From nothing it may go anywhere.
+  // From zero replicas, there is no tolerance.
   if (current === 0) return { replicas: ceilReplicas(ratio), usage };
   if (isWithin(tolerances, ratio)) return { replicas: current, usage };
   if (pods.length === 0)
@@ -109,7 +109,7 @@ export function replicasForValue(
   return { replicas: ceilReplicas(ratio * ready), usage };
 }
 
-/** One amount, of which each pod shall have its part. */
+/** For one value that is divided by the number of pods. */
 export function replicasForShare(statusReplicas: number, usage: bigint, target: bigint, tolerances: Tolerances): Proposal {
   const ratio = Number(usage) / (Number(target) * statusReplicas);
   const replicas = isWithin(tolerances, ratio) ? statusReplicas : ceilReplicas(Number(usage) / Number(target));
@@ -118,7 +118,7 @@ export function replicasForShare(statusReplicas: number, usage: bigint, target: 
   return { replicas, usage: average };
 }
 
-/** The sum of what the metrics from outside say, within int64. Pure. */
+/** The sum of external metric values, limited to int64. Pure. */
 export function sumOf(values: readonly bigint[]): bigint {
   const sum = values.reduce((total, one) => total + one, 0n);
   return sum > maxInt64 ? maxInt64 : sum;
@@ -130,7 +130,7 @@ interface Groups {
   ready: number;
   unready: ReadonlySet<string>;
   missing: ReadonlySet<string>;
-  /** The metrics of ready pods, and of pods that the selector does not find. */
+  /** Metrics of ready pods, and of pods that the selector does not match. */
   counted: Map<string, PodMetric>;
 }
 
@@ -154,7 +154,7 @@ function grouped(facts: PodFacts, metrics: PodMetrics, resource: string): Groups
   return { ready, unready, missing, counted };
 }
 
-/** A pod that starts uses CPU that tells nothing about its work. */
+/** Whether the pod is starting. Its CPU usage then says nothing about its load. */
 function isStarting(pod: Pod, metric: PodMetric, facts: PodFacts): boolean {
   const ready = podCondition(pod, 'Ready');
   const startTime = pod.status?.startTime;
@@ -163,11 +163,11 @@ function isStarting(pod: Pod, metric: PodMetric, facts: PodFacts): boolean {
   const changedMs = Date.parse(ready.lastTransitionTime ?? '0001-01-01T00:00:00Z');
   if (startMs + facts.cpuInitializationPeriodMs > facts.nowMs)
     return ready.status === 'False' || metric.timestampMs < changedMs + metric.windowMs;
-  // Later only a pod that has never been ready.
+  // After the initialization period, only a pod that has never been ready.
   return ready.status === 'False' && startMs + facts.initialReadinessDelayMs > changedMs;
 }
 
-/** @param how what a pod without a metric is taken to use, and the ratio with those in it */
+/** Computes the proposal. @param how the assumed usage of pods without a metric, and how to compute the ratio */
 function settle(
   current: number,
   ratio: number,
@@ -183,7 +183,7 @@ function settle(
   if (ratio > 1) for (const name of missing) assume(name, 0n);
   if (withUnready) for (const name of unready) assume(name, 0n);
   const again = how.again(all);
-  // What is only assumed turns no decision round.
+  // Assumed values must not reverse the direction of scaling.
   if (isWithin(tolerances, again) || (ratio < 1 && again > 1) || (ratio > 1 && again < 1)) return current;
   const replicas = ceilReplicas(again * all.size);
   if ((again < 1 && replicas > current) || (again > 1 && replicas < current)) return current;
@@ -211,7 +211,7 @@ function usageRatio(metrics: ReadonlyMap<string, PodMetric>, target: bigint): { 
   return { ratio: Number(usage) / Number(target), usage };
 }
 
-/** What each pod requests, by name. @throws Error in upstream's words when one requests nothing */
+/** The request of each pod, by name. @throws Error with upstream's text when a request is missing */
 function requestsOf(pods: readonly Pod[], container: string, resource: string): Map<string, bigint> {
   return new Map(pods.map((pod) => [pod.metadata.name, requestOf(pod, container, resource)]));
 }
@@ -227,7 +227,7 @@ function requestOf(pod: Pod, container: string, resource: string): bigint {
   const sidecars = (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
   const all: readonly Container[] = [...(pod.spec?.containers ?? []), ...sidecars];
   const asked = container === '' ? all : all.filter((one) => one.name === container).slice(0, 1);
-  // Containers before the asked one need no request.
+  // As upstream, containers before the named one need no request.
   let sum = 0n;
   for (const { name: of, resources } of asked) {
     const request = resources?.requests?.[resource];

@@ -1,29 +1,29 @@
 /**
- * From what the metrics ask for to what is done: limits, policies on how fast, and windows in which recommendations are remembered. Pure but
- * for the {@link History} that it writes.
+ * Turns the recommendation of the metrics into a decision: limits, scaling policies and stabilization windows. Pure, except that it updates
+ * the {@link History}.
  *
  * Source: kubernetes `pkg/controller/podautoscaler/horizontal.go` (normalizeDesiredReplicas, …WithBehaviors); KEP-853.
  */
 import type { HorizontalPodAutoscalerBehavior, HPAScalingRules } from '#api/types.generated.ts';
 import { ceilReplicas, maxInt32 } from './milli-values.ts';
 
-/** What is remembered of one autoscaler. */
+/** The history of one autoscaler. */
 export interface History {
   recommendations: { replicas: number; atMs: number }[];
   ups: { change: number; atMs: number }[];
   downs: { change: number; atMs: number }[];
 }
 
-/** A number of replicas that was wished for at one time. */
+/** A recommendation at one time. */
 export interface Wish {
   current: number;
-  /** What the metrics ask for. */
+  /** The replicas that the metrics recommend. */
   desired: number;
   min: number;
   max: number;
 }
 
-/** A decision, with what the conditions AbleToScale and ScalingLimited say of it. */
+/** A decision, with the conditions AbleToScale and ScalingLimited. */
 export interface Decision {
   replicas: number;
   able: { reason: string; message: string };
@@ -47,7 +47,10 @@ const tooFast = (way: 'increasing' | 'decreasing') => ({
 const tooMany = { reason: 'TooManyReplicas', message: 'the desired replica count is more than the maximum replica count' };
 const tooFew = { reason: 'TooFewReplicas', message: 'the desired replica count is less than the minimum replica count' };
 
-/** Of an autoscaler without `behavior`: twice as many, or four, at a time; down to the most that was recommended within the window. */
+/**
+ * The decision for an autoscaler without `behavior`. It scales up to twice the replicas (at least 4) at a time, and down to the highest
+ * recommendation within the window.
+ */
 export function normalize(history: History, wish: Wish, windowMs: number, nowMs: number): Decision {
   const cutoffMs = nowMs - windowMs;
   let stabilized = wish.desired;
@@ -61,7 +64,7 @@ export function normalize(history: History, wish: Wish, windowMs: number, nowMs:
   return { replicas: stabilized, able, limited: { status: 'False', ...withinRange } };
 }
 
-/** @param windowMs of scaling down, where the behavior has none of its own */
+/** The decision for an autoscaler with `behavior`. @param windowMs the default stabilization window of scaling down */
 export function normalizeWithBehavior(
   history: History,
   wish: Wish,
@@ -94,7 +97,7 @@ function stabilize(
   return Math.min(Math.max(current, up), down);
 }
 
-/** What is older than `cutoffMs` is of no use any more. */
+/** Adds an entry and drops entries older than `cutoffMs`. */
 function remember<T extends { atMs: number }>(list: T[], entry: T, cutoffMs: number): void {
   const kept = list.filter(({ atMs }) => atMs >= cutoffMs);
   list.splice(0, list.length, ...kept, entry);
@@ -120,7 +123,7 @@ function limitRate(
   return { replicas: desired, ...withinRange };
 }
 
-/** What the policies allow, counted from what there was at the beginning of each one's period. @param way 1: up */
+/** The limit that the policies allow, each counted from the replicas at the start of its period. @param way 1 for up */
 function rateLimit(
   history: History,
   current: number,
@@ -137,14 +140,14 @@ function rateLimit(
     const changed = (events: History['ups']): number =>
       events.reduce((sum, { change, atMs }) => (atMs > cutoffMs ? sum + change : sum), 0);
     const before = current - changed(history.ups) + changed(history.downs);
-    // Up is rounded up: a part of a pod would never be added.
+    // Round up for a scale up: otherwise a small percentage would never add a pod.
     const percent = way === 1 ? ceilReplicas(before * (1 + value / 100)) : Math.trunc(before * (1 - value / 100));
     result = choose(result, type === 'Pods' ? before + way * value : percent);
   }
   return result;
 }
 
-/** Notes that it was scaled, for the policies. */
+/** Records a scaling event, for the policies. */
 export function noteScaled(
   history: History,
   behavior: HorizontalPodAutoscalerBehavior | undefined,

@@ -3,7 +3,7 @@ import { podClaimAnnotation } from '#api/dra/pod-claims.ts';
 import type { New } from '#api/meta.ts';
 import type { DraResourceClaim, Pod, PodResourceClaim, ResourceClaimTemplate } from '#api/types.generated.ts';
 
-/** A name has 63 characters, of which a hyphen and 5 random ones are added. */
+/** Limit of the base of a generated name: 63 characters minus a hyphen and 5 random characters. */
 const maxBase = 57;
 
 /** The claim of one entry of `spec.resourceClaims`. */
@@ -23,7 +23,7 @@ export function generatedClaim(pod: Pod, entry: PodResourceClaim, template: Reso
   };
 }
 
-/** Of long names, both parts lose the same share. */
+/** The base of the claim's name. Both parts of a long name are shortened equally. */
 function baseName(pod: string, entry: string): string {
   const whole = `${pod}-${entry}-`;
   if (whole.length <= maxBase) return whole;

@@ -1,4 +1,4 @@
-/** What the resource claim controller measures, under upstream's names. Source: kubernetes `pkg/controller/resourceclaim/metrics`. */
+/** Metrics of the resource claim controller, with upstream's names. Source: kubernetes `pkg/controller/resourceclaim/metrics`. */
 import { Counter, Gauge, type Metric } from 'prom-client';
 import { podClaimAnnotation } from '#api/dra/pod-claims.ts';
 import type { DraResourceClaim, ResourceClaimSpec } from '#api/types.generated.ts';
@@ -36,7 +36,7 @@ export class ResourceClaimMetrics {
     ];
   }
 
-  /** What is counted at each scrape. */
+  /** Sets the claims that are counted at each scrape. */
   count(claims: () => readonly DraResourceClaim[]): void {
     this.#claims = claims;
   }

@@ -1,9 +1,9 @@
-/** Which pods use a ResourceClaim or a template, without looking at all of them. */
+/** An index of pods by the ResourceClaims and templates that they use. */
 import { claimNameOf } from '#api/dra/pod-claims.ts';
 import { keyOf } from '#api/meta.ts';
 import type { Pod } from '#api/types.generated.ts';
 
-/** An index of pods, kept current by a controller's watch. */
+/** An index of pods, updated by a controller's watch. */
 export class PodsByResourceClaim {
   readonly #pods = new Map<string, Map<string, Pod>>();
 

@@ -1,5 +1,5 @@
 /**
- * Resource claim controller: makes the ResourceClaims of pods from their templates, and frees claims that nobody uses any more.
+ * Resource claim controller: creates the ResourceClaims of pods from templates, and deallocates claims that are no longer used.
  *
  * Owns: ResourceClaim (by controller ownerReference).  Watches: Pod, ResourceClaim, ResourceClaimTemplate.
  * Writes: ResourceClaim, ResourceClaim/status, Pod/status.
@@ -30,7 +30,7 @@ import { PodsByResourceClaim } from './pods-by-resource-claim.ts';
 const claimsId = 'resourceclaims.resource.k8s.io';
 const templatesId = 'resourceclaimtemplates.resource.k8s.io';
 const fieldManager = 'ResourceClaimController';
-/** Of so many deleted pods it is remembered that they are gone; of others the API server is asked. */
+/** Limit of deleted pods to remember. For other pods, the API server is asked. */
 const maxRemembered = 500;
 
 /** Makes the resource claim controller. */
@@ -38,7 +38,7 @@ export function resourceClaimController(deps: ControllerDeps, metrics = new Reso
   const { client, caches, events } = deps;
   const pods = new PodsByResourceClaim();
   const gone = new Set<string>();
-  /** Claims that were made and do not show in the cache yet, by their UID. A second one would be made for the same entry otherwise. */
+  /** Created claims that the cache does not show yet, by UID. They prevent a second claim for the same entry. */
   const made = new Map<string, DraResourceClaim>();
   metrics.count(() => caches.cache(claimsId).list());
 
@@ -87,7 +87,7 @@ export function resourceClaimController(deps: ControllerDeps, metrics = new Reso
     }
   }
 
-  /** Whether something is missing for which this controller can do something. */
+  /** Whether this controller has something to do for the pod. */
   function needsWork(pod: Pod): boolean {
     if (pod.metadata.deletionTimestamp !== undefined) return false;
     return (pod.spec.resourceClaims ?? []).some((entry) => {
@@ -120,24 +120,24 @@ export function resourceClaimController(deps: ControllerDeps, metrics = new Reso
       }
     }
     if (added.length > 0) await recordClaims(pod, added);
-    // Until then the scheduler reserves.
+    // The scheduler reserves claims. The controller does so only for pods that got a node without the scheduler.
     if ((pod.spec.nodeName ?? '') !== '') await reserveAll(pod);
   }
 
-  /** Makes the claim of an entry, or finds it. @returns undefined: the pod's status has it, or there is nothing to make */
+  /** Creates or finds the claim of an entry. @returns undefined when the pod's status has it already, or no claim can be created */
   async function claimToAdd(pod: Pod, entry: PodResourceClaim): Promise<DraResourceClaim | undefined> {
     const named = claimNameOf(pod, entry);
     if (named.kind === 'unknown')
       throw new Error(`checking for claim before creating it: ${unnamedClaimText(pod, entry, 'unknown')}`);
     if (named.kind === 'unneeded') return undefined;
     if (named.kind === 'named') {
-      // It may have been deleted, and somebody else's may have its name now.
+      // The claim may have been deleted, and another one may have its name now.
       const claim = cached(pod, named.name);
       if (claim !== undefined && !(named.isOwned && claimOwnerProblem(pod, claim) !== undefined)) return undefined;
     }
     const { resourceClaimTemplateName: templateName } = entry;
     if (templateName === undefined) return undefined;
-    // One that was made before the pod's status could be written.
+    // Look for a claim that was created before, but whose name was not written to the pod's status.
     const orphan = [...caches.cache(claimsId).ownedBy(pod), ...made.values()].find(
       (claim) => controllerOf(claim)?.uid === pod.metadata.uid && claim.metadata.annotations?.[podClaimAnnotation] === entry.name,
     );
@@ -160,7 +160,7 @@ export function resourceClaimController(deps: ControllerDeps, metrics = new Reso
 
   async function recordClaims(pod: Pod, added: readonly { name: string; resourceClaimName: string }[]): Promise<void> {
     const { name, namespace = '' } = pod.metadata;
-    // The manager's entries are set as a whole: those that it wrote before belong to them.
+    // The apply request must contain all entries of this field manager, including those that it wrote before.
     const kept = (pod.status?.resourceClaimStatuses ?? []).filter((one) => !added.some((other) => other.name === one.name));
     const statuses = [...kept, ...added].map((one) => ({ ...one }));
     const body = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace }, status: { resourceClaimStatuses: statuses } };
@@ -169,7 +169,7 @@ export function resourceClaimController(deps: ControllerDeps, metrics = new Reso
       .patch({ name, namespace }, { type: 'apply', body, fieldManager, force: true }, { subresource: 'status' });
   }
 
-  /** Of a pod that was given a node without the scheduler. */
+  /** Reserves the claims of a pod that got its node without the scheduler. */
   async function reserveAll(pod: Pod): Promise<void> {
     for (const entry of pod.spec.resourceClaims ?? []) {
       const named = claimNameOf(pod, entry);
@@ -192,7 +192,7 @@ export function resourceClaimController(deps: ControllerDeps, metrics = new Reso
     const remaining: ResourceClaimConsumerReference[] = [];
     for (const consumer of reserved) if (await mayUse(claim, consumer)) remaining.push(consumer);
     if (remaining.length < reserved.length) {
-      // No patch: the update has to fail when somebody has reserved the claim meanwhile.
+      // Use an update instead of a patch, so that it fails when the claim was reserved meanwhile.
       const isFree = remaining.length === 0 && hasFinalizer(claim);
       claim = await client.resource(claimsId).updateStatus(withStatus(claim, remaining, isFree));
       if (claim.status?.allocation === undefined) claim = await dropFinalizer(claim);
@@ -204,7 +204,7 @@ export function resourceClaimController(deps: ControllerDeps, metrics = new Reso
     if (remaining.length === 0) await deleteUnused(claim);
   }
 
-  /** Whether the consumer is there and may still run. Kinds that nobody here knows are believed. */
+  /** Whether the consumer exists and may still run. Consumers of unknown kinds are assumed to exist. */
   async function mayUse(
     { metadata }: DraResourceClaim,
     { apiGroup = '', resource, name, uid }: ResourceClaimConsumerReference,
@@ -214,7 +214,7 @@ export function resourceClaimController(deps: ControllerDeps, metrics = new Reso
     const { namespace = '' } = metadata;
     const pod = caches.cache('pods').get(`${namespace}/${name}`);
     if (pod !== undefined) return pod.metadata.uid === uid && !isPodDone(pod);
-    // The cache may be behind the scheduler.
+    // The cache may not show the pod yet, so ask the API server.
     try {
       return (await client.resource('pods').get({ namespace, name })).metadata.uid === uid;
     } catch (error) {
@@ -229,7 +229,7 @@ export function resourceClaimController(deps: ControllerDeps, metrics = new Reso
     return client.resource(claimsId).update({ ...claim, metadata: { ...claim.metadata, finalizers } });
   }
 
-  /** The garbage collector takes the claims of deleted pods; this is for pods that are done and stay. */
+  /** Deletes claims of pods that are done but still exist. The garbage collector deletes those of deleted pods. */
   async function deleteUnused(claim: DraResourceClaim): Promise<void> {
     const owner = controllerOf(claim);
     if (owner?.apiVersion !== 'v1' || owner.kind !== 'Pod') return;
@@ -247,14 +247,14 @@ export function resourceClaimController(deps: ControllerDeps, metrics = new Reso
 
 const hasFinalizer = ({ metadata }: DraResourceClaim): boolean => metadata.finalizers?.includes(claimFinalizer) === true;
 
-/** None of its containers runs, or ever will. */
+/** Whether no container of the pod runs or will run. */
 const isPodDone = (pod: Pod): boolean =>
   isPodTerminal(pod) || (pod.metadata.deletionTimestamp !== undefined && (pod.spec.nodeName ?? '') === '');
 
 const needsReservation = (pod: Pod, claim: DraResourceClaim): boolean =>
   (pod.spec.nodeName ?? '') !== '' && claim.status?.allocation !== undefined && !isReservedFor(pod, claim);
 
-/** @param isFree nobody uses it: its devices are given back */
+/** The claim with a new status. @param isFree removes the allocation, because no consumer is left */
 function withStatus(claim: DraResourceClaim, reservedFor: ResourceClaimConsumerReference[], isFree: boolean): DraResourceClaim {
   const { allocation, reservedFor: _, ...rest } = claim.status ?? {};
   const status = {
@@ -265,7 +265,7 @@ function withStatus(claim: DraResourceClaim, reservedFor: ResourceClaimConsumerR
   return { ...claim, status };
 }
 
-/** The keys of the claims that the pod uses, the scheduler's for extended resources included. */
+/** The keys of the claims that the pod uses, including the claim that the scheduler creates for extended resources. */
 function claimsOf(pod: Pod): string[] {
   const { namespace = '' } = pod.metadata;
   const names = (pod.spec.resourceClaims ?? []).flatMap((entry) => {

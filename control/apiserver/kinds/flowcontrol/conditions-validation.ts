@@ -1,7 +1,7 @@
 /** Conditions of flow control's objects. Source: upstream `pkg/apis/flowcontrol/validation/validation.go`. */
 import { duplicate, type FieldError, required } from '#api/field-error.ts';
 
-/** Each has a type, and each type is there once. */
+/** Each condition has a type, and types are unique. */
 export function validateFlowConditions(conditions: readonly { type?: string | undefined }[] = []): FieldError[] {
   const types = new Set<string>();
   return conditions.flatMap(({ type = '' }, index) => {

@@ -1,6 +1,6 @@
 /**
- * The FlowSchemas and PriorityLevelConfigurations that every cluster has. The mandatory ones have a fixed spec; the suggested ones an
- * administrator may change or do without.
+ * The FlowSchemas and PriorityLevelConfigurations that every cluster has. The mandatory ones have a fixed spec; an administrator may change
+ * or delete the suggested ones.
  *
  * Source: apiserver `pkg/apis/flowcontrol/bootstrap/default.go`.
  */
@@ -17,7 +17,7 @@ export const autoUpdateAnnotation = 'apf.kubernetes.io/autoupdate-spec';
 
 /** The priority level without limits, and the FlowSchema that leads to it. */
 export const exempt = 'exempt';
-/** What takes every request that nothing else takes. */
+/** The FlowSchema and priority level of all requests that match no other FlowSchema. */
 export const catchAll = 'catch-all';
 
 type Specs<T> = Readonly<Record<string, T>>;
@@ -38,13 +38,13 @@ const limited = (
   },
 });
 
-/** The levels that the server keeps exactly like this, by name. */
+/** The mandatory priority levels, by name. The server keeps them exactly as they are here. */
 export const mandatoryPriorityLevels: Specs<PriorityLevelConfigurationSpec> = {
   [exempt]: { type: 'Exempt', exempt: { nominalConcurrencyShares: 0, lendablePercent: 0 } },
   [catchAll]: limited(5, 0),
 };
 
-/** The levels that the server makes, and keeps so while their annotation says it may, by name. */
+/** The suggested priority levels, by name. The server creates them, and maintains them while their annotation allows it. */
 export const suggestedPriorityLevels: Specs<PriorityLevelConfigurationSpec> = {
   system: limited(30, 33, [64, 6]),
   'node-high': limited(40, 25, [64, 6]),
@@ -59,7 +59,7 @@ const users = (...names: string[]): FlowControlSubject[] => names.map((name) => 
 const kubeSystem: FlowControlSubject = { kind: 'ServiceAccount', serviceAccount: { namespace: 'kube-system', name: '*' } };
 const everybody = groups('system:unauthenticated', 'system:authenticated');
 
-/** Of all namespaces. @param clusterScope of objects without namespace, too */
+/** A rule for resources in all namespaces. @param clusterScope includes cluster-scoped objects */
 const resources = (verbs: string[], apiGroup: string, names: string[], clusterScope: boolean): ResourcePolicyRule => ({
   verbs,
   apiGroups: [apiGroup],
@@ -90,13 +90,13 @@ const flowSchema = (
   ],
 });
 
-/** The FlowSchemas that the server keeps exactly like this, by name. */
+/** The mandatory FlowSchemas, by name. The server keeps them exactly as they are here. */
 export const mandatoryFlowSchemas: Specs<FlowSchemaSpec> = {
   [exempt]: flowSchema(exempt, 1, undefined, groups('system:masters')),
   [catchAll]: flowSchema(catchAll, 10_000, 'ByUser', everybody),
 };
 
-/** The FlowSchemas that the server makes, and keeps so while their annotation says it may, by name. */
+/** The suggested FlowSchemas, by name. The server creates them, and maintains them while their annotation allows it. */
 export const suggestedFlowSchemas: Specs<FlowSchemaSpec> = {
   'system-nodes': flowSchema('system', 500, 'ByUser', groups('system:nodes')),
   'system-node-high': flowSchema(

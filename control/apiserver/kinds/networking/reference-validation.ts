@@ -4,7 +4,7 @@ import { isDns1123Subdomain, isPathSegmentName } from '#api/names.ts';
 import type { TypedLocalObjectReference } from '#api/types.generated.ts';
 import type { Submitted } from '../../validation/submitted.ts';
 
-/** Group, kind and name; that the object exists is nobody's condition. */
+/** Validates group, kind and name. The object need not exist. */
 export function validateLocalReference(
   { apiGroup, kind = '', name = '' }: Submitted<Pick<TypedLocalObjectReference, 'apiGroup' | 'kind' | 'name'>>,
   path: string,

@@ -1,5 +1,5 @@
 /**
- * What RoleBindings and ClusterRoleBindings have in common.
+ * Shared code of RoleBindings and ClusterRoleBindings.
  *
  * Source: upstream `pkg/apis/rbac/{v1/defaults.go,validation/validation.go}`, `pkg/printers/internalversion/printers.go`.
  */
@@ -24,7 +24,7 @@ export function setBindingDefaults(binding: Binding): void {
 }
 
 /**
- * Problems of roleRef and subjects. @param isNamespaced of a RoleBinding, which may also name a ClusterRole. Source: upstream
+ * Validates roleRef and subjects. @param isNamespaced true for a RoleBinding, which may also refer to a ClusterRole. Source: upstream
  * `pkg/apis/rbac/validation` (ValidateRoleBinding).
  */
 export function validateBinding({ roleRef, subjects = [] }: Binding, isNamespaced: boolean): FieldError[] {
@@ -55,12 +55,12 @@ function validateSubject(subject: Partial<Subject>, isNamespaced: boolean, path:
   }
 }
 
-/** What a client has left out is empty. */
+/** Replaces absent fields by empty strings. */
 function wholeRef({ apiGroup = '', kind = '', name = '' }: Partial<RoleRef> = {}): Required<RoleRef> {
   return { apiGroup, kind, name };
 }
 
-/** What is bound once stays bound: a binding to another role is another binding, for which others may be asked. */
+/** roleRef is immutable. A binding to another role must be a new object, because it may need other permissions. */
 export function validateBindingUpdate({ roleRef }: Binding, old: Binding): FieldError[] {
   return semanticEqual(roleRef, old.roleRef) ? [] : [invalidValue('roleRef', roleRef, 'cannot change roleRef')];
 }
@@ -71,7 +71,7 @@ const names = ({ subjects = [] }: Binding, kind: string): string =>
     .map(({ name, namespace = '' }) => (kind === 'ServiceAccount' ? `${namespace}/${name}` : name))
     .join(', ');
 
-/** What `kubectl get` shows of both kinds of bindings. Source: upstream printRoleBinding, printClusterRoleBinding. */
+/** The columns of both kinds of bindings. Source: upstream printRoleBinding, printClusterRoleBinding. */
 export const bindingColumns: TableColumns<Binding> = {
   columns: [
     nameColumn,

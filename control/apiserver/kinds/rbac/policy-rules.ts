@@ -3,7 +3,7 @@ import type { FieldError } from '#api/field-error.ts';
 import { invalidValue, required } from '#api/field-error.ts';
 import type { PolicyRule } from '#api/types.generated.ts';
 
-/** @param isNamespaced rules of a Role, which say nothing about paths */
+/** Validates policy rules. @param isNamespaced true for a Role, whose rules cannot have nonResourceURLs */
 export function validatePolicyRules(rules: readonly PolicyRule[] | undefined, isNamespaced: boolean): FieldError[] {
   return (rules ?? []).flatMap((rule, index) => validateRule(rule, isNamespaced, `rules[${index}]`));
 }

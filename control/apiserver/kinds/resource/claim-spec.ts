@@ -1,4 +1,7 @@
-/** What a claim asks for, in a ResourceClaim and in a template. Source: upstream `pkg/apis/resource/validation/validation.go`, `v1/defaults.go`. */
+/**
+ * The spec of a claim, in a ResourceClaim and in a template. Source: upstream `pkg/apis/resource/validation/validation.go`,
+ * `v1/defaults.go`.
+ */
 import { type Check, type FieldError, forbiddenField, invalidValue, notSupported, required, tooMany } from '#api/field-error.ts';
 import { invalid } from '#api/status.ts';
 import type {
@@ -21,10 +24,10 @@ const maxConstraints = 32;
 const maxConfigs = 32;
 const maxSubRequests = 8;
 const allocationModes = ['All', 'ExactCount'];
-/** A namespace with this label may have claims with access to devices that others use. */
+/** Label of namespaces whose claims may use admin access, also to devices that are in use. */
 const adminLabel = 'resource.kubernetes.io/admin-access';
 
-/** One device each, unless something else is said; in place. */
+/** Sets the defaults (one device per request), in place. */
 export function setClaimDefaults(spec: ResourceClaimSpec): void {
   spec.devices ??= {};
   for (const { exactly, firstAvailable = [] } of spec.devices.requests ?? []) {
@@ -35,10 +38,10 @@ export function setClaimDefaults(spec: ResourceClaimSpec): void {
   }
 }
 
-/** The names of a claim's requests, each with those of its alternatives; undefined where there are none. */
+/** The names of a claim's requests, each with the names of its subrequests, if any. */
 export type RequestNames = ReadonlyMap<string, ReadonlySet<string> | undefined>;
 
-/** The names of the claim's requests, each with those of its alternatives. */
+/** Returns the names of the claim's requests and subrequests. */
 export function requestNamesOf({ devices = {} }: Submitted<ResourceClaimSpec>): RequestNames {
   return new Map(
     (devices.requests ?? []).map(({ name = '', firstAvailable = [] }: Submitted<DeviceRequest>) => [
@@ -49,8 +52,8 @@ export function requestNamesOf({ devices = {} }: Submitted<ResourceClaimSpec>): 
 }
 
 /**
- * Looks for problems of a claim's requests, constraints and configuration, part by part. Source: upstream
- * `pkg/apis/resource/validation` (validateResourceClaimSpec).
+ * Validates a claim's requests, constraints and configuration, part by part. Source: upstream `pkg/apis/resource/validation`
+ * (validateResourceClaimSpec).
  */
 export function claimSpecChecks(spec: Submitted<ResourceClaimSpec>, path: string): Check[] {
   const { requests = [], constraints = [], config = [] }: DeviceClaim = spec.devices ?? {};
@@ -67,7 +70,7 @@ export function claimSpecChecks(spec: Submitted<ResourceClaimSpec>, path: string
   ];
 }
 
-/** The checks of each, and that no name comes twice. */
+/** The checks of each item, and of unique names. */
 function setChecks<T extends { name?: string | undefined }>(
   items: readonly T[],
   max: number,
@@ -135,7 +138,7 @@ function validateConstraint(constraint: Submitted<DeviceConstraint>, path: strin
   return [...errors, required(path, text)];
 }
 
-/** Each names a request of the claim, once. */
+/** Validates references to requests of the claim, which must be unique. */
 export function validateRequestRefs(refs: readonly string[] = [], path: string, names: RequestNames): FieldError[] {
   return validateSet(
     refs,
@@ -146,7 +149,7 @@ export function validateRequestRefs(refs: readonly string[] = [], path: string, 
   );
 }
 
-/** `request`, or `request/alternative`. */
+/** Validates a reference: `request`, or `request/subrequest`. */
 export function validateRequestRef(ref: string, path: string, names: RequestNames): FieldError[] {
   const text = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
   const parts = ref.split('/');
@@ -157,8 +160,8 @@ export function validateRequestRef(ref: string, path: string, names: RequestName
 }
 
 /**
- * Refuses a claim that asks for admin access in a namespace that is not labelled for it.
- * @param what the kind and name that the refusal tells @throws ApiError 422
+ * Refuses admin access in a namespace without the label.
+ * @param what kind and name for the error @throws ApiError 422
  */
 export async function checkAdminAccess(
   spec: Submitted<ResourceClaimSpec>,

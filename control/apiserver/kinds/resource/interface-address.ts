@@ -7,12 +7,12 @@ export interface InterfaceAddress {
   prefixLength: number;
 }
 
-/** As leniently as upstream reads it; undefined: it is none. */
+/** Parses an address as leniently as upstream; undefined when it is invalid. */
 export function parseInterfaceAddress(text: string): InterfaceAddress | undefined {
   const cidr = parseCidrSloppy(text);
   const ip = parseIpSloppy(text.split('/', 1)[0]);
   return cidr === undefined || ip === undefined ? undefined : { ip, prefixLength: cidr.prefixLength };
 }
 
-/** The usual form. */
+/** The canonical text of an address. */
 export const formatAddress = ({ ip, prefixLength }: InterfaceAddress): string => `${ip.text}/${prefixLength}`;

@@ -1,13 +1,16 @@
-/** Names of devices and what belongs to them. Source: upstream `pkg/apis/resource/validation/validation.go`; github.com/google/uuid. */
+/**
+ * Validation of names of devices, pools, drivers and attributes. Source: upstream `pkg/apis/resource/validation/validation.go`;
+ * github.com/google/uuid.
+ */
 import { type FieldError, invalidValue, required, tooLong } from '#api/field-error.ts';
 import { isCIdentifier, isDns1123Label, isDns1123Subdomain, subdomainMaxLength } from '#api/names.ts';
 import { validateCsiDriverName } from '../../validation/volumes/fields.ts';
 
 const maxIdBytes = 32;
-/** A domain, a slash and an identifier. */
+/** Maximum length of a qualified name: a domain, a slash and an identifier. */
 export const maxQualifiedNameBytes = 63 + 1 + maxIdBytes;
 
-/** Go's names in the errors that print a part of an object. */
+/** Go's field names, for errors that print a part of an object. */
 export const goNames = {
   apiGroup: 'APIGroup',
   bool: 'BoolValue',
@@ -23,19 +26,19 @@ export const goNames = {
   versions: 'VersionValues',
 };
 
-/** Also an empty one is checked as a label: upstream tells only that it is none. */
+/** Validates a label. An empty one gets the error of an invalid label, as in upstream. */
 export const validateLabel = (name: string | undefined, path: string): FieldError[] =>
   isDns1123Label(name ?? '').map((text) => invalidValue(path, name ?? '', text));
 
-/** Drivers are named as CSI drivers are. */
+/** Validates the name of a driver by the rules for CSI drivers. */
 export const validateDriverName = validateCsiDriverName;
 
-/** Problems of a DeviceClass' name where an object refers to one. */
+/** Validates a reference to a DeviceClass. */
 export function validateClassName(name: string | undefined, path: string): FieldError[] {
   return name ? isDns1123Subdomain(name).map((text) => invalidValue(path, name, text)) : [required(path)];
 }
 
-/** DNS subdomains with slashes between them. */
+/** Validates a pool name: DNS subdomains separated by slashes. */
 export function validatePoolName(name: string | undefined, path: string): FieldError[] {
   if (!name) return [required(path)];
   return [
@@ -44,7 +47,7 @@ export function validatePoolName(name: string | undefined, path: string): FieldE
   ];
 }
 
-/** `identifier` or `domain/identifier`. Upstream lets names with more slashes pass. */
+/** Validates `identifier` or `domain/identifier`. As upstream, it accepts names with more slashes. */
 export function validateQualifiedName(name: string, path: string): FieldError[] {
   const parts = name.split('/');
   const [first = '', second = ''] = parts;
@@ -57,7 +60,7 @@ export function validateQualifiedName(name: string, path: string): FieldError[] 
 }
 
 /**
- * Problems of `<domain>/<name>`, the name of an attribute or a capacity. Source: upstream `pkg/apis/resource/validation`
+ * Validates `<domain>/<name>`, the name of an attribute or a capacity. Source: upstream `pkg/apis/resource/validation`
  * (validateFullyQualifiedName).
  */
 export function validateFullyQualifiedName(name: string, path: string): FieldError[] {
@@ -72,7 +75,7 @@ function validateIdentifier(id: string, path: string): FieldError[] {
   ];
 }
 
-/** A UUID in its usual form. */
+/** Validates a UUID in canonical form. */
 export function validateUid(uid: string, path: string): FieldError[] {
   const problem = uuidProblem(uid);
   if (problem !== undefined) return [invalidValue(path, uid, `error validating uid: ${problem}`)];
@@ -84,7 +87,7 @@ export function validateUid(uid: string, path: string): FieldError[] {
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** The forms that the library reads, and its words for what is none of them. */
+/** The error of Go's UUID library; undefined for the forms that it accepts. */
 function uuidProblem(text: string): string | undefined {
   const format = (part: string, pattern = uuid): string | undefined => (pattern.test(part) ? undefined : 'invalid UUID format');
   switch (Buffer.byteLength(text)) {

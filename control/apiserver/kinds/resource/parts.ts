@@ -1,5 +1,5 @@
 /**
- * What claims, classes and slices share.
+ * Shared validation of claims, classes and slices.
  *
  * Source: upstream `pkg/apis/resource/validation/validation.go`.
  */
@@ -32,8 +32,8 @@ const taintEffects = ['NoExecute', 'NoSchedule', 'None'];
 const tolerationOperators = ['Equal', 'Exists'];
 
 /**
- * Looks for problems of device selectors, each a CEL expression, and of their number. A check each, because compiling a long expression takes
- * some ten milliseconds. Source: upstream `pkg/apis/resource/validation` (validateSelector).
+ * Validates device selectors, which are CEL expressions, and their number. Each selector is a separate check, because compiling a long
+ * expression takes about ten milliseconds. Source: upstream `pkg/apis/resource/validation` (validateSelector).
  */
 export function selectorChecks(selectors: readonly Submitted<DeviceSelector>[] = [], path: string): Check[] {
   if (selectors.length > maxSelectors) return [() => [tooMany(path, selectors.length, maxSelectors)]];
@@ -58,7 +58,7 @@ function validateExpression(expression: string, path: string): FieldError[] {
   }
 }
 
-/** What a driver is told of. @param stored the same as before: long parameters may stay */
+/** Validates a driver's configuration. @param stored whether it is unchanged: parameters that are too long then stay valid */
 export function validateConfiguration(
   { opaque }: { opaque?: Submitted<OpaqueDeviceConfiguration> | undefined },
   path: string,
@@ -71,7 +71,7 @@ export function validateConfiguration(
   ];
 }
 
-/** An object of any fields. */
+/** Validates a raw JSON object. */
 export function validateRaw(value: unknown, path: string, maxBytes: number | undefined): FieldError[] {
   if (value === undefined || value === null) return [required(path)];
   if (maxBytes !== undefined && Buffer.byteLength(stringifyExact(value)) > maxBytes) return [tooLong(path, maxBytes)];
@@ -81,7 +81,7 @@ export function validateRaw(value: unknown, path: string, maxBytes: number | und
 const validateLabelValue = (value: string, path: string): FieldError[] =>
   isValidLabelValue(value).map((text) => invalidValue(path, value, text));
 
-/** Problems of a device's taint. Source: upstream `pkg/apis/resource/validation` (validateDeviceTaint). */
+/** Validates a device's taint. Source: upstream `pkg/apis/resource/validation` (validateDeviceTaint). */
 export function validateTaint({ key = '', value = '', effect = '' }: Submitted<DeviceTaint>, path: string): FieldError[] {
   return [
     ...validateLabelName(key, `${path}.key`),
@@ -93,9 +93,7 @@ export function validateTaint({ key = '', value = '', effect = '' }: Submitted<D
 const validateEffect = (effect: string, path: string): FieldError[] =>
   taintEffects.includes(effect) ? [] : [notSupported(path, effect, taintEffects)];
 
-/**
- * Problems of a request's toleration of device taints. Source: upstream `pkg/apis/resource/validation` (validateDeviceToleration).
- */
+/** Validates a request's toleration of device taints. Source: upstream `pkg/apis/resource/validation` (validateDeviceToleration). */
 export function validateToleration(toleration: Submitted<DeviceToleration>, path: string): FieldError[] {
   const { key = '', operator = '', value = '', effect = '' } = toleration;
   return [
@@ -118,7 +116,7 @@ function validateOperator(operator: string, value: string, path: string): FieldE
   }
 }
 
-/** Conditions under which a pod is bound, and those under which it is not: both or none. */
+/** Validates binding conditions and binding failure conditions. Both or none must be set. */
 export function validateBindingConditions(
   bind: readonly string[] | undefined,
   fail: readonly string[] | undefined,

@@ -1,18 +1,21 @@
-/** What StorageClasses and VolumeAttributesClasses tell a driver. Source: upstream `pkg/apis/storage/validation/validation.go`. */
+/**
+ * Validation of driver names and parameters in StorageClasses and VolumeAttributesClasses. Source: upstream
+ * `pkg/apis/storage/validation/validation.go`.
+ */
 import { type FieldError, invalidValue, required, tooLong } from '#api/field-error.ts';
 import { isQualifiedName } from '#api/names.ts';
 
 const maxParameters = 512;
 const maxBytes = 256 * 1024;
 
-/** The name of a driver; its prefix may have capitals. */
+/** Validates the name of a driver. It may have capital letters. */
 export function validateProvisioner(name: string | undefined, path: string): FieldError[] {
   if (!name) return [required(path)];
   const lower = name.toLowerCase();
   return isQualifiedName(lower).map((text) => invalidValue(path, lower, text));
 }
 
-/** Any texts, within limits. @param needed whether there must be one at least */
+/** Validates the number and size of parameters. @param needed whether at least one is required */
 export function validateParameters(parameters: Record<string, string> = {}, needed: boolean, path: string): FieldError[] {
   const entries = Object.entries(parameters);
   if (entries.length > maxParameters) return [tooLong(path, maxParameters)];

@@ -1,4 +1,4 @@
-/** What the API fills in of a Secret. Source: upstream `pkg/apis/core/v1/{conversion,defaults}.go`. */
+/** Defaults of a Secret. Source: upstream `pkg/apis/core/v1/{conversion,defaults}.go`. */
 import type { Secret } from '#api/types.generated.ts';
 
 /** Sets the defaults of a Secret, in place. */
@@ -7,7 +7,7 @@ export function setSecretDefaults(secret: Secret): void {
   secret.type ||= 'Opaque';
 }
 
-/** Moves `stringData`, which can only be written, into `data`, encoded in base64. Its keys win over those of `data`. */
+/** Moves the write-only `stringData` into `data`, encoded in base64. Its keys replace those of `data`. */
 function foldStringData(secret: Secret): void {
   const { stringData } = secret;
   delete secret.stringData;

@@ -10,7 +10,7 @@ const MAX_BYTES = 1024 * 1024;
 const ACCOUNT_ANNOTATION = 'kubernetes.io/service-account.name';
 
 /**
- * Problems of keys, of the total size (1 MiB), and of what the type demands. Source: upstream `pkg/apis/core/validation`
+ * Validates keys, the total size (1 MiB), and the keys that the type requires. Source: upstream `pkg/apis/core/validation`
  * (ValidateSecret).
  */
 export function validateSecret(secret: Secret): FieldError[] {
@@ -63,12 +63,12 @@ function jsonObjectError(text: string): string | undefined {
     const type = Array.isArray(parsed) ? 'array' : typeof parsed === 'boolean' ? 'bool' : typeof parsed;
     return `json: cannot unmarshal ${type} into Go value of type map[string]interface {}`;
   } catch {
-    // The parser's own words may quote the secret.
+    // The parser's own message may quote the secret, so it is not shown.
     return 'must be valid JSON';
   }
 }
 
-/** Warns of a TLS secret whose certificate and key do not match; it is accepted all the same. */
+/** Warns about a TLS secret whose certificate and key do not match. It is accepted nevertheless. */
 export function secretWarnings({ type, data = {} }: Secret): string[] {
   if (type !== 'kubernetes.io/tls') return [];
   const [certificate, key] = ['tls.crt', 'tls.key'].map((name) => Buffer.from(data[name] ?? '', 'base64'));

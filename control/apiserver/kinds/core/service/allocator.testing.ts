@@ -1,4 +1,4 @@
-/** For tests only: what is taken, in a throw-away store. */
+/** For tests only: allocators on a temporary store. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,11 +11,11 @@ import { createServiceAllocator, type ServiceAllocator, type ServiceAllocatorOpt
 export interface AllocationStore {
   store: Store;
   clock: FakeClock;
-  /** One more server's allocator over what is taken, repaired once over no services. */
+  /** The allocator of another API server on the same store. Its first repair has run, with no services. */
   allocator(options?: Partial<ServiceAllocatorOptions>, random?: () => number): Promise<ServiceAllocator>;
   /** All keys. */
   keys(): Promise<string[]>;
-  /** Gives everything back. */
+  /** Removes all allocations. */
   clear(): Promise<void>;
   close(): Promise<void>;
 }

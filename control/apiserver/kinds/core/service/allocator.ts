@@ -1,6 +1,6 @@
 /**
- * Hands out the scarce things of Services: cluster IPs, node ports, health-check node ports. What is taken stands in the store, changed by
- * compare-and-set, so that of any number of API servers on one store no two give out the same.
+ * Allocates cluster IPs, node ports and health check node ports of Services. The allocations are in the store and change by
+ * compare-and-set, so that several API servers on one store never allocate the same address or port twice.
  *
  *   allocate (take) ──▶ the Service is written ──▶ committed: what the old version held is given back
  *                  └──▶ the write fails        ──▶ undo: what was taken is given back
@@ -25,18 +25,18 @@ import { PortRepair } from './repair-ports.ts';
 import { isHeadless, needsClusterIp } from './shape.ts';
 import { runUndo, type Undo } from './undo.ts';
 
-/** What {@link createServiceAllocator} needs. */
+/** The dependencies of {@link createServiceAllocator}. */
 export interface ServiceAllocatorDeps {
   store: Store;
   clock: Clock;
   log: ServerLog;
-  /** A number in [0, 1): which free address or port a service gets. */
+  /** A number in [0, 1): it decides which free address or port a service gets. */
   random: () => number;
-  /** Told of what repair finds, on the Service; of upstream's two reporting controllers. Absent: the log alone is told. */
+  /** Records events on the Service about what repair finds, as upstream's two reporting controllers. Absent: it is only logged. */
   events?: { ips: EventRecorder; ports: EventRecorder } | undefined;
 }
 
-/** From which ranges addresses and ports are given. */
+/** The ranges of addresses and ports. */
 export interface ServiceAllocatorOptions {
   /** The ranges of cluster IPs, as `--service-cluster-ip-range`: `10.96.0.0/16`, or one of each family with a comma. */
   serviceCidr: string;
@@ -44,29 +44,33 @@ export interface ServiceAllocatorOptions {
   nodePortRange?: PortRange;
 }
 
-/** Gives each Service its cluster IP and node ports, so that two API servers on one store never give one twice. */
+/** Allocates each Service's cluster IPs and node ports. Two API servers on one store never allocate one twice. */
 export interface ServiceAllocator {
   /**
-   * Brings what is taken in line with the stored Services: takes what they hold (those of an older data folder, too), gives back what none
-   * holds. To be called before writes are served, and regularly.
+   * Makes the allocations match the stored Services: allocates what they use (also Services of an older data folder), and releases what
+   * none uses. Call it before writes are served, and then regularly.
    * @throws StoreError
    */
   repair(stored: () => Promise<StoredObjects<Service>>): Promise<void>;
   /**
-   * Fills in families, IPs and ports of a service about to be written; the returned undo gives back what this call took, and never rejects.
-   * @param dryRun takes nothing
-   * @throws ApiError 422 for what is taken or out of range, 500 when the range is full @throws StoreError
+   * Fills in families, IPs and ports of a service before it is written. The returned function releases what this call has allocated, and
+   * never rejects.
+   * @param dryRun allocates nothing
+   * @throws ApiError 422 for an address or port that is allocated already or out of range, 500 when the range is full @throws StoreError
    */
   allocate(service: Service, old: Service | undefined, dryRun: boolean): Promise<() => Promise<void>>;
-  /** Gives back what `old` held and `service` does not; after the update was written, at `revision`. Never rejects: repair does it later. */
+  /**
+   * Releases what `old` used and `service` does not. Call it after the update was written at `revision`. Never rejects: after a failure,
+   * repair releases it later.
+   */
   committed(service: Service, old: Service, revision: number): Promise<void>;
-  /** Gives back all that a service held which was deleted at `revision`. Never rejects: repair does it later. */
+  /** Releases everything of a service that was deleted at `revision`. Never rejects: after a failure, repair releases it later. */
   release(service: Service, revision: number): Promise<void>;
 }
 
 const defaultPorts: PortRange = { first: 30_000, last: 32_767 };
 
-/** A new service, one that becomes one with addresses, and one that gets a second family. */
+/** Whether the write needs new IPs: a new service, a change to a type with cluster IPs, or a second family. */
 const getsIps = ({ spec }: Service, old: Service | undefined): boolean =>
   old === undefined ||
   !needsClusterIp(old) ||
@@ -85,7 +89,7 @@ export function createServiceAllocator(
   const portRepair = new PortRepair({ log, allocation, events: events?.ports });
   let isRepaired = false;
 
-  /** What stays taken by mistake costs an address until the next repair; the write itself has its outcome. */
+  /** A failed release only keeps an address allocated until the next repair. It must not change the result of the write. */
   const logged = async (work: Promise<void>, { metadata }: Service): Promise<void> => {
     await work.catch((error: unknown) =>
       log.warn(
@@ -111,7 +115,7 @@ export function createServiceAllocator(
       const undo: Undo = [];
       try {
         initIpFamilies(service, old, ips.families);
-        // An address that a Service of an older data folder holds may not stand in the store yet.
+        // Before the first repair, addresses of Services from an older data folder may not be recorded yet.
         if (!isRepaired) throw internalError('cannot allocate resources of type serviceipallocations at this time');
         if (needsClusterIp(service) && getsIps(service, old)) await ips.allocate(service, old, undo, dryRun);
         await ports.allocate(service, old, undo, dryRun);

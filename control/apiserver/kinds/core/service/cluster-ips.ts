@@ -1,6 +1,6 @@
 /**
- * Cluster IPs, out of the ranges of the ServiceCIDRs, one for each IP family of a service. What is taken stands in the store ({@link IpAddresses}); what this server believes to be taken only
- * saves it from asking for addresses in vain.
+ * Allocates cluster IPs from the ranges of the ServiceCIDRs, one for each IP family of a service. The allocations are in the store ({@link
+ * IpAddresses}); this server's own list of allocated addresses is only a hint that avoids attempts that would fail.
  *
  * Source: upstream `pkg/registry/core/service/ipallocator`.
  */
@@ -16,10 +16,10 @@ import { addressAt, isUsable, isWithin, type ServiceRange, ServiceRanges } from 
 import { isHeadless, needsClusterIp } from './shape.ts';
 import type { Undo } from './undo.ts';
 
-/** After this many addresses that another server had taken, what this one believes is too old. */
+/** After this many conflicts with other servers, the list of allocated addresses is read again. */
 const maxCollisions = 8;
 
-/** @throws Error for what is no range of each family once, large enough and not too large */
+/** Parses the flag. @throws Error unless it has one range, or one per family, each of a valid size */
 export function parseServiceCidrs(text: string): Cidr[] {
   const cidrs = text.split(',').map((one) => {
     const parsed = parseCidr(one);
@@ -34,7 +34,7 @@ export function parseServiceCidrs(text: string): Cidr[] {
   return cidrs;
 }
 
-/** The first address of the first range, which only the service `default/kubernetes` may have. @throws Error for a range that is none */
+/** The first address of the first range, which only the service `default/kubernetes` may have. @throws Error for an invalid range */
 export function apiServerIpOf(serviceCidr: string): string {
   const [{ family, first }] = parseServiceCidrs(serviceCidr) as [Cidr];
   return ipAddress(family, first + 1n).text;
@@ -43,17 +43,15 @@ export function apiServerIpOf(serviceCidr: string): string {
 /** The service through which pods reach the API server. */
 const isApiServer = ({ metadata }: Service): boolean => metadata.namespace === 'default' && metadata.name === 'kubernetes';
 
-/**
- * Chooses free cluster IPs and takes them. @throws (its methods) ApiError when an address is taken or none is free, StoreError
- */
+/** Allocates cluster IPs. @throws (its methods) ApiError when an address is allocated already or none is free, StoreError */
 export class ClusterIps {
   readonly apiServerIp: string;
-  /** The families of the flag's ranges; the first one is that of services that ask for none. */
+  /** The families of the flag's ranges; the first one is the default of services that name none. */
   readonly families: readonly IpFamily[];
   readonly #ranges: ServiceRanges;
   readonly #addresses: IpAddresses;
   readonly #random: () => number;
-  /** By {@link keyOf}. */
+  /** The addresses that this server believes to be allocated, by {@link keyOf}. */
   #believedTaken = new Set<bigint>();
 
   /** @param flag one range, or one of each family with a comma @throws Error as {@link parseServiceCidrs} */
@@ -67,9 +65,9 @@ export class ClusterIps {
   }
 
   /**
-   * Gives the service an address of each of its families: the one it asks for, or a free one. Those that `old` has it keeps.
-   * @param dryRun takes nothing: as upstream, an address asked for is only checked against the range, and instead of a free one the
-   *   service gets the range's own address
+   * Allocates an address for each family of the service: the requested one, or a free one. The service keeps addresses that `old` has.
+   * @param dryRun allocates nothing: as upstream, a requested address is only checked against the range, and instead of a free address the
+   * service gets the network address of the range
    * @throws ApiError @throws StoreError
    */
   async allocate(service: Service, old: Service | undefined, undo: Undo, dryRun: boolean): Promise<void> {
@@ -94,7 +92,7 @@ export class ClusterIps {
   async #next(family: IpFamily, service: Service, undo: Undo, dryRun: boolean): Promise<string> {
     const ready = (await this.#ready()).filter((range) => range.family === family);
     if (dryRun && ready[0] !== undefined) return ready[0].network.text;
-    // Beginning anywhere, so that ranges fill up alike.
+    // Start at a random range, so that all ranges are used evenly.
     const start = ready.length > 1 ? Math.floor(this.#random() * ready.length) : 0;
     const look = once(() => this.look());
     for (const range of [...ready.slice(start), ...ready.slice(0, start)]) {
@@ -104,15 +102,18 @@ export class ClusterIps {
     throw internalError(`failed to allocate a serviceIP for Service ${JSON.stringify(service.metadata.name)}: range is full`);
   }
 
-  /** Undefined: the range is full. @param look learns what is taken; false: it has been done already */
+  /**
+   * Allocates a free address of the range; undefined when it is full. @param look reads the allocations again; returns false when that was
+   * done already
+   */
   async #nextOf(range: ServiceRange, service: Service, undo: Undo, look: () => Promise<boolean>): Promise<string | undefined> {
     const base = keyOf(range.network);
-    // Nobody but the API server's own service gets its address.
+    // Only the API server's own service may get this address.
     const isTaken = (offset: number): boolean =>
       this.#believedTaken.has(base + BigInt(offset)) || this.#isReserved(range, offset);
     for (let collisions = 0; ; ) {
       const offset = nextFree(range.offsets, isTaken, this.#random);
-      // What others gave back is not known here: before the last resort, and before refusing, look.
+      // Other servers may have released addresses. Read the allocations again before using the static band, and before failing.
       if ((offset === undefined || isStatic(range.offsets, offset) || collisions >= maxCollisions) && (await look())) continue;
       if (offset === undefined) return undefined;
       const ip = addressAt(range, offset).text;
@@ -121,7 +122,7 @@ export class ClusterIps {
     }
   }
 
-  /** It is near the beginning of its range. */
+  /** Whether the offset is the reserved first address of the range. */
   #isReserved(range: ServiceRange, offset: number): boolean {
     return offset <= range.offsets.staticSize + 1 && addressAt(range, offset).text === this.apiServerIp;
   }
@@ -136,7 +137,7 @@ export class ClusterIps {
     if (ip === this.apiServerIp && !isOwn) throw refuse('provided IP is already allocated');
     if (dryRun) return ip;
     const result = await this.#create(ip, service, undo);
-    // Several API servers make this service at the same time, and only it has this address: whose service is stored first, wins.
+    // Several API servers may create the `kubernetes` service at the same time, all with this address. The one that stores it first wins.
     if (result.kind === 'taken' && !(isOwn && refersTo(result.by?.object, service)))
       throw refuse('provided IP is already allocated');
     return ip;
@@ -144,7 +145,7 @@ export class ClusterIps {
 
   async #create(ip: string, service: Service, undo: Undo): ReturnType<IpAddresses['create']> {
     const value = keyOfText(ip);
-    // At once, so that other requests do not choose it while the store is asked.
+    // Mark it before the store answers, so that concurrent requests do not choose it.
     this.#believedTaken.add(value);
     const result = await this.#addresses.create(ip, service).catch((error: unknown) => {
       this.#believedTaken.delete(value);
@@ -158,21 +159,21 @@ export class ClusterIps {
     return result;
   }
 
-  /** The addresses that the service keeps from others. */
+  /** The addresses that the service has allocated. */
   heldBy(service: Service): string[] {
     if (!needsClusterIp(service)) return [];
     return (service.spec.clusterIPs ?? []).filter((ip) => ip !== 'None');
   }
 
-  /** Tells of an address whether it is one of those that services get, of ranges that are not ready, too. @throws StoreError */
+  /** Returns a function that tells whether an address is in a service range, including ranges that are not ready. @throws StoreError */
   async withinRanges(): Promise<(ip: string) => boolean> {
     const ranges = await this.#ranges.list();
     return (ip) => isWithin(ranges, parseIp(ip));
   }
 
   /**
-   * Gives an address back that the service held until `revision`, when it was deleted or changed. An address that has been taken since then is
-   * another's, even where that bears the same name. @throws StoreError
+   * Releases an address that the service had until `revision`, when it was deleted or changed. An address that was allocated after that
+   * belongs to another service, even if that has the same name. @throws StoreError
    */
   async release(ip: string, service: Service, revision: number): Promise<void> {
     const taken = await this.#addresses.get(ip);
@@ -180,14 +181,14 @@ export class ClusterIps {
     if (await this.#addresses.remove(taken)) this.#believedTaken.delete(keyOfText(ip));
   }
 
-  /** Learns what is taken. @throws StoreError */
+  /** Reads the allocations. @throws StoreError */
   async look(): Promise<void> {
     const all = await this.#addresses.list();
     this.#believedTaken = new Set(all.map(({ ip }) => keyOfText(ip)));
   }
 }
 
-/** Does the work at the first call. @returns false from the second one on */
+/** Wraps `work` so that only the first call runs it. @returns a function that resolves to false from its second call on */
 function once(work: () => Promise<void>): () => Promise<boolean> {
   let isDone = false;
   return async () => {
@@ -198,10 +199,10 @@ function once(work: () => Promise<void>): () => Promise<boolean> {
   };
 }
 
-/** A number for each address, of both families; those of one range follow each other. */
+/** A unique number for each address of both families. Addresses of one range have consecutive numbers. */
 const keyOf = ({ family, value }: IpAddress): bigint => (family === 'IPv4' ? value : value + 2n ** 128n);
 
-/** -1, which is no address's, for what is none. */
+/** The number of an address; -1, which no address has, for invalid text. */
 function keyOfText(text: string): bigint {
   const ip = parseIp(text);
   return ip === undefined ? -1n : keyOf(ip);

@@ -1,10 +1,10 @@
-/** What the API promises for absent fields of a Service. Source: upstream `pkg/apis/core/v1/defaults.go`, SetDefaults_Service. */
+/** Defaults of a Service. Source: upstream `pkg/apis/core/v1/defaults.go`, SetDefaults_Service. */
 import type { Service } from '#api/types.generated.ts';
 import { isExternallyAccessible } from './shape.ts';
 
 const CLIENT_IP_SECONDS = 10_800;
 
-/** In place. */
+/** Sets the defaults of a Service, in place. */
 export function setServiceDefaults(service: Service): void {
   service.spec ??= {};
   const { spec } = service;

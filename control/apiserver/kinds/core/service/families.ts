@@ -1,5 +1,5 @@
 /**
- * The IP families of a Service, on a cluster with service addresses of one family or of both.
+ * The IP families of a Service, on single-stack and dual-stack clusters.
  *
  * Source: upstream `pkg/registry/core/service/storage/alloc.go`, initIPFamilyFields.
  */
@@ -12,8 +12,8 @@ import { isHeadless, needsClusterIp, sameList } from './shape.ts';
 
 /**
  * Fills in `ipFamilyPolicy` and `ipFamilies`. In place.
- * @param configured the cluster's families; the first one is that of services that ask for none
- * @throws ApiError 422 for what the cluster cannot do
+ * @param configured the cluster's families; the first one is the default of services that name none
+ * @throws ApiError 422 for families that the cluster does not have
  */
 export function initIpFamilies(service: Service, old: Service | undefined, configured: readonly IpFamily[]): void {
   if (!needsClusterIp(service) || keepsPreference(service, old)) return;
@@ -24,7 +24,7 @@ export function initIpFamilies(service: Service, old: Service | undefined, confi
   throwIfAny(service, [...checkPolicy(service, old), ...checkIps(service, configured)]);
   const ips = isHeadless(service) ? [] : (spec.clusterIPs ?? []);
   const families = [...(spec.ipFamilies ?? []), ...ips.slice(spec.ipFamilies?.length ?? 0).map(familyOf)];
-  // A headless service without a selector has whatever addresses its author gives it.
+  // The endpoints of a headless service without a selector come from its author, so any family is possible.
   if (selectorless) {
     if (families.length === 0) families.push(byDefault);
     if (families.length === 1 && spec.ipFamilyPolicy !== 'SingleStack') families.push(otherThan(families[0]));
@@ -40,7 +40,7 @@ export function initIpFamilies(service: Service, old: Service | undefined, confi
 
 const otherThan = (family: string | undefined): IpFamily => (family === 'IPv4' ? 'IPv6' : 'IPv4');
 
-/** A service that only prefers two families gets or loses one when it is asked for, not when the cluster has changed. */
+/** A service with PreferDualStack gets or loses a family only when the client requests it, not because the cluster has changed. */
 function keepsPreference({ spec }: Service, old: Service | undefined): boolean {
   return (
     old !== undefined &&

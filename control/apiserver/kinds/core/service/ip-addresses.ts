@@ -1,6 +1,6 @@
 /**
- * Who holds which cluster IP: an IPAddress object for each, under its own key in the store. The store creates a key once, whoever asks:
- * that is what keeps two API servers from giving an address twice.
+ * The owners of cluster IPs: one IPAddress object per address, each with its own key in the store. The store creates a key only once, so
+ * two API servers cannot allocate an address twice.
  *
  * Source: KEP-1880; upstream `pkg/registry/core/service/ipallocator/ipallocator.go`, `pkg/registry/networking/ipaddress`.
  */
@@ -19,20 +19,20 @@ const familyLabel = 'ipaddress.kubernetes.io/ip-family';
 const managedByLabel = 'ipaddress.kubernetes.io/managed-by';
 const manager = 'ipallocator.k8s.io';
 
-/** An address that is taken. */
+/** An allocated address. */
 export interface TakenIp {
   ip: string;
   createRevision: number;
   modRevision: number;
-  /** Undefined: the stored value cannot be read, so nobody knows who holds it. */
+  /** Undefined when the stored value cannot be decoded, so its owner is unknown. */
   object: IPAddress | undefined;
 }
 
-/** The service that holds an address. */
+/** The service that owns an address. */
 export type Owner = Pick<Service, 'metadata'>;
 
 /**
- * The IPAddress objects of services in the store. Creating one is the taking: of two servers that try at once, one finds it there.
+ * The IPAddress objects of services in the store. Creating one allocates the address: of two servers that try at once, only one succeeds.
  * @throws (its methods) StoreError
  */
 export class IpAddresses {
@@ -44,20 +44,20 @@ export class IpAddresses {
     this.#clock = clock;
   }
 
-  /** Takes the address for the service, or tells who has it. @throws StoreError */
+  /** Allocates the address for the service, or returns its current owner. @throws StoreError */
   async create(ip: string, owner: Owner): Promise<{ kind: 'ok'; revision: number } | { kind: 'taken'; by: TakenIp | undefined }> {
     const result = await this.#store.put(prefix + ip, this.#valueFor(ip, owner), { expectedRevision: 0 });
     if (result.kind === 'ok') return { kind: 'ok', revision: result.revision };
     return { kind: 'taken', by: result.current === undefined ? undefined : takenIp(result.current) };
   }
 
-  /** Gives the address, as it was read, to the service. False: it has changed since. @throws StoreError */
+  /** Assigns the address to the service. Returns false when the object has changed since it was read. @throws StoreError */
   async reassign({ ip, modRevision }: TakenIp, owner: Owner): Promise<boolean> {
     const result = await this.#store.put(prefix + ip, this.#valueFor(ip, owner), { expectedRevision: modRevision });
     return result.kind === 'ok';
   }
 
-  /** False: it has changed since it was read. @throws StoreError */
+  /** Removes the address. Returns false when the object has changed since it was read. @throws StoreError */
   async remove({ ip, modRevision }: Pick<TakenIp, 'ip' | 'modRevision'>): Promise<boolean> {
     return (await this.#store.delete(prefix + ip, { expectedRevision: modRevision })).kind === 'ok';
   }
@@ -68,7 +68,7 @@ export class IpAddresses {
     return entry === undefined ? undefined : takenIp(entry);
   }
 
-  /** All there are, of whatever manager. @throws StoreError */
+  /** All IPAddresses, of any manager. @throws StoreError */
   async list(): Promise<TakenIp[]> {
     return (await this.#store.range({ prefix })).entries.map(takenIp);
   }
@@ -96,7 +96,7 @@ export class IpAddresses {
       },
       spec: { parentRef: { resource: 'services', namespace: owner.metadata.namespace, name: owner.metadata.name } },
     };
-    // The store keeps the resourceVersion, which the type asks for.
+    // The type requires a resourceVersion, but the store keeps it outside of the value.
     return toStored(address as unknown as IPAddress);
   }
 }
@@ -116,12 +116,12 @@ function parse(value: Uint8Array): IPAddress | undefined {
     shape('networking/v1.IPAddress', object);
     return typeof object.metadata === 'object' ? object : undefined;
   } catch {
-    // The repair loop writes it anew for the service that holds the address.
+    // The repair loop replaces it for the service that uses the address.
     return undefined;
   }
 }
 
-/** Whether it names a service at all. */
+/** Whether the parentRef refers to a Service. */
 export function refersToService(object: IPAddress): boolean {
   const { group = '', resource } = object.spec?.parentRef ?? { resource: '' };
   return group === '' && resource === 'services';
@@ -134,7 +134,7 @@ export function refersTo(object: IPAddress | undefined, { metadata }: Owner): bo
   return namespace === metadata.namespace && name === metadata.name;
 }
 
-/** Whether the allocator of services made it: others' addresses are not ours to clean up. */
+/** Whether the service allocator made the object. Repair must not remove addresses of other managers. */
 export const isOurs = (object: IPAddress): boolean => object.metadata.labels?.[managedByLabel] === manager;
 
 /** Whether it has both labels that the allocator of its family sets. */

@@ -10,7 +10,7 @@ const policies = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
 const families = ['IPv4', 'IPv6'];
 
 /**
- * Problems of clusterIP, clusterIPs and families, and of changes of them. @param old undefined on create. Source: upstream
+ * Validates clusterIP, clusterIPs and families, and changes of them. @param old undefined on create. Source: upstream
  * `pkg/apis/core/validation` (ValidateServiceClusterIPsRelatedFields).
  */
 export function validateClusterIps(service: Service, old: Service | undefined): FieldError[] {
@@ -57,7 +57,7 @@ function validateAgainstFamilies(ips: readonly string[], ipFamilies: readonly st
   });
 }
 
-/** The primary address never changes, but on the way to or from ExternalName; a secondary one may come and go. */
+/** The primary address is immutable except for a change to or from ExternalName. A secondary address may be added or removed. */
 export function validateClusterIpsUpdate(service: Service, old: Service): FieldError[] {
   if (service.spec.type === 'ExternalName' || old.spec.type === 'ExternalName') return [];
   if (isHeadless(service) && isHeadless(old)) return [];
@@ -78,8 +78,8 @@ export function validateClusterIpsUpdate(service: Service, old: Service): FieldE
 }
 
 /**
- * The first family may not change, and a second one only come or go. Source: upstream `pkg/apis/core/validation` (upgrade and
- * downgrade of IP families).
+ * The first family is immutable. A second one may be added or removed. Source: upstream `pkg/apis/core/validation` (upgrade and downgrade
+ * of IP families).
  */
 export function validateIpFamiliesUpdate(service: Service, old: Service): FieldError[] {
   if (service.spec.type === 'ExternalName' || old.spec.type === 'ExternalName') return [];

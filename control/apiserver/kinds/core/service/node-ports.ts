@@ -1,4 +1,7 @@
-/** Node ports and health-check node ports, out of one range. Source: upstream `pkg/registry/core/service/{portallocator,storage/alloc.go}`. */
+/**
+ * Allocates node ports and health check node ports from one range. Source: upstream
+ * `pkg/registry/core/service/{portallocator,storage/alloc.go}`.
+ */
 import { invalidValue } from '#api/field-error.ts';
 import { internalError, invalid } from '#api/status.ts';
 import type { Service, ServicePort } from '#api/types.generated.ts';
@@ -7,7 +10,7 @@ import { contains, nextFree, type ScarceRange, staticBandSize } from './scarce-r
 import { allocatesNodePorts, mayHaveNodePorts, needsHealthCheckPort, nodePortsOf } from './shape.ts';
 import type { Undo } from './undo.ts';
 
-/** What a service gets; nothing is written yet. */
+/** The ports chosen for a service, which are not written yet. */
 interface ServicePorts {
   ports: ServicePort[] | undefined;
   healthCheckNodePort: number | undefined;
@@ -15,15 +18,13 @@ interface ServicePorts {
 
 /** Chooses ports, one after the other, for one service. */
 interface PortChoice {
-  /** Takes the port, or tells why not. */
+  /** Chooses the port, or returns why it cannot be used. */
   take(port: number): string | undefined;
-  /** Undefined: none is left. */
+  /** Chooses a free port; undefined when none is left. */
   next(): number | undefined;
 }
 
-/**
- * Chooses free node ports and takes them. @throws (its methods) ApiError when a port is taken or none is free, StoreError
- */
+/** Allocates node ports. @throws (its methods) ApiError when a port is allocated already or none is free, StoreError */
 export class NodePorts {
   readonly #allocation: PortAllocation;
   readonly #range: ScarceRange;
@@ -37,8 +38,8 @@ export class NodePorts {
   }
 
   /**
-   * Gives the service the ports it asks for and those it needs.
-   * @param dryRun takes nothing, and gives upstream's stand-ins (32769 and on) for free ports
+   * Allocates the ports that the service requests and those that it needs.
+   * @param dryRun allocates nothing; instead of free ports it fills in upstream's placeholders (32769 and up)
    * @throws ApiError @throws StoreError
    */
   async allocate(service: Service, old: Service | undefined, undo: Undo, dryRun: boolean): Promise<void> {
@@ -83,7 +84,7 @@ export class NodePorts {
     };
   }
 
-  /** Gives back what `service` held and `kept` does not. @throws StoreError */
+  /** Releases the ports that `service` had and `kept` does not have. @throws StoreError */
   async release(service: Service, kept: Service | undefined): Promise<void> {
     const stillHeld = kept === undefined ? [] : nodePortsHeldBy(kept);
     const gone = nodePortsHeldBy(service).filter((port) => !stillHeld.includes(port));
@@ -95,14 +96,14 @@ export class NodePorts {
   }
 }
 
-/** The ports that the service keeps from others, each once. */
+/** The ports that the service has allocated, without duplicates. */
 export function nodePortsHeldBy(service: Service): number[] {
   const ports = mayHaveNodePorts(service) ? nodePortsOf(service) : [];
   const health = needsHealthCheckPort(service) ? (service.spec.healthCheckNodePort ?? 0) : 0;
   return [...new Set(health === 0 ? ports : [...ports, health])];
 }
 
-/** portallocator/operation.go: a dry run checks ports against those taken, and makes up the others. */
+/** portallocator/operation.go: a dry run checks requested ports against the allocated ones, and uses placeholders for free ports. */
 function standIns(taken: ReadonlySet<number>): PortChoice {
   const own = new Set<number>();
   return {
@@ -119,7 +120,7 @@ function standIns(taken: ReadonlySet<number>): PortChoice {
   };
 }
 
-/** Leaves the service as it is. @throws ApiError */
+/** Chooses the ports of a service, without changing the service. @throws ApiError */
 function portsFor(service: Service, old: Service | undefined, choice: PortChoice): ServicePorts {
   const ports = structuredClone(service.spec.ports);
   const copy: Service = { ...service, spec: { ...service.spec, ports } };

@@ -1,6 +1,6 @@
 /**
- * Which node ports are taken: one RangeAllocation object in the store, a bit for each port, changed by compare-and-set. Changes that are asked
- * for while one is being written go into the next write together.
+ * The allocated node ports: one RangeAllocation object in the store with one bit per port, changed by compare-and-set. Changes that arrive
+ * during a write are combined in the next write.
  *
  * Source: upstream `pkg/registry/core/service/allocator/{bitmap.go,storage/storage.go}`; core/v1 RangeAllocation.
  */
@@ -10,20 +10,20 @@ import type { Store, StoreEntry } from '#control/store/store.ts';
 
 const key = '/registry/ranges/servicenodeports';
 
-/** Both ends belong to it. */
+/** A range of ports. Both ends are included. */
 export interface PortRange {
   first: number;
   last: number;
 }
 
-/** What a plan wants: its result counts only once this is written. */
+/** The change that a plan wants. Its result is valid only after the change was written. */
 export interface PortChange<T> {
   take: readonly number[];
   release: readonly number[];
   result: T;
 }
 
-/** Decides by what is taken. Pure: it is called again when another server was faster. */
+/** Computes a change from the allocated ports. Pure, because it is called again after a conflict with another server. */
 export type PortPlan<T> = (taken: ReadonlySet<number>) => PortChange<T>;
 
 interface Waiting {
@@ -34,16 +34,13 @@ interface Waiting {
 
 /** The stored object. */
 export interface StoredPorts {
-  /** 0: there is none yet. */
+  /** 0 when the object does not exist yet. */
   revision: number;
   range: string;
   taken: ReadonlySet<number>;
 }
 
-/**
- * The bits of all node ports, one stored value, written by compare-and-set: who loses reads and plans again. @throws (its methods)
- * StoreError
- */
+/** The stored bits of all node ports. After a lost compare-and-set, it reads and plans again. @throws (its methods) StoreError */
 export class PortAllocation {
   readonly range: PortRange;
   readonly #store: Pick<Store, 'get' | 'put'>;
@@ -57,25 +54,25 @@ export class PortAllocation {
   }
 
   /**
-   * Carries out what `plan` decides.
-   * @throws what `plan` throws, decided by what was really taken @throws ApiError 500 before the first repair @throws StoreError
+   * Carries out the change that `plan` computes.
+   * @throws what `plan` throws for the current state @throws ApiError 500 before the first repair @throws StoreError
    */
   change<T>(plan: PortPlan<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    // The result is handed to the resolver of its own plan: the one place where the pairing is asserted.
+    // Each plan's result goes to its own resolver. This cast is the only place that relies on it.
     this.#waiting.push({ plan, reject, resolve: (result) => resolve(result as T) });
     if (!this.#isWriting) void this.#writeAll();
     return promise;
   }
 
-  /** What is taken now. @throws StoreError */
+  /** Reads the allocated ports. @throws StoreError */
   async read(): Promise<StoredPorts> {
     const { entry } = await this.#store.get(key);
     this.#known = decode(entry);
     return this.#known;
   }
 
-  /** Replaces what was read as `from`. False: it has changed since. @throws StoreError */
+  /** Replaces the object that was read as `from`. Returns false when it has changed since. @throws StoreError */
   async replace(from: StoredPorts, taken: ReadonlySet<number>): Promise<boolean> {
     const result = await this.#store.put(key, this.#encode(taken), { expectedRevision: from.revision });
     this.#known = result.kind === 'ok' ? { revision: result.revision, range: this.rangeText, taken } : decode(result.current);
@@ -109,7 +106,7 @@ export class PortAllocation {
       const known = this.#known ?? decode(undefined);
       const { taken, changed, answers } = decide(batch, known.taken);
       if (changed) this.#checkUsable(known);
-      // Nothing to write, and so nothing that proves that what is known here is the newest.
+      // There is nothing to write, so no compare-and-set has proved that the known state is current.
       if (!changed && !isCurrent) {
         this.#known = undefined;
         continue;
@@ -153,7 +150,9 @@ function decide(batch: readonly Waiting[], before: ReadonlySet<number>) {
   return { taken, changed, answers };
 }
 
-/** @throws Error for a value that is no RangeAllocation: somebody has to look at it, for giving ports out twice breaks services */
+/**
+ * @throws Error for a value that is not a RangeAllocation. It needs a person's attention, because allocating ports twice breaks services
+ */
 function decode(entry: StoreEntry | undefined): StoredPorts {
   if (entry === undefined) return { revision: 0, range: '', taken: new Set() };
   const object = parseExact(Buffer.from(entry.value).toString('utf8')) as { range?: unknown; data?: unknown } | null;
@@ -164,7 +163,7 @@ function decode(entry: StoreEntry | undefined): StoredPorts {
   return { revision: entry.modRevision, range, taken: new Set(decodeBits(data ?? '').map((bit) => first + bit)) };
 }
 
-/** The bits as upstream's big integer writes them: base64 of the bytes, the highest first, without leading zeros. */
+/** Encodes the bits as Go's `big.Int`: base64 of the bytes, the highest first, without leading zeros. */
 export function encodeBits(bits: readonly number[]): string {
   const bytes = Buffer.alloc(bits.length === 0 ? 0 : Math.floor(Math.max(...bits) / 8) + 1);
   for (const bit of bits) {
@@ -174,10 +173,7 @@ export function encodeBits(bits: readonly number[]): string {
   return bytes.toString('base64');
 }
 
-/**
- * The numbers of the bits that are set. @param data base64 of a big integer, as Go's `big.Int` writes it. The inverse of {@link
- * encodeBits}.
- */
+/** The numbers of the set bits. The inverse of {@link encodeBits}. @param data base64 of Go's `big.Int` */
 export function decodeBits(data: string): number[] {
   const bytes = Buffer.from(data, 'base64');
   const bits: number[] = [];

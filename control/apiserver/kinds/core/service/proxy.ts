@@ -1,4 +1,4 @@
-/** What `services/<id>/proxy` leads to. Source: kubernetes `pkg/registry/core/service/storage/storage.go`, ResourceLocation. */
+/** Finds the target of `services/<id>/proxy`. Source: kubernetes `pkg/registry/core/service/storage/storage.go`, ResourceLocation. */
 import { badRequest, isNotFound, serviceUnavailable } from '#api/status.ts';
 import type { EndpointAddress, Endpoints, Pod, Service } from '#api/types.generated.ts';
 import { isGlobalUnicast } from '../../../proxy/address.ts';
@@ -8,8 +8,8 @@ import type { Registry } from '../../../registry/registry.ts';
 import type { RequestInfo } from '../../../rest/request-info.ts';
 
 /**
- * A pod behind the service, chosen at random. The port is the service's, by number or name.
- * @throws ApiError 503 where there is no such port, or nobody behind it
+ * A random endpoint of the service. The port is the service's, by number or name.
+ * @throws ApiError 503 when there is no such port or no endpoint
  */
 export async function serviceLocation(
   { namespace, name: id }: RequestInfo,
@@ -40,7 +40,7 @@ export async function serviceLocation(
   throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(id)}`);
 }
 
-/** Anybody may write Endpoints: only what a pod of the namespace has for its address counts. */
+/** Users may write Endpoints, so an address is used only if it belongs to a pod of the namespace. */
 async function isPod(registry: Registry, namespace: string, { ip, targetRef }: EndpointAddress): Promise<boolean> {
   if (targetRef?.name === undefined || targetRef.namespace !== namespace || !isGlobalUnicast(ip)) return false;
   try {

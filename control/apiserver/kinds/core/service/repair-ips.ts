@@ -1,5 +1,5 @@
 /**
- * Brings the IPAddress objects in line with the cluster IPs that Services hold.
+ * Makes the IPAddress objects match the cluster IPs of Services.
  *
  *   Service with the IP ──▶ IPAddress with a reference to it       right
  *   Service with the IP ──▶ none, or one that refers elsewhere     written anew for the Service
@@ -19,14 +19,14 @@ import type { ServerLog } from '../../../serving/server-log.ts';
 import type { ClusterIps } from './cluster-ips.ts';
 import { hasOurLabels, type IpAddresses, isOurs, refersTo, refersToService, type TakenIp } from './ip-addresses.ts';
 
-/** No request takes longer: its Service has been written by then, or never will be. */
+/** Longer than any request: by then its Service was written, or never will be. */
 const createGraceMs = 60_000;
-/** So long a failed create may take to give back the address that it took for a name which is in use. */
+/** Time in which a create that failed because of its name releases the address that it had allocated. */
 const revertGraceMs = 5_000;
 
 const serviceKey = (namespace: string, name: string): string => `/registry/services/specs/${namespace}/${name}`;
 
-/** What {@link IpRepair} needs. */
+/** The dependencies of {@link IpRepair}. */
 export interface IpRepairDeps {
   store: Store;
   clock: Clock;
@@ -86,14 +86,14 @@ export class IpRepair {
     }
   }
 
-  /** Looks again: what was listed may be older than the service. */
+  /** Reads the address again, because the list may be older than the service. */
   async #repairIp(service: Service, ip: string, byName: ReadonlyMap<string, Service>): Promise<void> {
     const { addresses, store } = this.#deps;
     const taken = await addresses.get(ip);
     if (taken !== undefined && isRight(taken, service)) return;
     const { namespace = '', name } = service.metadata;
     const { entry } = await store.get(serviceKey(namespace, name));
-    // Changed or gone meanwhile, and with it perhaps the address; the next round sees the newer one.
+    // The service was changed or deleted meanwhile, perhaps with its address. The next round sees the new state.
     if (entry === undefined || String(entry.modRevision) !== service.metadata.resourceVersion) return;
     if (taken === undefined) {
       this.#warn(service, 'ClusterIPNotAllocated', `Cluster IP [${familyOf(ip)}]: ${ip} is not allocated; repairing`);
@@ -117,7 +117,7 @@ export class IpRepair {
     await addresses.reassign(taken, service);
   }
 
-  /** Gives back what no Service holds. */
+  /** Removes an address that no Service uses. */
   async #repairAddress(taken: TakenIp, byName: ReadonlyMap<string, Service>): Promise<void> {
     const { object, ip } = taken;
     if (object === undefined || !isOurs(object)) return;
@@ -133,7 +133,7 @@ export class IpRepair {
     const ageMs = this.#ageMs(object);
     const graceMs = service === undefined || service.spec.type === 'ExternalName' ? createGraceMs : revertGraceMs;
     if (ageMs <= graceMs) return;
-    // The list leaves out a service that cannot be read: nobody knows what that one holds.
+    // The list does not contain services that cannot be decoded, and their addresses are unknown. So check the store.
     const { entry } = await store.get(serviceKey(namespace, name));
     if (String(entry?.modRevision) !== String(service?.metadata.resourceVersion)) return;
     const isLeaked = service === undefined;
@@ -142,7 +142,7 @@ export class IpRepair {
     if (await addresses.remove(taken)) this.#warn(object, reason, `IPAddress: ${ip} for Service ${namespace}/${name} ${what}`);
   }
 
-  /** Of an address without a time nobody knows how old it is: it is old. */
+  /** The age of an address in ms. One without a creation time counts as old. */
   #ageMs({ metadata }: IPAddress): number {
     const createdMs = Date.parse(metadata.creationTimestamp ?? '');
     return Number.isNaN(createdMs) ? Number.POSITIVE_INFINITY : this.#deps.clock.now() - createdMs;

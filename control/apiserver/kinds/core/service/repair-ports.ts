@@ -1,5 +1,5 @@
 /**
- * Brings the node ports that are taken in line with those that Services hold.
+ * Makes the allocated node ports match those of Services.
  *
  * Source: upstream `pkg/registry/core/service/portallocator/controller/repair.go`.
  */
@@ -11,12 +11,14 @@ import type { ServerLog } from '../../../serving/server-log.ts';
 import { nodePortsHeldBy } from './node-ports.ts';
 import type { PortAllocation } from './port-allocation.ts';
 
-/** A port that no service holds may be of one that is just being written: it is given back in the third round that finds it so. */
+/**
+ * A port without a service may belong to one that is just being written. So it is released only in the third round that finds it unused.
+ */
 const roundsBeforeCleanUp = 3;
-/** Each lost race means that a service was given a port meanwhile. */
+/** Limit of conflicts. Each one means that a service got a port meanwhile. */
 const maxRaces = 100;
 
-/** What {@link PortRepair} needs. */
+/** The dependencies of {@link PortRepair}. */
 export interface PortRepairDeps {
   log: ServerLog;
   allocation: PortAllocation;
@@ -29,18 +31,18 @@ export interface PortRepairDeps {
  */
 export class PortRepair {
   readonly #deps: PortRepairDeps;
-  /** How many rounds have found the port without a service. */
+  /** Number of rounds that have found a port without a service. */
   #leaks = new Map<number, number>();
 
   constructor(deps: PortRepairDeps) {
     this.#deps = deps;
   }
 
-  /** @throws StoreError, and Error when other servers take ports all the time */
+  /** @throws StoreError, and Error after too many conflicts with other servers */
   async run(stored: () => Promise<StoredObjects<Service>>): Promise<void> {
     const { allocation } = this.#deps;
     for (let race = 0; race < maxRaces; race++) {
-      // What is taken before which services there are: whoever takes or gives back a port meanwhile makes the write below fail.
+      // Read the allocations before the services: if another request changes them meanwhile, the write below fails and we start again.
       const before = await allocation.read();
       const { objects: services, complete } = await stored();
       const held = this.#heldPorts(services, before.taken);
@@ -49,7 +51,7 @@ export class PortRepair {
       for (const port of before.taken) {
         if (held.ports.has(port)) continue;
         const rounds = (this.#leaks.get(port) ?? 0) + 1;
-        // Of services that cannot be read, nobody knows the ports.
+        // The ports of services that cannot be decoded are unknown, so keep them.
         if (!complete || !held.complete || rounds < roundsBeforeCleanUp) taken.add(port);
         leaks.set(port, rounds);
       }

@@ -1,24 +1,27 @@
 /**
- * A range of numbers of which each is handed out once. Those that nobody asks for by name come from the upper band first,
- * so that the lower band stays free for those who do. Pure.
+ * A range of numbers that are each allocated once. Dynamic allocations use the upper band first, so that the lower (static) band stays free
+ * for numbers that clients choose. Pure.
  *
  * Source: KEP-3070 (cluster IPs), KEP-3668 (node ports).
  */
 
-/** Both ends belong to it. `staticSize`: how many at the lower end are given out unasked only when all others are gone. */
+/**
+ * Both ends are included. `staticSize`: size of the static band at the lower end, which dynamic allocation uses only when all other numbers
+ * are allocated.
+ */
 export interface ScarceRange {
   first: number;
   last: number;
   staticSize: number;
 }
 
-/** Whether the number lies in the range; both ends belong to it. */
+/** Whether the number is in the range, ends included. */
 export const contains = ({ first, last }: ScarceRange, value: number): boolean => value >= first && value <= last;
 
-/** Whether the number is of the lower band, which is given out unasked only when the upper is used up. */
+/** Whether the number is in the static band. */
 export const isStatic = ({ first, staticSize }: ScarceRange, value: number): boolean => value < first + staticSize;
 
-/** One that is not taken, beginning anywhere; undefined: all are. */
+/** A free number, searched from a random start; undefined when all are allocated. */
 export function nextFree(range: ScarceRange, isTaken: (value: number) => boolean, random: () => number): number | undefined {
   const dynamic = range.first + range.staticSize;
   return (

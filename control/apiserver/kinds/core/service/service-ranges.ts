@@ -1,6 +1,6 @@
 /**
- * The ranges of which services get cluster IPs: those of the ServiceCIDRs that are ready and not being deleted. They are read from the store
- * for each service, so that a new one can be used at once, whichever server made it.
+ * The ranges for cluster IPs: those of ServiceCIDRs that are ready and not being deleted. They are read from the store for each service, so
+ * that a new ServiceCIDR of any server can be used at once.
  *
  * Source: KEP-1880; upstream `pkg/registry/core/service/ipallocator/cidrallocator.go`, `pkg/api/servicecidr`.
  */
@@ -19,13 +19,13 @@ export const defaultServiceCidr = 'kubernetes';
 /** A range of cluster IPs, of one ServiceCIDR. */
 export interface ServiceRange {
   family: IpFamily;
-  /** Its own address, which no service gets. */
+  /** The network address, which no service gets. */
   network: IpAddress;
   /** The last address that a service may have. */
   last: bigint;
-  /** Distances from the network's own address. Of a range beyond 2^53 addresses only those below are given out unasked. */
+  /** Offsets from the network address. Of a range with more than 2^53 addresses, dynamic allocation uses only the first 2^53. */
   offsets: ScarceRange;
-  /** Whether new services may get addresses of it. */
+  /** Whether new services may get addresses from the range. */
   isReady: boolean;
 }
 
@@ -36,16 +36,16 @@ export interface ServiceRange {
 export class ServiceRanges {
   readonly #store: Store;
   readonly #default: readonly ServiceRange[];
-  /** What each stored value holds; replaced at each look, so that it holds no more than the store. */
+  /** Decoded ranges of each stored value. It is replaced at each read, so that it does not keep removed ones. */
   #known = new Map<string, { revision: number; ranges: readonly ServiceRange[] }>();
 
-  /** @param flag the ranges of `--service-cluster-ip-range`: they stand in for the default ServiceCIDR until that is there */
+  /** @param flag the ranges of `--service-cluster-ip-range`: they replace the default ServiceCIDR until that exists */
   constructor(store: Store, flag: readonly Cidr[]) {
     this.#store = store;
     this.#default = flag.map((cidr) => serviceRange(cidr, true));
   }
 
-  /** All ranges, of both families. One that several ServiceCIDRs have is there several times. @throws StoreError */
+  /** All ranges of both families. A range of several ServiceCIDRs occurs several times. @throws StoreError */
   async list(): Promise<ServiceRange[]> {
     const { entries } = await this.#store.range({ prefix });
     const known = new Map(entries.map((entry) => [entry.key, this.#read(entry)]));
@@ -61,16 +61,16 @@ export class ServiceRanges {
   }
 }
 
-/** Whether the address is one that services get of some of these ranges. */
+/** Whether services can get the address from one of these ranges. */
 export const isWithin = (ranges: readonly ServiceRange[], ip: IpAddress | undefined): boolean =>
   ip !== undefined &&
   ranges.some(({ family, network, last }) => family === ip.family && ip.value > network.value && ip.value <= last);
 
-/** The address so far from the network's own one. */
+/** The address at this offset from the network address. */
 export const addressAt = ({ family, network }: ServiceRange, offset: number): IpAddress =>
   ipAddress(family, network.value + BigInt(offset));
 
-/** Without the network's own address, and without the broadcast address of IPv4: upstream, too, refuses them as outside of the range. */
+/** The range without the network address and the IPv4 broadcast address, which upstream too refuses as outside of the range. */
 function serviceRange({ family, first, prefixLength }: Cidr, isReady: boolean): ServiceRange {
   const size = 2n ** BigInt(addressBits[family] - prefixLength);
   const lastOffset = family === 'IPv4' ? size - 2n : size - 1n;
@@ -82,11 +82,11 @@ function serviceRange({ family, first, prefixLength }: Cidr, isReady: boolean): 
   return { family, network: ipAddress(family, first), last: first + lastOffset, offsets, isReady };
 }
 
-/** Ranges of IPv6 have at most 64 bits. */
+/** Whether the range can be used. IPv6 ranges have at most 64 bits. */
 export const isUsable = ({ family, prefixLength }: Cidr): boolean =>
   family === 'IPv4' ? prefixLength <= 30 : prefixLength >= 64 && prefixLength <= 126;
 
-/** What cannot be read gives no addresses. */
+/** The ranges of a ServiceCIDR; none when it cannot be decoded. */
 function rangesOf(object: ServiceCIDR | undefined): ServiceRange[] {
   if (object === undefined) return [];
   const { metadata, spec, status } = object;
@@ -104,7 +104,7 @@ function parse(value: Uint8Array): ServiceCIDR | undefined {
     shape('networking/v1.ServiceCIDR', object);
     return typeof object.metadata === 'object' ? object : undefined;
   } catch {
-    // The watch cache says so in the log and under /metrics.
+    // The watch cache reports it in the log and in /metrics.
     return undefined;
   }
 }

@@ -1,13 +1,13 @@
-/** Questions about a Service's spec that defaults, checks and allocators ask alike. Source: upstream `pkg/api/service/util.go`. */
+/** Predicates on a Service's spec, shared by defaults, validation and allocators. Source: upstream `pkg/api/service/util.go`. */
 import type { Service } from '#api/types.generated.ts';
 
 /** Whether a service of its type has a cluster IP (a headless one has `None`). */
 export const needsClusterIp = ({ spec }: Service): boolean => spec.type !== 'ExternalName';
 
-/** Whether it has no virtual IP by its own wish: DNS then answers with the pods' addresses. */
+/** Whether the service is headless: it has no virtual IP, and DNS answers with the pods' addresses. */
 export const isHeadless = ({ spec }: Service): boolean => spec.clusterIPs?.length === 1 && spec.clusterIPs[0] === 'None';
 
-/** Whether every port gets a node port, asked for or not. */
+/** Whether every port gets a node port, requested or not. */
 export function allocatesNodePorts({ spec }: Service): boolean {
   return spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false);
 }

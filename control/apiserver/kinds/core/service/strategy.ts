@@ -10,7 +10,7 @@ import { prepareService } from './update.ts';
 import { validateService, validateServiceStatus } from './validation.ts';
 import { serviceWarnings } from './warnings.ts';
 
-/** @param deps.services hands out cluster IPs and node ports */
+/** @param deps.services allocates cluster IPs and node ports */
 export const serviceKind = ({ services }: Pick<StrategyDeps, 'services'>) =>
   defineKind({
     resource: 'services',
@@ -21,7 +21,7 @@ export const serviceKind = ({ services }: Pick<StrategyDeps, 'services'>) =>
     prepare: prepareService,
     validate: validateService,
     warnings: serviceWarnings,
-    // A write of the status has the stored spec itself, and nothing to allocate.
+    // A write of the status has the stored spec object itself, so nothing is to be allocated.
     allocate: async (object, old, dryRun) =>
       old !== undefined && old.spec === object.spec ? async () => undefined : await services.allocate(object, old, dryRun),
     committed: (object, old, revision) => services.committed(object, old, revision),

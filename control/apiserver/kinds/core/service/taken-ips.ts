@@ -1,5 +1,5 @@
 /**
- * Notices when a Service loses the IPAddress of a cluster IP that it still has: somebody has deleted or changed the object.
+ * Notices when a client deletes or changes the IPAddress of a cluster IP that a Service still has.
  *
  * Source: upstream `pkg/registry/core/service/ipallocator/controller/repairip.go`, which watches IPAddresses.
  */
@@ -20,7 +20,7 @@ export function takenIpFollower(feed: CacheFeed, lost: () => void): [storagePref
   return [
     '/registry/ipaddresses',
     {
-      // At the beginning everything is repaired anyway.
+      // Nothing to do: at the start, everything is repaired anyway.
       replaced: () => undefined,
       changed({ previous }) {
         if (previous !== undefined && isHeld(previous.object as IPAddress)) lost();

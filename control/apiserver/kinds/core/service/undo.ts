@@ -1,7 +1,7 @@
-/** What takes back steps already done: run in reverse when a later step, or the write after them, fails. */
+/** Functions that undo the steps done so far. They run in reverse order when a later step or the write fails. */
 export type Undo = (() => Promise<void>)[];
 
-/** Runs all of it, the last step first; a step that fails does not keep the others from running. @throws AggregateError of those failures */
+/** Runs all functions, the last one first. When one fails, the others still run. @throws AggregateError of those failures */
 export async function runUndo(undo: Undo): Promise<void> {
   const errors: unknown[] = [];
   for (const step of undo.splice(0).reverse()) await step().catch((error: unknown) => errors.push(error));

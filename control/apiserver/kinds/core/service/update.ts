@@ -1,5 +1,5 @@
 /**
- * Fields of a Service that depend on its type, or that the server filled in.
+ * Updates fields of a Service that depend on its type, or that the server has filled in.
  *
  * Source: upstream `pkg/registry/core/service/{strategy.go,storage/storage.go}`.
  */
@@ -14,22 +14,22 @@ import {
   sameList,
 } from './shape.ts';
 
-/** In place. @param old undefined on create */
+/** Prepares a service for a write, in place. @param old undefined on create */
 export function prepareService(service: Service, old: Service | undefined): void {
   if (old === undefined) {
     normalizeClusterIps(service, undefined);
     return;
   }
-  // Defaults are filled in below: not into what is stored.
+  // Copy the stored status, because defaults are set below.
   service.status = structuredClone(service.status);
   keepAllocated(service, old);
   normalizeClusterIps(service, old);
   dropTypeDependent(service, old);
-  // What the new type needs may only now be missing.
+  // Set defaults again: a changed type may need more fields.
   setServiceDefaults(service);
 }
 
-/** `clusterIP` and `clusterIPs[0]` are the same; old clients know only the first. */
+/** Keeps `clusterIP` and `clusterIPs[0]` equal. Old clients know only the first. */
 function normalizeClusterIps({ spec }: Service, old: Service | undefined): void {
   if (old === undefined) {
     if (spec.clusterIP && (spec.clusterIPs ?? []).length === 0) spec.clusterIPs = [spec.clusterIP];
@@ -44,7 +44,7 @@ function normalizeClusterIps({ spec }: Service, old: Service | undefined): void 
   else delete spec.clusterIPs;
 }
 
-/** A client that sends back a service without what was allocated for it means to keep it. */
+/** Copies allocated values from the old service when the client has left them out, because it means to keep them. */
 function keepAllocated(service: Service, old: Service): void {
   const { spec } = service;
   const before = old.spec;
@@ -64,7 +64,7 @@ function keepAllocated(service: Service, old: Service): void {
   if (needsHealthCheckPort(old) && needsHealthCheckPort(service)) spec.healthCheckNodePort ||= before.healthCheckNodePort;
 }
 
-/** Clears what the old type had and the new cannot have, where the client did not set it anew. */
+/** Clears fields that the new type cannot have, unless the client has changed them. */
 function dropTypeDependent(service: Service, old: Service): void {
   const { spec } = service;
   const before = old.spec;

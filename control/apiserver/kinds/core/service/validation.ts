@@ -13,7 +13,7 @@ import { isExternallyAccessible, isHeadless, needsHealthCheckPort } from './shap
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const MAX_CLIENT_IP_SECONDS = 86_400;
 
-/** @param old undefined on create */
+/** Validates a service. @param old undefined on create */
 export function validateService(service: Service, old: Service | undefined): FieldError[] {
   return [...(old === undefined ? [] : validateServiceUpdate(service, old)), ...validateSpec(service, old)];
 }
@@ -51,7 +51,7 @@ function validateSpec(service: Service, old: Service | undefined): FieldError[] 
 const topologyMode = 'service.kubernetes.io/topology-mode';
 const topologyHints = 'service.kubernetes.io/topology-aware-hints';
 
-/** The new name of the annotation and the old one, where both are given, say the same. */
+/** The old and the new topology annotation must have the same value when both are set. */
 function validateTopologyAnnotations({ metadata: { annotations = {} } }: Service): FieldError[] {
   const { [topologyMode]: mode, [topologyHints]: hints } = annotations;
   if (mode === undefined || hints === undefined || mode === hints) return [];
@@ -163,7 +163,7 @@ function validateExternalIps({ spec }: Service, old: Service | undefined): Field
 
 const sourceRangesKey = 'service.beta.kubernetes.io/load-balancer-source-ranges';
 
-/** The annotation counts where the field is not given; what it said before is not looked at again. */
+/** Validates the annotation when the field is not set. An unchanged value is not validated again. */
 function validateSourceRangesAnnotation({ metadata, spec }: Service, old: Service | undefined): FieldError[] {
   const value = metadata.annotations?.[sourceRangesKey];
   if (value === undefined || (spec.loadBalancerSourceRanges ?? []).length > 0) return [];
@@ -191,7 +191,7 @@ function validateLoadBalancer(service: Service, old: Service | undefined): Field
   return [...errors, ...isQualifiedName(name).map((why) => invalidValue('spec.loadBalancerClass', name, why))];
 }
 
-/** A health-check port that is not given is allocated after these checks. */
+/** A missing health check node port is allocated after validation. */
 function validateTrafficPolicies(service: Service): FieldError[] {
   const { spec } = service;
   const errors: FieldError[] = [];
@@ -215,7 +215,7 @@ function validateTrafficPolicies(service: Service): FieldError[] {
 }
 
 /**
- * Problems of a written status: load balancer addresses and conditions. Source: upstream `pkg/apis/core/validation`
+ * Validates a written status: load balancer addresses and conditions. Source: upstream `pkg/apis/core/validation`
  * (ValidateServiceStatusUpdate).
  */
 export function validateServiceStatus(service: Service, old: Service): FieldError[] {

@@ -1,4 +1,4 @@
-/** What is valid in a Service and surely not meant. Source: upstream `pkg/api/service/warnings.go`. */
+/** Warnings about valid but probably unintended fields of a Service. Source: upstream `pkg/api/service/warnings.go`. */
 import type { Service } from '#api/types.generated.ts';
 import { ipWarnings } from '../../../validation/ip.ts';
 import { isHeadless } from './shape.ts';
@@ -6,7 +6,7 @@ import { isHeadless } from './shape.ts';
 const HINTS_ANNOTATION = 'service.kubernetes.io/topology-aware-hints';
 const MODE_ANNOTATION = 'service.kubernetes.io/topology-mode';
 
-/** Texts for clients. */
+/** The warnings for a service. */
 export function serviceWarnings(service: Service): string[] {
   const { spec, metadata } = service;
   const headless = spec.type === 'ClusterIP' && spec.clusterIP === 'None';

@@ -28,7 +28,7 @@ export const serviceAccountKind = defineKind({
   columns: serviceAccountColumns,
 });
 
-/** References to secrets carry a name and nothing else. */
+/** Keeps only the name in references to secrets. */
 function cleanSecrets(account: ServiceAccount): void {
   if (account.secrets !== undefined) account.secrets = account.secrets.map(({ name }) => ({ name }));
 }

@@ -16,7 +16,9 @@ import { type Exchange, writeContext } from '../../../rest/exchange.ts';
 import { objectResponse } from '../../../rest/responses.ts';
 import { readObject } from '../../../rest/write-handlers.ts';
 
-/** With this lifetime (the kubelet's own) a pod's token is really good for a year; rotation is what is expected at the hour. */
+/**
+ * The lifetime that the kubelet requests for pods. Such a token is valid for a year, but clients are expected to rotate it after an hour.
+ */
 const warnOnlySeconds = 3607;
 const extendedSeconds = 24 * 365 * 3600;
 const defaultSeconds = 3600;
@@ -74,7 +76,7 @@ export async function handleTokenRequest(exchange: Exchange): Promise<TransportR
   return objectResponse(201, answer as unknown as JsonObject, accepted.format, pretty);
 }
 
-/** @throws ApiError 422: what it names is in the URL */
+/** @throws ApiError 422 when the request's name or namespace differs from the URL */
 function checkNames({ metadata }: TokenRequest, name: string, namespace: string): void {
   if ((metadata.name ?? '') !== '' && metadata.name !== name)
     throw invalid(kind, name, [invalidValue('metadata.name', metadata.name, 'must match the service account name if specified')]);

@@ -9,7 +9,7 @@ import { validateEndpointSlice } from './validation.ts';
 
 const controllers = ['endpointslice-controller.k8s.io', 'endpointslicemirroring-controller.k8s.io'];
 
-/** Everything but metadata counts for the generation, and of metadata the labels. `addressType` is immutable. */
+/** The generation counts changes of everything except metadata, and of the labels. `addressType` is immutable. */
 export const endpointSliceKind = defineKind({
   resource: 'endpointslices.discovery.k8s.io',
   names: nameIsDnsSubdomain,

@@ -1,7 +1,7 @@
-/** The order in which FlowSchemas are asked about a request. Source: apiserver `pkg/apis/flowcontrol` (FlowSchemaSequence). */
+/** The order in which FlowSchemas are matched with a request. Source: apiserver `pkg/apis/flowcontrol` (FlowSchemaSequence). */
 import type { FlowSchema } from '#api/types.generated.ts';
 
-/** The lower number first, equal ones by name. */
+/** Compares FlowSchemas by matchingPrecedence, then by name. */
 export function byPrecedence(a: FlowSchema, b: FlowSchema): number {
   const difference = (a.spec.matchingPrecedence ?? 0) - (b.spec.matchingPrecedence ?? 0);
   if (difference !== 0) return difference;

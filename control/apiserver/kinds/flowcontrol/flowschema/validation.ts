@@ -22,7 +22,7 @@ const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', '
 const namespaceIntro = "each member of this list must be '*' or a DNS-1123 label; ";
 
 /**
- * Problems of spec and status; the mandatory ones must keep their fixed spec. Source: upstream `pkg/apis/flowcontrol/validation`
+ * Validates spec and status. A mandatory FlowSchema must keep its fixed spec. Source: upstream `pkg/apis/flowcontrol/validation`
  * (ValidateFlowSchema).
  */
 export function validateFlowSchema({ metadata, spec, status }: FlowSchema): FieldError[] {
@@ -65,7 +65,7 @@ function validateRules(rules: Submitted<PolicyRulesWithSubjects>, path: string):
   ];
 }
 
-/** Subject kind → its field, and the order in which upstream looks at the others. */
+/** Subject kind → its own field, and the other fields in upstream's order of validation. */
 const subjectKinds: Readonly<Record<string, [own: SubjectField, others: SubjectField[]]>> = {
   ServiceAccount: ['serviceAccount', ['user', 'group']],
   User: ['user', ['serviceAccount', 'group']],
@@ -113,7 +113,7 @@ function validateVerbs(given: readonly string[], path: string): FieldError[] {
   return given.every((verb) => verbs.includes(verb)) ? [] : [notSupported(path, given, verbs)];
 }
 
-/** `*` alone, or what is there. */
+/** Validates a list that is either `*` alone or specific names. */
 function validateNames(given: readonly string[], path: string, missing: string, others: string): FieldError[] {
   if (given.length === 0) return [required(path, missing)];
   const why = `if '*' is present, must not specify other ${others}`;

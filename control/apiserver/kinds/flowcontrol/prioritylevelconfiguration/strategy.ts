@@ -22,7 +22,7 @@ export const priorityLevelKind = defineKind({
     limited.lendablePercent ??= 0;
     const queuing = limited.limitResponse?.queuing;
     if (queuing === undefined) return;
-    // As upstream, zero is as good as absent.
+    // As in upstream, zero counts as absent.
     queuing.handSize ||= 8;
     queuing.queues ||= 64;
     queuing.queueLengthLimit ||= 50;

@@ -17,11 +17,11 @@ import { exempt, mandatoryPriorityLevels } from '../default-objects.ts';
 
 const maxQueues = 10_000_000;
 const maxHashBits = 60;
-/** It has a meaning in v1beta3 alone. */
+/** An annotation that only v1beta3 uses. */
 const zeroSharesAnnotation = 'flowcontrol.k8s.io/preserve-zero-concurrency-shares';
 
 /**
- * Problems of spec and status; the mandatory ones must keep their fixed spec. Source: upstream `pkg/apis/flowcontrol/validation`
+ * Validates spec and status. A mandatory level must keep its fixed spec. Source: upstream `pkg/apis/flowcontrol/validation`
  * (ValidatePriorityLevelConfiguration).
  */
 export function validatePriorityLevel({ metadata, spec, status }: PriorityLevelConfiguration): FieldError[] {
@@ -37,7 +37,7 @@ export function validatePriorityLevel({ metadata, spec, status }: PriorityLevelC
 function validateFixed(name: string, spec: PriorityLevelConfigurationSpec): FieldError[] {
   const fixed = ownValue(mandatoryPriorityLevels, name);
   if (fixed === undefined) return [];
-  // How much the exempt level lends is the administrator's to say.
+  // Administrators may change the exempt level's `exempt` field.
   const isSame = semanticEqual(name === exempt ? { ...spec, exempt: fixed.exempt } : spec, fixed);
   if (isSame) return [];
   const part = name === exempt ? " except the 'spec.exempt' field" : '';
@@ -109,7 +109,7 @@ function validateQueuing({ queueLengthLimit = 0, queues = 0, handSize = 0 }: Que
   if (queueLengthLimit <= 0) wrong('queueLengthLimit', queueLengthLimit, 'must be positive');
   if (queues <= 0) wrong('queues', queues, 'must be positive');
   else if (queues > maxQueues) wrong('queues', queues, `must not be greater than ${maxQueues}`);
-  // The bits of a hash that dealing a hand of queues uses up.
+  // The bits of a hash that shuffle sharding needs for one hand of queues.
   const bits = Math.ceil(Math.log2(queues) * handSize);
   const tooMany = `required entropy bits of deckSize ${queues} and handSize ${handSize} should not be greater than ${maxHashBits}`;
   if (handSize <= 0) wrong('handSize', handSize, 'must be positive');

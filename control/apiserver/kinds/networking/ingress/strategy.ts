@@ -5,7 +5,7 @@ import { defineKind } from '../../define-kind.ts';
 import { ingressColumns } from './columns.ts';
 import { ingressClassAnnotation, validateIngress, validateIngressStatus } from './validation.ts';
 
-/** Has `/status`. The API stores Ingresses; an ingress controller of the user's choice carries them out. */
+/** Has `/status`. The API server only stores Ingresses; the user installs an ingress controller. */
 export const ingressKind = defineKind({
   resource: 'ingresses.networking.k8s.io',
   names: nameIsDnsSubdomain,

@@ -7,13 +7,13 @@ import { validateIp } from '../../../validation/ip.ts';
 import { submitted } from '../../../validation/submitted.ts';
 import { validateLocalReference } from '../reference-validation.ts';
 
-/** How a class was named before `spec.ingressClassName`. */
+/** The annotation that named a class before `spec.ingressClassName` existed. */
 export const ingressClassAnnotation = 'kubernetes.io/ingress.class';
 const pathTypes = ['Exact', 'ImplementationSpecific', 'Prefix'];
 const badSequences = ['//', '/./', '/../', '%2f', '%2F'];
 const badEnds = ['/..', '/.'];
 
-/** @param old undefined on create. What upstream once allowed, and it has, stays allowed. */
+/** Validates an Ingress. Values that older versions allowed stay valid if `old` has them. @param old undefined on create */
 export function validateIngress({ metadata, spec }: Ingress, old: Ingress | undefined): FieldError[] {
   const { rules = [], defaultBackend, tls = [], ingressClassName } = spec;
   const errors: FieldError[] = [];
@@ -35,7 +35,7 @@ export function validateIngress({ metadata, spec }: Ingress, old: Ingress | unde
   return [...errors, invalidValue(path, annotated, 'must match `ingressClassName` when both are specified')];
 }
 
-/** Addresses that the old status has stay allowed, however they are written. */
+/** Validates the status. Addresses that the old status has stay valid, even if they are not canonical. */
 export function validateIngressStatus({ status }: Ingress, old: Ingress): FieldError[] {
   const accepted = new Set((old.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip ? [ip] : [])));
   return (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }, index) => {
@@ -78,7 +78,7 @@ function validatePaths({ http }: IngressRule, path: string): FieldError[] {
   return paths.flatMap((one, index) => validatePath(one, `${path}.http.paths[${index}]`));
 }
 
-/** Before 1.19 nobody looked at the rules of a wildcard host. */
+/** Before 1.19, the rules of a wildcard host were not validated. */
 const hasLooseWildcards = ({ spec }: Ingress): boolean =>
   (spec.rules ?? []).some((rule) => rule.host?.includes('*') === true && validatePaths(rule, '').length > 0);
 

@@ -1,4 +1,4 @@
-/** IPAddresses: who has which address, services among others. Source: upstream `pkg/registry/networking/ipaddress/strategy.go`. */
+/** IPAddresses: the owners of addresses, such as Services. Source: upstream `pkg/registry/networking/ipaddress/strategy.go`. */
 import { defineKind } from '../../define-kind.ts';
 import { ipAddressColumns } from './columns.ts';
 import { nameIsIp, validateIpAddress } from './validation.ts';
@@ -12,7 +12,7 @@ export const ipAddressKind = defineKind({
     object.spec ??= {} as typeof object.spec;
   },
   prepare({ metadata }, old) {
-    // Nothing is added to a name that is to be generated: it would be no address.
+    // Use generateName without a suffix: with one, the name would not be an address.
     if (old === undefined && (metadata.generateName ?? '') !== '') metadata.name = metadata.generateName ?? '';
   },
   checkedAgain: 'first',

@@ -5,10 +5,10 @@ import type { IPAddress, ParentReference } from '#api/types.generated.ts';
 import { canonicalIpErrors } from '../../../validation/ip.ts';
 import type { Submitted } from '../../../validation/submitted.ts';
 
-/** The canonical text of an address; nothing is generated. */
+/** The name must be the canonical text of an address. */
 export const nameIsIp: NameCheck = (name) => canonicalIpErrors(name);
 
-/** It says who has the address. */
+/** Validates parentRef, which names the owner of the address. */
 export function validateIpAddress({ spec }: IPAddress): FieldError[] {
   const path = 'spec.parentRef';
   const reference: Submitted<ParentReference> | undefined = (spec as Submitted<IPAddress['spec']> | undefined)?.parentRef;

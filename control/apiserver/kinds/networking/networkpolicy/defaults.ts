@@ -1,7 +1,7 @@
-/** What the API promises for absent fields of a NetworkPolicy. Source: upstream `pkg/apis/networking/v1/defaults.go`. */
+/** Defaults of a NetworkPolicy. Source: upstream `pkg/apis/networking/v1/defaults.go`. */
 import type { NetworkPolicy } from '#api/types.generated.ts';
 
-/** In place. */
+/** Sets the defaults of a NetworkPolicy, in place. */
 export function setNetworkPolicyDefaults(policy: NetworkPolicy): void {
   policy.spec ??= {};
   const { spec } = policy;

@@ -1,7 +1,7 @@
 /** The peers of a NetworkPolicy's rules with their paths. */
 import type { NetworkPolicy, NetworkPolicyPeer } from '#api/types.generated.ts';
 
-/** A peer and where it stands: `spec.ingress[0].from[1]`. */
+/** A peer and its path: `spec.ingress[0].from[1]`. */
 export interface LocatedPeer {
   peer: NetworkPolicyPeer;
   path: string;

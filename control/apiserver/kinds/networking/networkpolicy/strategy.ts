@@ -6,7 +6,7 @@ import { setNetworkPolicyDefaults } from './defaults.ts';
 import { validateNetworkPolicy } from './validation.ts';
 import { networkPolicyWarnings } from './warnings.ts';
 
-/** Has no status. `policyTypes` that are absent follow from the rules. */
+/** Has no status. Absent `policyTypes` are derived from the rules. */
 export const networkPolicyKind = defineKind({
   resource: 'networkpolicies.networking.k8s.io',
   names: nameIsDnsSubdomain,

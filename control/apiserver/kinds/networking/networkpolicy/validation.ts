@@ -10,7 +10,7 @@ import { peersOf } from './peers.ts';
 
 const policyTypes = ['Ingress', 'Egress'];
 
-/** @param old undefined on create. A prefix that it has anywhere stays allowed, however it is written. */
+/** Validates a NetworkPolicy. Prefixes that `old` has stay valid, even if they are not canonical. @param old undefined on create */
 export function validateNetworkPolicy(policy: NetworkPolicy, old: NetworkPolicy | undefined): FieldError[] {
   const { podSelector, ingress = [], egress = [], policyTypes: types = [] } = policy.spec;
   const accepted = new Set(old === undefined ? [] : cidrsOf(old));

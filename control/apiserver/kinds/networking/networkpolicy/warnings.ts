@@ -1,11 +1,11 @@
-/** Prefixes in an unusual spelling. Source: upstream `pkg/registry/networking/networkpolicy/strategy.go`. */
+/** Warnings about prefixes that are not canonical. Source: upstream `pkg/registry/networking/networkpolicy/strategy.go`. */
 import type { NetworkPolicy } from '#api/types.generated.ts';
 import { cidrWarnings } from '../../../validation/ip.ts';
 import { submitted } from '../../../validation/submitted.ts';
 import { peersOf } from './peers.ts';
 
 /**
- * Texts for clients: address ranges that are not written in canonical form. Source: upstream
+ * Warnings about address ranges that are not written in canonical form. Source: upstream
  * `pkg/registry/networking/networkpolicy/strategy.go`.
  */
 export function networkPolicyWarnings(policy: NetworkPolicy): string[] {

@@ -4,7 +4,7 @@ import { defineKind } from '../../define-kind.ts';
 import { serviceCidrColumns } from './columns.ts';
 import { validateServiceCidr, validateServiceCidrUpdate } from './validation.ts';
 
-/** Has `/status`, which changes nothing of metadata. The ranges cannot change, save by a second family. */
+/** Has `/status`, which changes nothing of metadata. The ranges are immutable, except that a range of the second family may be added. */
 export const serviceCidrKind = defineKind({
   resource: 'servicecidrs.networking.k8s.io',
   cluster: true,

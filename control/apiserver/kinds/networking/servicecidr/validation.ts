@@ -9,7 +9,7 @@ const path = 'spec.cidrs';
 const immutable = 'field is immutable';
 
 /**
- * Problems of `spec.cidrs`; an unchanged list is not checked again. Source: upstream `pkg/apis/networking/validation`
+ * Validates `spec.cidrs`. An unchanged list is not validated again. Source: upstream `pkg/apis/networking/validation`
  * (ValidateServiceCIDR).
  */
 export const validateServiceCidr = ({ spec }: ServiceCIDR, old: ServiceCIDR | undefined): FieldError[] =>
@@ -27,7 +27,7 @@ function validateCidrs({ cidrs = [] }: Submitted<ServiceCIDRSpec>): FieldError[]
   return [...errors, invalidValue(path, cidrs, why)];
 }
 
-/** A range stays; a second one, of the other family, may be added. */
+/** Ranges are immutable, but one of the other family may be added. */
 export function validateServiceCidrUpdate({ spec }: ServiceCIDR, { spec: oldSpec }: ServiceCIDR): FieldError[] {
   const [cidrs, old] = [spec.cidrs ?? [], oldSpec.cidrs ?? []];
   const changed = (index: number): FieldError[] =>

@@ -6,7 +6,7 @@ import type { RuntimeClass, Scheduling, Toleration } from '#api/types.generated.
 import { validateOverhead } from '../../../validation/pod-spec/resources.ts';
 import { validateTolerations } from '../../../validation/pod-spec/scheduling.ts';
 
-/** Problems of handler, pod overhead and scheduling. Source: upstream `pkg/apis/node/validation` (ValidateRuntimeClass). */
+/** Validates handler, pod overhead and scheduling. Source: upstream `pkg/apis/node/validation` (ValidateRuntimeClass). */
 export function validateRuntimeClass({ handler, overhead, scheduling }: RuntimeClass): FieldError[] {
   return [
     ...(handler ? isDns1123Label(handler).map((text) => invalidValue('handler', handler, text)) : [required('handler')]),
@@ -23,7 +23,7 @@ function validateScheduling({ nodeSelector, tolerations = [] }: Scheduling): Fie
   ];
 }
 
-/** Tolerations that differ in nothing but their seconds are the same entry of the list. */
+/** Reports duplicate tolerations. `tolerationSeconds` does not make them different. */
 function repeated(tolerations: readonly Toleration[]): FieldError[] {
   const seen = new Set<string>();
   return tolerations.flatMap((toleration, index) => {

@@ -1,8 +1,8 @@
-/** What may not do what was meant. Source: upstream `pkg/api/node/util.go`. */
+/** Warnings about a RuntimeClass. Source: upstream `pkg/api/node/util.go`. */
 import type { RuntimeClass } from '#api/types.generated.ts';
 import { deprecatedNodeLabel } from '../../core/pod/warnings.ts';
 
-/** Texts for clients: deprecated node labels in `scheduling.nodeSelector`. Source: upstream `pkg/api/node/util.go`. */
+/** Warnings about deprecated node labels in `scheduling.nodeSelector`. Source: upstream `pkg/api/node/util.go`. */
 export function runtimeClassWarnings({ scheduling }: RuntimeClass): string[] {
   return Object.keys(scheduling?.nodeSelector ?? {}).flatMap((key) => {
     const text = deprecatedNodeLabel(key);

@@ -1,14 +1,14 @@
 /**
- * What every PodDisruptionBudget has. There are no defaults for absent fields, but for what upstream's conversion does to the selector.
+ * Defaults of a PodDisruptionBudget: only what upstream's conversion does to the selector.
  *
  * Source: upstream `pkg/apis/policy/v1/conversion.go`, `pkg/apis/policy/helper.go`.
  */
 import type { LabelSelector, LabelSelectorRequirement, PodDisruptionBudget } from '#api/types.generated.ts';
 
-/** Stands for "all" and "none" in selectors of policy/v1beta1, where an empty selector selected nothing. */
+/** A label in selectors of policy/v1beta1 objects, where an empty selector selected no pods. It marks "all" and "none". */
 const emptySelectorLabel = 'pdb.kubernetes.io/deprecated-v1beta1-empty-selector-match';
 
-/** In place. */
+/** Sets the defaults of a PodDisruptionBudget, in place. */
 export function setPodDisruptionBudgetDefaults(budget: PodDisruptionBudget): void {
   budget.spec ??= {};
   const { spec, status } = budget;
@@ -22,14 +22,14 @@ export function setPodDisruptionBudgetDefaults(budget: PodDisruptionBudget): voi
   if (selector?.matchExpressions !== undefined && !selectsNothing(selector)) stripMark(selector, selector.matchExpressions);
 }
 
-/** The selector that stands for v1beta1's empty one, and is kept as it is. */
+/** Whether the selector is the marked form of v1beta1's empty selector, which is kept unchanged. */
 function selectsNothing({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean {
   const [only] = matchExpressions;
   const isAlone = Object.keys(matchLabels).length === 0 && matchExpressions.length === 1;
   return isAlone && only?.key === emptySelectorLabel && only.operator === 'Exists' && (only.values ?? []).length === 0;
 }
 
-/** The mark never stands beside what a user wrote. */
+/** Removes the mark from a selector with the user's own requirements. */
 function stripMark(selector: LabelSelector, expressions: readonly LabelSelectorRequirement[]): void {
   const kept = expressions.filter(({ key }) => key !== emptySelectorLabel);
   if (kept.length === expressions.length) return;

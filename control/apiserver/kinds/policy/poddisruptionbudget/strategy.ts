@@ -10,7 +10,7 @@ import { validatePodDisruptionBudget, validatePodDisruptionBudgetStatus } from '
  */
 export const podDisruptionBudgetKind = defineKind({
   resource: 'poddisruptionbudgets.policy',
-  // Upstream has no check of its own.
+  // Upstream has no name validation for this kind.
   names: nameIsPathSegment,
   defaults: setPodDisruptionBudgetDefaults,
   status: {

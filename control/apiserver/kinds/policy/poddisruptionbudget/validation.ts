@@ -9,7 +9,7 @@ import { validateNonNegative } from '../../../validation/paths.ts';
 
 const unhealthyPodEvictionPolicies = ['AlwaysAllow', 'IfHealthyBudget'];
 
-/** @param old undefined on create */
+/** Validates a PodDisruptionBudget. @param old undefined on create */
 export function validatePodDisruptionBudget({ spec }: PodDisruptionBudget, old: PodDisruptionBudget | undefined): FieldError[] {
   const { minAvailable, maxUnavailable, unhealthyPodEvictionPolicy: policy } = spec;
   const both = minAvailable !== undefined && maxUnavailable !== undefined;
@@ -32,7 +32,7 @@ function validateLimit(spec: PodDisruptionBudgetSpec, field: 'minAvailable' | 'm
   return [...validateIntOrPercent(limit, path), ...validateAtMostAll(limit, path)];
 }
 
-/** Values that no label can have stay allowed in a budget whose selector was stored before selectors were checked. */
+/** Validates the selector. Invalid label values stay valid in a budget that was stored before selectors were validated. */
 function validateSelector({ selector }: PodDisruptionBudgetSpec, old: PodDisruptionBudgetSpec | undefined): FieldError[] {
   const path = 'spec.selector';
   const errors = validateLabelSelector(selector, path);
@@ -40,7 +40,7 @@ function validateSelector({ selector }: PodDisruptionBudgetSpec, old: PodDisrupt
   return errors.filter(({ field }) => !/\.values\[\d+\]$/.test(field));
 }
 
-/** No count is negative, and the conditions are well formed. */
+/** Validates the status: counts are not negative, and conditions are well formed. */
 export function validatePodDisruptionBudgetStatus({ status = {} }: PodDisruptionBudget): FieldError[] {
   const counts = ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'] as const;
   return [

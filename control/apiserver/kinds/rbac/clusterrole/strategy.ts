@@ -8,7 +8,7 @@ import { defineKind } from '../../define-kind.ts';
 import type { StrategyDeps } from '../../deps.ts';
 import { validatePolicyRules } from '../policy-rules.ts';
 
-/** @param deps.roles knows who may grant what */
+/** @param deps.roles prevents privilege escalation */
 export const clusterRoleKind = ({ roles }: Pick<StrategyDeps, 'roles'>) =>
   defineKind({
     resource: 'clusterroles.rbac.authorization.k8s.io',
@@ -31,7 +31,7 @@ function validateAggregation({ clusterRoleSelectors = [] }: AggregationRule): Fi
   return clusterRoleSelectors.flatMap((selector, index) => validateSelector(selector, `${selectorsPath}[${index}]`));
 }
 
-/** Upstream tells of a selector once more, as a whole, when something in it is wrong. */
+/** As upstream, an invalid selector gives one more error for the selector as a whole. */
 function validateSelector(selector: LabelSelector, path: string): FieldError[] {
   const errors = validateLabelSelector(selector, path);
   return errors.length === 0 ? [] : [...errors, invalidValue(path, null, 'invalid label selector.')];

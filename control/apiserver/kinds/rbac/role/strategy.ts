@@ -4,7 +4,7 @@ import { defineKind } from '../../define-kind.ts';
 import type { StrategyDeps } from '../../deps.ts';
 import { validatePolicyRules } from '../policy-rules.ts';
 
-/** @param deps.roles knows who may grant what */
+/** @param deps.roles prevents privilege escalation */
 export const roleKind = ({ roles }: Pick<StrategyDeps, 'roles'>) =>
   defineKind({
     resource: 'roles.rbac.authorization.k8s.io',

@@ -4,7 +4,7 @@ import { defineKind } from '../../define-kind.ts';
 import type { StrategyDeps } from '../../deps.ts';
 import { bindingColumns, setBindingDefaults, validateBinding, validateBindingUpdate } from '../bindings.ts';
 
-/** @param deps.roles knows who may bind what */
+/** @param deps.roles prevents privilege escalation */
 export const roleBindingKind = ({ roles }: Pick<StrategyDeps, 'roles'>) =>
   defineKind({
     resource: 'rolebindings.rbac.authorization.k8s.io',

@@ -1,4 +1,6 @@
-/** What scheduler and drivers report about a claim. Source: upstream `pkg/apis/resource/validation/validation.go`. */
+/**
+ * Validation of the status of a claim, which scheduler and drivers write. Source: upstream `pkg/apis/resource/validation/validation.go`.
+ */
 import { type FieldError, forbiddenField, invalidValue, notSupported, required, tooLong, tooMany } from '#api/field-error.ts';
 import type {
   AllocatedDeviceStatus,
@@ -29,7 +31,7 @@ const maxDataBytes = 10 * 1024;
 const maxAddresses = 16;
 
 /**
- * Problems of a written status: the allocation, whom it is reserved for, what drivers report. Source: upstream
+ * Validates a written status: allocation, reservations, and the drivers' reports about devices. Source: upstream
  * `pkg/apis/resource/validation` (ValidateResourceClaimStatusUpdate).
  */
 export function validateClaimStatus({ metadata, spec, status = {} }: DraResourceClaim, old: DraResourceClaim): FieldError[] {
@@ -59,17 +61,17 @@ interface NamedDevice {
   shareID?: string | undefined;
 }
 
-/** The same for the same share of the same device. */
+/** A key that is equal for the same share of the same device. */
 export const deviceKey = ({ driver = '', pool = '', device = '', shareID = '' }: NamedDevice): string =>
   JSON.stringify([driver, pool, device, shareID]);
 
-/** As Go prints the key: its texts are handles, which have no JSON. */
+/** The key as Go prints it: its strings are unique handles, which are empty in JSON. */
 const shownKey = { Driver: {}, Pool: {}, Device: {}, ShareID: {} };
 
 const validateConsumer = (consumer: Submitted<ResourceClaimConsumerReference>, path: string): FieldError[] =>
   requireFields(consumer, path, 'resource', 'name', 'uid');
 
-/** Only what is allocated is reserved, and nobody new may use a claim that goes. */
+/** Only an allocated claim can be reserved, and a claim that is being deleted gets no new reservations. */
 function validateReservation(
   reservedFor: readonly ResourceClaimConsumerReference[],
   allocation: AllocationResult | undefined,
@@ -88,7 +90,7 @@ function validateReservation(
   return [forbiddenField(path, text)];
 }
 
-/** Once made, an allocation stays as it is until it is taken back. */
+/** An allocation is immutable until it is removed. */
 function validateAllocation(
   allocation: AllocationResult | undefined,
   old: AllocationResult | undefined,
@@ -155,7 +157,7 @@ function validateNetworkData(
   ];
 }
 
-/** An address with the length of its network's prefix, in the usual form. */
+/** Validates an interface address in canonical form. */
 function validateInterfaceAddress(value: string, path: string): FieldError[] {
   const parsed = parseInterfaceAddress(value);
   if (parsed === undefined) {

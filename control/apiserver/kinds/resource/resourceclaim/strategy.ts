@@ -36,7 +36,7 @@ export const resourceClaimKind = defineKind({
   columns: resourceClaimColumns,
 });
 
-/** What drivers reported about devices that the claim has no more goes with the allocation. */
+/** Removes the drivers' reports about devices that are not allocated any more. */
 function dropReportsOfOthers({ status }: DraResourceClaim, old: DraResourceClaim): void {
   if (status?.devices === undefined) return;
   const kept = new Set((status.allocation?.devices?.results ?? []).map(deviceKey));

@@ -9,7 +9,7 @@ import { defineKind } from '../../define-kind.ts';
 import { checkAdminAccess, claimSpecChecks, setClaimDefaults } from '../claim-spec.ts';
 import { goNames } from '../names.ts';
 
-/** From it the resource claim controller makes a claim per pod. The spec is immutable. */
+/** The resource claim controller creates a claim per pod from it. The spec is immutable. */
 export const resourceClaimTemplateKind = defineKind({
   resource: 'resourceclaimtemplates.resource.k8s.io',
   names: nameIsDnsSubdomain,

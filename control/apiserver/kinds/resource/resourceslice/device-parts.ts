@@ -1,4 +1,4 @@
-/** What slices and their devices share. Source: upstream `pkg/apis/resource/validation/validation.go`. */
+/** Shared validation of slices and their devices. Source: upstream `pkg/apis/resource/validation/validation.go`. */
 import { type FieldError, invalidValue, required } from '#api/field-error.ts';
 import { nameIsDnsSubdomain } from '#api/names.ts';
 import type { Counter } from '#api/types.generated.ts';
@@ -12,7 +12,7 @@ const labelBytes = 63;
 export const validateNodeName = (name: string, path: string): FieldError[] =>
   nameIsDnsSubdomain(name, false).map((text) => invalidValue(path, name, text));
 
-/** Of any amounts. */
+/** Validates counters. Any amount is allowed. */
 export function validateCounters(counters: Record<string, Counter> | undefined, path: string): FieldError[] {
   if (Object.keys(counters ?? {}).length === 0) return [required(path)];
   return validateMap(counters ?? {}, { max: maxCounters, keyBytes: labelBytes, path }, validateLabel, () => []);

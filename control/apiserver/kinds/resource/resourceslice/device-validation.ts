@@ -17,7 +17,10 @@ const maxTaints = 16;
 const maxConsumedSets = 2;
 const maxValueBytes = 64;
 
-/** @param old the device of that name before: its taints may stay as they are @param perDevice whether each device names its nodes */
+/**
+ * Validates a device. @param old the previous device of that name, whose unchanged taints stay valid @param perDevice whether each device
+ * names its nodes
+ */
 export function validateDevice(
   device: Submitted<Device>,
   old: Device | undefined,
@@ -61,7 +64,7 @@ function validateCounts({ attributes = {}, capacity = {} }: Submitted<Device>, p
   ];
 }
 
-/** One value, of one type. */
+/** Validates an attribute, which has exactly one value. */
 function validateAttribute(attribute: DeviceAttribute, path: string): FieldError[] {
   const { string, version, bools, ints, strings, versions } = attribute;
   const given = Object.values(attribute).filter((value) => value !== undefined).length;
@@ -89,12 +92,12 @@ const semver = new RegExp(
 
 function validateVersion(version: string, path: string): FieldError[] {
   const length = validateLength(version, path);
-  // What is too long is told so; the pattern looks at short texts only, for it takes long ones apart in many ways.
+  // A text that is too long gets its own error. The pattern is only used on short texts, because its time grows too fast with the length.
   const isVersion = version.length <= 4 * maxValueBytes && semver.test(version);
   return isVersion ? length : [invalidValue(path, version, 'must be a string compatible with semver.org spec 2.0.0'), ...length];
 }
 
-/** How much of a capacity one allocation takes is said only of devices that several may use. */
+/** Validates a capacity. A request policy is allowed only for devices that can be shared. */
 function validateCapacity({ value, requestPolicy }: DeviceCapacity, path: string, isShared: boolean): FieldError[] {
   if (requestPolicy === undefined) return [];
   if (!isShared) return [forbiddenField(`${path}.requestPolicy`, 'allowMultipleAllocations must be true')];

@@ -1,4 +1,7 @@
-/** How much of a capacity one allocation may take. Source: upstream `pkg/apis/resource/validation/validation.go`; KEP-5075. */
+/**
+ * Validation of request policies: how much of a capacity one allocation may take. Source: upstream
+ * `pkg/apis/resource/validation/validation.go`; KEP-5075.
+ */
 import { type FieldError, forbiddenField, invalidValue, required } from '#api/field-error.ts';
 import type { Quantity } from '#api/json.ts';
 import { addQuantity, canonicalQuantity, compareQuantity, formatQuantity, wholeUnits } from '#api/quantity.ts';
@@ -8,7 +11,7 @@ import type { Submitted } from '../../../validation/submitted.ts';
 
 const maxOptions = 10;
 
-/** @param capacity the device's whole */
+/** Validates a request policy. @param capacity the device's whole capacity */
 export function validateRequestPolicy(capacity: Quantity, policy: CapacityRequestPolicy, path: string): FieldError[] {
   const { default: byDefault, validValues = [], validRange } = policy;
   if (validValues.length > 0) {
@@ -73,7 +76,7 @@ function validateRange(
   return errors;
 }
 
-/** Upstream divides by zero at a step of nothing; here no value is such a step away. */
+/** Whether the value is `min` plus a multiple of `step`. Upstream divides by zero when the step is zero; here the result is false. */
 function isStep(value: Quantity, min: Quantity, step: Quantity): boolean {
   const units = wholeUnits(step);
   return units !== 0n && (wholeUnits(value) - wholeUnits(min)) % units === 0n;

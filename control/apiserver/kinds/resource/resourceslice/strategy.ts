@@ -6,7 +6,7 @@ import { defineKind } from '../../define-kind.ts';
 import { resourceSliceColumns } from './columns.ts';
 import { validateSlice } from './validation.ts';
 
-/** A driver's devices on a node, or on several. Driver and pool name are immutable. */
+/** A driver's devices on one or several nodes. Driver and pool name are immutable. */
 export const resourceSliceKind = defineKind({
   resource: 'resourceslices.resource.k8s.io',
   cluster: true,
@@ -30,7 +30,7 @@ export const resourceSliceKind = defineKind({
   columns: resourceSliceColumns,
 });
 
-/** DRAListTypeAttributes and DRANodeAllocatableResources are alpha, and off. */
+/** Drops the fields of DRAListTypeAttributes and DRANodeAllocatableResources, which are alpha and disabled. */
 function dropAlphaFields({ spec }: ResourceSlice, old: ResourceSlice | undefined): void {
   const before = old?.spec.devices ?? [];
   const hadMappings = before.some(({ nodeAllocatableResourceMappings: mappings }) => Object.keys(mappings ?? {}).length > 0);

@@ -9,12 +9,12 @@ import { validateCounters, validateNodeName } from './device-parts.ts';
 import { validateDevice } from './device-validation.ts';
 
 const maxDevices = 128;
-/** Of devices with taints or counters, which cost more to allocate. */
+/** Limit of devices in a slice with taints or counters, which cost more to allocate. */
 const maxAdvancedDevices = 64;
 const maxCounterSets = 8;
 
 /**
- * Problems of pool, nodes and devices. @param old undefined on create. Source: upstream `pkg/apis/resource/validation`
+ * Validates pool, nodes and devices. @param old undefined on create. Source: upstream `pkg/apis/resource/validation`
  * (ValidateResourceSlice).
  */
 export function validateSlice({ spec }: ResourceSlice, old: ResourceSlice | undefined): FieldError[] {
@@ -56,7 +56,7 @@ function validateKept(spec: ResourceSliceSpec, old: ResourceSliceSpec): FieldErr
   ];
 }
 
-/** Which nodes reach the devices is said in one way. */
+/** Exactly one of the fields that select nodes must be set. */
 function validateNodes({ nodeName, nodeSelector, allNodes, perDeviceNodeSelection }: ResourceSliceSpec): FieldError[] {
   const errors: FieldError[] = [];
   const given: string[] = [];

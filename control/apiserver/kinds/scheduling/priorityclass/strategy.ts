@@ -4,7 +4,7 @@ import { defineKind } from '../../define-kind.ts';
 import { priorityClassColumns } from './columns.ts';
 import { validatePriorityClass, validatePriorityClassUpdate } from './validation.ts';
 
-/** `value` and `preemptionPolicy` are immutable; the generation is always absent, as upstream's. */
+/** `value` and `preemptionPolicy` are immutable. As in upstream, there is never a generation. */
 export const priorityClassKind = defineKind({
   resource: 'priorityclasses.scheduling.k8s.io',
   cluster: true,
@@ -12,7 +12,7 @@ export const priorityClassKind = defineKind({
   defaults(object) {
     object.preemptionPolicy ??= 'PreemptLowerPriority';
   },
-  // Upstream sets 1 on creation, and no update raises it: nothing that counts can change.
+  // Upstream sets generation 1 on creation, and no update increases it.
   generation: () => undefined,
   validate: (object, old) => (old === undefined ? validatePriorityClass(object) : []),
   validateUpdate: validatePriorityClassUpdate,

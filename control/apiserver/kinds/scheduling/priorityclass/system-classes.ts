@@ -1,4 +1,4 @@
-/** The two classes that every cluster has. Source: upstream `pkg/apis/scheduling/v1/helpers.go`. */
+/** The two priority classes of every cluster. Source: upstream `pkg/apis/scheduling/v1/helpers.go`. */
 export const systemPriorityClasses: readonly { name: string; value: number; description: string }[] = [
   {
     name: 'system-node-critical',

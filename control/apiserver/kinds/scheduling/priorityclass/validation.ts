@@ -8,7 +8,7 @@ const highestUserDefinable = 1_000_000_000;
 const systemPrefix = 'system-';
 
 /**
- * Problems of a new class: `system-` names and values above one billion belong to the system. Source: upstream
+ * Validates a new class: names with the prefix `system-` and values above one billion are reserved for the system. Source: upstream
  * `pkg/apis/scheduling/validation` (ValidatePriorityClass).
  */
 export function validatePriorityClass({
@@ -28,7 +28,7 @@ export function validatePriorityClass({
   return preemptionPolicy === undefined ? errors : [...errors, ...validatePreemptionPolicy(preemptionPolicy)];
 }
 
-/** What may not change: `value`. Source: upstream `pkg/apis/scheduling/validation` (ValidatePriorityClassUpdate). */
+/** Validates an update: `value` is immutable. Source: upstream `pkg/apis/scheduling/validation` (ValidatePriorityClassUpdate). */
 export function validatePriorityClassUpdate(object: PriorityClass, old: PriorityClass): FieldError[] {
   return (object.value ?? 0) === (old.value ?? 0) ? [] : [forbiddenField('value', 'may not be changed in an update.')];
 }

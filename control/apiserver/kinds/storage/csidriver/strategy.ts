@@ -9,7 +9,7 @@ import { validateDriver, validateDriverUpdate } from './validation.ts';
 const tokensInSecrets =
   'spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes';
 
-/** What a CSI driver needs of the cluster. PUT must name the resourceVersion that it replaces. */
+/** The requirements of a CSI driver. PUT must name the resourceVersion that it replaces. */
 export const csiDriverKind = defineKind({
   resource: 'csidrivers.storage.k8s.io',
   cluster: true,
@@ -27,9 +27,9 @@ export const csiDriverKind = defineKind({
     spec.seLinuxMount ??= false;
   },
   prepare(object, old) {
-    // VolumeLimitScaling is alpha, and off.
+    // VolumeLimitScaling is alpha and disabled.
     if (old?.spec.preventPodSchedulingIfMissing === undefined) delete object.spec.preventPodSchedulingIfMissing;
-    // A new driver has no generation; changes count from 1 on.
+    // As in upstream, a new driver has no generation; the first change sets 1.
     if (old !== undefined && !semanticEqual(object.spec, old.spec))
       object.metadata.generation = nextInt64(old.metadata.generation ?? 0);
   },

@@ -10,10 +10,7 @@ const minUpdatePeriodSeconds = 10;
 const minTokenSeconds = 600;
 const maxTokenSeconds = 2 ** 32;
 
-/**
- * Problems of the spec: lifecycle modes, token requests, policies. Source: upstream `pkg/apis/storage/validation`
- * (ValidateCSIDriver).
- */
+/** Validates the spec: lifecycle modes, token requests, policies. Source: upstream `pkg/apis/storage/validation` (ValidateCSIDriver). */
 export function validateDriver({ spec }: CSIDriver): FieldError[] {
   const { fsGroupPolicy, tokenRequests = [], volumeLifecycleModes = [] } = spec;
   const period = spec.nodeAllocatableUpdatePeriodSeconds;
@@ -43,7 +40,7 @@ export function validateDriver({ spec }: CSIDriver): FieldError[] {
 const needed = (spec: CSIDriverSpec, field: keyof CSIDriverSpec, shown: string = field): FieldError[] =>
   spec[field] === undefined ? [required(`spec.${shown}`)] : [];
 
-/** One token for each audience. */
+/** Validates token requests. Audiences must be unique. */
 function validateTokenRequests(requests: readonly Submitted<StorageTokenRequest>[], path: string): FieldError[] {
   const audiences = new Set<string>();
   return requests.flatMap(({ audience = '', expirationSeconds: seconds }, index) => {
@@ -57,7 +54,7 @@ function validateTokenRequests(requests: readonly Submitted<StorageTokenRequest>
   });
 }
 
-/** What volumes were mounted by stays. */
+/** Validates an update: fields that mounted volumes depend on are immutable. */
 export function validateDriverUpdate({ spec }: CSIDriver, { spec: old }: CSIDriver): FieldError[] {
   const text = 'field is immutable';
   return [

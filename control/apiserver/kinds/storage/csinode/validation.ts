@@ -9,9 +9,7 @@ import { validateCsiDriverName } from '../../../validation/volumes/fields.ts';
 
 const maxNodeIdBytes = 256;
 
-/**
- * Problems of the drivers: names, node ids, topology keys. Source: upstream `pkg/apis/storage/validation` (ValidateCSINode).
- */
+/** Validates the drivers: names, node IDs, topology keys. Source: upstream `pkg/apis/storage/validation` (ValidateCSINode). */
 export function validateCsiNode({ spec }: CSINode): FieldError[] {
   const names = new Set<string>();
   return (submitted(spec).drivers ?? []).flatMap((driver: Submitted<CSINodeDriver>, index) => {
@@ -38,7 +36,7 @@ function validateTopologyKeys(keys: readonly string[], path: string): FieldError
   });
 }
 
-/** Drivers come and go; of one that stays, only the number of volumes may change. */
+/** Drivers may be added and removed. Only the volume count of an existing one may change. */
 export function validateCsiNodeUpdate({ spec }: CSINode, { spec: old }: CSINode): FieldError[] {
   const before = new Map((submitted(old).drivers ?? []).map((driver) => [driver.name, driver]));
   return (submitted(spec).drivers ?? []).flatMap((driver) => {
@@ -48,7 +46,7 @@ export function validateCsiNodeUpdate({ spec }: CSINode, { spec: old }: CSINode)
   });
 }
 
-/** In Go's names, as the error prints it. */
+/** The driver with Go's field names, as the error prints it. */
 const withoutCount = ({ name = '', nodeID = '', topologyKeys }: Submitted<CSINodeDriver>): object => ({
   Name: name,
   NodeID: nodeID,

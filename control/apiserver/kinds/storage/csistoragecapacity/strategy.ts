@@ -10,7 +10,7 @@ import { deprecatedNodeLabel } from '../../core/pod/warnings.ts';
 import { defineKind } from '../../define-kind.ts';
 import { csiStorageCapacityColumns } from './columns.ts';
 
-/** How much a driver can still provision in one topology. PUT must name the resourceVersion that it replaces. */
+/** The capacity that a driver can still provision in one topology. PUT must name the resourceVersion that it replaces. */
 export const csiStorageCapacityKind = defineKind({
   resource: 'csistoragecapacities.storage.k8s.io',
   names: nameIsDnsSubdomain,
@@ -33,7 +33,7 @@ export const csiStorageCapacityKind = defineKind({
   columns: csiStorageCapacityColumns,
 });
 
-/** A stored topology may hold values that no label can have: they were not refused once. */
+/** Validates the object. A stored topology may have invalid label values, because older versions accepted them. */
 function validateCapacity(object: CSIStorageCapacity, old: CSIStorageCapacity | undefined): FieldError[] {
   const { nodeTopology, storageClassName, capacity } = submitted(object);
   const isLenient = old !== undefined && validateLabelSelector(old.nodeTopology, '').length > 0;
@@ -49,7 +49,7 @@ function validateCapacity(object: CSIStorageCapacity, old: CSIStorageCapacity | 
   ];
 }
 
-/** What the driver was asked about stays. */
+/** Validates an update: topology and StorageClass are immutable. */
 function validateCapacityUpdate(object: CSIStorageCapacity, old: CSIStorageCapacity): FieldError[] {
   const text = 'field is immutable';
   return [

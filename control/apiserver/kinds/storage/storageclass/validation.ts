@@ -9,7 +9,7 @@ import { validateParameters, validateProvisioner } from '../class-parameters.ts'
 const reclaimPolicies = ['Delete', 'Retain'];
 const bindingModes = ['Immediate', 'WaitForFirstConsumer'];
 
-/** All problems of a class. Source: upstream `pkg/apis/storage/validation` (ValidateStorageClass). */
+/** Validates a StorageClass. Source: upstream `pkg/apis/storage/validation` (ValidateStorageClass). */
 export function validateStorageClass(object: StorageClass): FieldError[] {
   const { provisioner, parameters, reclaimPolicy, volumeBindingMode, allowedTopologies } = object;
   return [
@@ -28,7 +28,7 @@ function validateBindingMode(mode: string | undefined): FieldError[] {
   return bindingModes.includes(mode) ? [] : [notSupported('volumeBindingMode', mode, bindingModes)];
 }
 
-/** No term twice. Upstream compares with as many empty terms besides, so a term that says nothing is always one too many. */
+/** Validates topology terms, which must be unique. Because of upstream's way of comparing, an empty term always counts as a duplicate. */
 function validateTopologies(terms: readonly TopologySelectorTerm[], path: string): FieldError[] {
   const seen = new Map<string, number>([['[]', terms.length]]);
   return terms.flatMap(({ matchLabelExpressions = [] }, index) => {
@@ -59,7 +59,7 @@ function validateRequirements(requirements: readonly Submitted<TopologySelectorL
   });
 }
 
-/** The same for terms that mean the same. */
+/** A key that is equal for equivalent terms. */
 function keyOf(requirements: readonly Submitted<TopologySelectorLabelRequirement>[]): string {
   const byKey = new Map(requirements.map(({ key = '', values = [] }) => [key, [...new Set(values)].sort()]));
   return JSON.stringify([...byKey].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -67,7 +67,7 @@ function keyOf(requirements: readonly Submitted<TopologySelectorLabelRequirement
 
 const kept = ['parameters', 'provisioner', 'reclaimPolicy', 'volumeBindingMode'] as const;
 
-/** What volumes were made with stays. */
+/** Validates an update: fields that existing volumes depend on are immutable. */
 export function validateStorageClassUpdate(object: StorageClass, old: StorageClass): FieldError[] {
   return kept.flatMap((field) =>
     semanticEqual(object[field], old[field]) ? [] : [invalidValue(field, object[field], 'field is immutable')],

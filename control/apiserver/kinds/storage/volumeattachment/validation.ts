@@ -11,9 +11,7 @@ const maxMetadataBytes = 256 * 1024;
 const maxMessageBytes = 1024;
 const maxInt32 = 2 ** 31 - 1;
 
-/**
- * Problems of attacher, source, node name and status. Source: upstream `pkg/apis/storage/validation` (ValidateVolumeAttachment).
- */
+/** Validates attacher, source, node name and status. Source: upstream `pkg/apis/storage/validation` (ValidateVolumeAttachment). */
 export function validateAttachment({ spec, status }: VolumeAttachment): FieldError[] {
   const { attacher, nodeName = '', source = {} } = submitted(spec);
   const volume = source.persistentVolumeName;
@@ -46,7 +44,7 @@ function validateMetadata(metadata: Record<string, string>, path: string): Field
   return bytes > maxMetadataBytes ? [tooLong(path, maxMetadataBytes)] : [];
 }
 
-/** Upstream's text about a long message tells the limit of the metadata. */
+/** Validates an error in the status. As in upstream, the message of a "too long" error names the limit of the metadata. */
 function validateVolumeError(error: VolumeError | undefined, path: string): FieldError[] {
   const { message = '', errorCode = 0 } = error ?? {};
   return [
@@ -55,12 +53,12 @@ function validateVolumeError(error: VolumeError | undefined, path: string): Fiel
   ];
 }
 
-/** An attachment is of one volume to one node. */
+/** The spec is immutable: an attachment is of one volume to one node. */
 export function validateSpecKept({ spec }: VolumeAttachment, { spec: old }: VolumeAttachment): FieldError[] {
   return semanticEqual(spec, old) ? [] : [invalidValue('spec', goSpec(spec), 'field is immutable')];
 }
 
-/** As Go's internal types print it; what is in an inline volume goes by its wire names. */
+/** The spec as Go's internal types print it. Fields of an inline volume have their wire names. */
 function goSpec({ attacher, nodeName, source }: Submitted<VolumeAttachmentSpec>): object {
   const { persistentVolumeName = null, inlineVolumeSpec = null } = source ?? {};
   const shown = { PersistentVolumeName: persistentVolumeName, InlineVolumeSpec: inlineVolumeSpec };

@@ -6,7 +6,7 @@ import { defineKind } from '../../define-kind.ts';
 import { validateParameters, validateProvisioner } from '../class-parameters.ts';
 import { volumeAttributesClassColumns } from './columns.ts';
 
-/** Driver and parameters are immutable: a claim that wants others names another class. */
+/** Driver and parameters are immutable. To change them, a claim refers to another class. */
 export const volumeAttributesClassKind = defineKind({
   resource: 'volumeattributesclasses.storage.k8s.io',
   cluster: true,
