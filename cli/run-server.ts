@@ -9,7 +9,7 @@ import { mustParseCidr } from '#api/ip.ts';
 import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
 import { CertificateFiles } from '#client/certificate-files.ts';
 import { readAdmissionConfiguration } from '#control/apiserver/admission/config/admission-configuration.ts';
-import { pluginChoiceProblems } from '#control/apiserver/admission/plugin-names.ts';
+import { isPluginEnabled, pluginChoiceProblems } from '#control/apiserver/admission/plugin-names.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import type { KeyPair } from '#control/pki/certificates.ts';
 import { readProxyClientFiles, readSigningFiles } from '#control/pki/signing-files.ts';
@@ -38,6 +38,8 @@ export async function server(flags: ServerFlags): Promise<void> {
   if (problems.length > 0) throw new Error(problems.join('; '));
   const { admissionControlConfigFile: admissionFile } = flags;
   const admissionSettings = admissionFile === undefined ? {} : readAdmissionConfiguration(admissionFile);
+  if (isPluginEnabled('ImagePolicyWebhook', admissionPlugins) && admissionSettings.imagePolicy === undefined)
+    throw new Error('couldn\'t init admission plugin "ImagePolicyWebhook": no config specified');
   // Read the files first, so that an error is reported before anything is created. Warnings are kept until there is a log.
   const warnings: [fields: Record<string, unknown>, message: string][] = [];
   const tokens = serviceAccountOptions(flags, flags.clusterDomain);

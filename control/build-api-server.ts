@@ -1,16 +1,21 @@
 /** The API server of this process, made of its parts. */
 import type { Logger } from 'pino';
 import { createOpenApi } from '#api/schema/openapi.ts';
+import type { Client } from '#client/client.ts';
 import { type Clock } from '#client/clock.ts';
 import { type LeftOutReporter } from '#client/left-out.ts';
+import { createClient } from '#client/rest-client.ts';
 import { AdmissionMetrics } from './apiserver/admission/admission-metrics.ts';
 import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
+import { createNamespace } from './apiserver/admission/plugins/namespace-auto-provision.ts';
 import { Aggregation } from './apiserver/aggregation/aggregation.ts';
 import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
+import { componentUser } from './apiserver/authentication/component-users.ts';
 import type { RequestHeaderOptions } from './apiserver/authentication/request-header.ts';
 import { type ReplaceableAuthorization } from './apiserver/authorization/modes.ts';
 import { KindCatalog } from './apiserver/catalog.ts';
 import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
+import { inProcessTransport } from './apiserver/in-process-transport.ts';
 import { PolicyGuard } from './apiserver/kinds/admissionregistration/policy-guard.ts';
 import { CertificateDurationMetrics } from './apiserver/kinds/certificates/certificatesigningrequest/duration-metrics.ts';
 import { ComponentChecks } from './apiserver/kinds/core/componentstatus/component-checks.ts';
@@ -72,7 +77,7 @@ export function buildApiServer({
   );
   const openApi = createOpenApi(catalog.resources, options.version, options.descriptions);
   const admissionMetrics = new AdmissionMetrics();
-  return createApiServer(
+  const server = createApiServer(
     {
       store,
       clock,
@@ -83,6 +88,8 @@ export function buildApiServer({
       admission: admissionPlugins({
         metrics: admissionMetrics,
         random: Math.random,
+        clock,
+        createNamespace: async (name) => await createNamespace(ownClient(server, clock), name),
         tolerationSeconds: options.tolerationSeconds,
         authorizer: authorization.authorizer,
         catalog: catalog.resources,
@@ -108,4 +115,9 @@ export function buildApiServer({
       audit: options.audit,
     },
   );
+  return server;
 }
+
+/** As the API server itself. */
+const ownClient = (server: ApiServer, clock: Clock): Client =>
+  createClient(inProcessTransport(server, componentUser('apiserver')), { userAgent: 'kube-apiserver', clock });

@@ -15,6 +15,7 @@ import { AdmissionMetrics } from './admission/admission-metrics.ts';
 import type { AdmissionSettings } from './admission/config/admission-configuration.ts';
 import type { PluginChoice } from './admission/plugin-names.ts';
 import { admissionPlugins } from './admission/plugins/index.ts';
+import { createNamespace } from './admission/plugins/namespace-auto-provision.ts';
 import { type ApiServer, createApiServer } from './api-server.ts';
 import { type ApiServerDeps } from './api-server-deps.ts';
 import type { AuditOptions } from './audit/auditor.ts';
@@ -170,6 +171,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       admission: admissionPlugins({
         metrics: admissionMetrics,
         random: Math.random,
+        clock,
+        createNamespace: async (name) => await createNamespace(started.client, name),
         authorizer: authorization.authorizer,
         catalog: catalog.resources,
         choice: options.admissionPlugins,

@@ -1,6 +1,6 @@
 /**
- * `--enable-admission-plugins` and `--disable-admission-plugins`: the names of all plugins of upstream, which of them are on by default,
- * and which of them this server has.
+ * `--enable-admission-plugins` and `--disable-admission-plugins`: the names of all plugins of upstream, and which of them are on by
+ * default.
  *
  * Source: kubernetes `pkg/kubeapiserver/options/plugins.go` (AllOrderedPlugins, DefaultOffAdmissionPlugins); apiserver
  * `pkg/server/options/admission.go` (Validate, enabledPluginNames).
@@ -68,9 +68,6 @@ const offByDefault = new Set<string>([
   'AlwaysDeny',
 ]);
 
-/** Upstream's plugins that are off by default and that this server does not have: it cannot enable them. */
-const notAvailable = new Set<string>(['NamespaceAutoProvision', 'ImagePolicyWebhook']);
-
 /** The values of the two flags. */
 export interface PluginChoice {
   enable: readonly string[];
@@ -87,9 +84,6 @@ export function pluginChoiceProblems({ enable, disable }: PluginChoice): string[
     ...unknown('enable-admission-plugins', enable),
     ...unknown('disable-admission-plugins', disable),
     ...(both.length === 0 ? [] : [`[${both.join(' ')}] in enable-admission-plugins and disable-admission-plugins overlapped`]),
-    ...enable
-      .filter((name) => notAvailable.has(name))
-      .map((name) => `enable-admission-plugins plugin ${JSON.stringify(name)} is not available in this server`),
   ];
 }
 

@@ -5,9 +5,9 @@
  */
 import { errorText } from '#api/error-text.ts';
 import type { TokenReview } from '#api/types.generated.ts';
-import { type Clock, sleep } from '#client/clock.ts';
 import type { HttpTransportOptions } from '#client/http-transport.ts';
-import { askOutside, OutsideError, type OutsideRequest } from '#client/outside-request.ts';
+import { OutsideError } from '#client/outside-request.ts';
+import { askReview, type ReviewDeps } from '#client/review-webhook.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import {
   type Authenticated,
@@ -27,77 +27,35 @@ export interface WebhookOptions {
   cacheMs: number;
 }
 
-/** Upstream's: five times in all, 0.5 s after the first, 1.5 times as long after each, and a fifth more by chance. */
-const backoff = { firstMs: 500, factor: 1.5, jitter: 0.2, steps: 5 };
-
-interface WebhookDeps {
-  clock: Clock;
-  random: () => number;
-  ask?: typeof askOutside;
-}
-
 /** @param implicit `--api-audiences`: what an answer without audiences is good for */
 export function webhookTokens(
   { config, version }: Pick<WebhookOptions, 'config' | 'version'>,
   implicit: readonly string[],
-  { clock, random, ask = askOutside }: WebhookDeps,
+  deps: ReviewDeps,
 ): TokenAuthenticator {
-  const apiVersion = `authentication.k8s.io/${version}`;
   return {
     async authenticateToken(token, context) {
       const { audiences } = context;
-      const spec = { token, ...(audiences.length === 0 ? {} : { audiences }) };
-      const body = JSON.stringify({
+      const object = {
         kind: 'TokenReview',
-        apiVersion,
+        apiVersion: `authentication.k8s.io/${version}`,
         metadata: { creationTimestamp: null },
-        spec,
+        spec: { token, ...(audiences.length === 0 ? {} : { audiences: [...audiences] }) },
         status: { user: {} },
-      });
-      const headers = {
-        'content-type': 'application/json',
-        ...(config.token === undefined ? {} : { authorization: `Bearer ${config.token}` }),
       };
-      const { ca, cert, key, tlsServerName, insecureSkipTlsVerify } = config;
-      const tls = { ca, cert, key, tlsServerName, insecureSkipTlsVerify };
-      const request: OutsideRequest = { url: config.server, method: 'POST', headers, body, ...tls };
-      return verdict(statusIn(await asked(request, { clock, random, ask }), apiVersion), context, implicit);
+      let status: Partial<ReviewStatus>;
+      try {
+        status = await askReview({ config, object }, deps);
+      } catch (error) {
+        if (!(error instanceof OutsideError)) throw error;
+        throw new AuthenticationError(`the webhook could not be asked: ${error.message}`, { cause: error });
+      }
+      return verdict(status, context, implicit);
     },
   };
 }
 
-/** @throws AuthenticationError when the last of several tries has failed */
-async function asked(request: OutsideRequest, { clock, random, ask }: Required<WebhookDeps>): Promise<string> {
-  let waitMs = backoff.firstMs;
-  for (let step = 1; ; step++) {
-    try {
-      return await ask(request);
-    } catch (error) {
-      if (!(error instanceof OutsideError)) throw error;
-      if (!error.mayRetry || step >= backoff.steps)
-        throw new AuthenticationError(`the webhook could not be asked: ${error.message}`, { cause: error });
-      await sleep(clock, waitMs * (1 + random() * backoff.jitter));
-      waitMs *= backoff.factor;
-    }
-  }
-}
-
 type ReviewStatus = Exclude<TokenReview['status'], undefined>;
-
-/** @throws AuthenticationError where the answer is no TokenReview */
-function statusIn(text: string, apiVersion: string): Partial<ReviewStatus> {
-  let review: Partial<TokenReview> | null;
-  try {
-    review = JSON.parse(text) as Partial<TokenReview> | null;
-  } catch (error) {
-    throw new AuthenticationError(`the webhook's answer is not JSON`, { cause: error });
-  }
-  if (review?.kind !== 'TokenReview' || review.apiVersion !== apiVersion)
-    throw new AuthenticationError(`the webhook's answer is no TokenReview of ${apiVersion}`);
-  const status: unknown = review.status ?? {};
-  if (typeof status !== 'object' || status === null) throw new AuthenticationError("the webhook's answer has no status");
-  return status;
-}
 
 function verdict(
   { authenticated, error = '', user, audiences: given }: Partial<ReviewStatus>,

@@ -5,6 +5,7 @@
  */
 import type { KubeObject } from '#api/meta.ts';
 import type { PersistentVolume, Pod } from '#api/types.generated.ts';
+import type { ReviewDeps } from '#client/review-webhook.ts';
 import type { CacheFollower } from '../cache/cache-feed.ts';
 import { type Authorizer, alwaysAllow, alwaysDeny, privilegedGroups, union } from './authorization.ts';
 import type { AuthorizationMode } from './mode-names.ts';
@@ -15,7 +16,7 @@ import { ruleOf } from './rbac/policy/policy-text.ts';
 import { rbacAuthorizer } from './rbac/rbac-authorizer.ts';
 import { RoleGuard } from './rbac/role-guard.ts';
 import { type RbacKind, RoleIndex } from './rbac/role-index.ts';
-import { type WebhookDeps, type WebhookSettings, webhookAuthorizer } from './webhook/webhook-authorizer.ts';
+import { type WebhookSettings, webhookAuthorizer } from './webhook/webhook-authorizer.ts';
 
 /** The authorizers of one API server. */
 export interface Authorization {
@@ -44,7 +45,7 @@ export interface ReplaceableAuthorization extends Authorization {
  * @param chain asked in this order, after the group `system:masters`, which may do everything
  * @param webhooks needed where the chain has some
  */
-export function createAuthorization(chain: readonly AuthorizerSpec[], webhooks?: WebhookDeps): ReplaceableAuthorization {
+export function createAuthorization(chain: readonly AuthorizerSpec[], webhooks?: ReviewDeps): ReplaceableAuthorization {
   const index = new RoleIndex();
   const graph = new NodeGraph();
   const byMode: Record<AuthorizationMode, () => Authorizer> = {

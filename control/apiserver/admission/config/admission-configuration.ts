@@ -13,6 +13,7 @@ import type { JsonObject } from '#api/json.ts';
 import type { PodSecurityOptions } from '../plugins/pod-security.ts';
 import type { LimitedResource } from '../plugins/resource-quotas/limited.ts';
 import { type EventLimit, readEventLimits } from './event-rate-limit.ts';
+import { type ImagePolicy, readImagePolicy } from './image-policy.ts';
 import { readPodNodeSelectors, readTolerationRestriction, type TolerationRestriction } from './placement.ts';
 import { readPodSecurity } from './pod-security.ts';
 import { AdmissionConfigurationError } from './problem.ts';
@@ -26,6 +27,7 @@ export interface AdmissionSettings {
   podNodeSelectors?: Readonly<Record<string, string>>;
   tolerationRestriction?: TolerationRestriction;
   eventLimits?: readonly EventLimit[];
+  imagePolicy?: ImagePolicy;
   mutatingWebhookCredentials?: WebhookCredentials;
   validatingWebhookCredentials?: WebhookCredentials;
 }
@@ -51,6 +53,7 @@ const readers: Readonly<Record<string, (text: string, folder: string) => Admissi
   ResourceQuota: (text) => ({ limitedResources: readLimitedResources(text) }),
   PodNodeSelector: (text) => ({ podNodeSelectors: readPodNodeSelectors(text) }),
   PodTolerationRestriction: (text) => ({ tolerationRestriction: readTolerationRestriction(text) }),
+  ImagePolicyWebhook: (text) => ({ imagePolicy: readImagePolicy(text) }),
   EventRateLimit: (text) => ({ eventLimits: readEventLimits(text) }),
   MutatingAdmissionWebhook: (text, folder) => ({ mutatingWebhookCredentials: readWebhookCredentials(text, folder) }),
   ValidatingAdmissionWebhook: (text, folder) => ({ validatingWebhookCredentials: readWebhookCredentials(text, folder) }),

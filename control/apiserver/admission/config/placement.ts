@@ -1,16 +1,15 @@
 /** Where the pods of namespaces may run. Source: upstream `plugin/pkg/admission/{podnodeselector,podtolerationrestriction}`. */
-import { DecodeError } from '#api/codec/json.ts';
-import { parseYaml } from '#api/codec/yaml.ts';
 import { aggregate, type ConfigFileKind, readConfigFile } from '#api/config-file.ts';
 import type { Shape } from '#api/config-shape.ts';
 import { isJsonObject } from '#api/json.ts';
 import type { Toleration } from '#api/types.generated.ts';
 import { validateTolerations } from '../../validation/pod-spec/scheduling.ts';
 import { AdmissionConfigurationError } from './problem.ts';
+import { readYamlObject } from './yaml-object.ts';
 
 /** By namespace; `clusterDefaultNodeSelector` is for those whose annotations say nothing. @throws AdmissionConfigurationError */
 export function readPodNodeSelectors(text: string): Record<string, string> {
-  const written = parsed(text)['podNodeSelectorPluginConfig'];
+  const written = readYamlObject(text)['podNodeSelectorPluginConfig'];
   if (written === undefined || written === null) return {};
   if (!isJsonObject(written)) throw new AdmissionConfigurationError('podNodeSelectorPluginConfig is no object');
   return Object.fromEntries(
@@ -20,16 +19,6 @@ export function readPodNodeSelectors(text: string): Record<string, string> {
       return [name, selector ?? ''];
     }),
   );
-}
-
-function parsed(text: string): Record<string, unknown> {
-  try {
-    const { value } = parseYaml(text);
-    return isJsonObject(value) ? value : {};
-  } catch (error) {
-    if (error instanceof DecodeError) throw new AdmissionConfigurationError(error.message, { cause: error });
-    throw error;
-  }
 }
 
 /** For namespaces without annotations of their own. */

@@ -4,6 +4,7 @@
  * Source: kubernetes `pkg/kubeapiserver/options/plugins.go` (AllOrderedPlugins).
  */
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
+import { type Clock, systemClock } from '#client/clock.ts';
 import type { Authorizer } from '../../authorization/authorization.ts';
 import type { AdmissionMetrics } from '../admission-metrics.ts';
 import type { AdmissionSettings } from '../config/admission-configuration.ts';
@@ -23,9 +24,11 @@ import { defaultTolerationSeconds, type TolerationSeconds } from './default-tole
 import { denyServiceExternalIps } from './deny-service-external-ips.ts';
 import { eventRateLimit } from './event-rate-limit.ts';
 import { extendedResourceToleration } from './extended-resource-toleration.ts';
+import { imagePolicyWebhook } from './image-policy-webhook.ts';
 import { limitPodHardAntiAffinityTopology } from './limit-pod-hard-anti-affinity-topology.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { mutatingAdmissionPolicy } from './mutating-admission-policy.ts';
+import { namespaceAutoProvision } from './namespace-auto-provision.ts';
 import { namespaceExists } from './namespace-exists.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeDeclaredFeatureValidator } from './node-declared-features.ts';
@@ -49,6 +52,10 @@ import { validatingAdmissionPolicy } from './validating-admission-policy.ts';
 export interface AdmissionDeps {
   /** A number in [0, 1), for name suffixes and jitter. */
   random: () => number;
+  /** For how long answers of other servers are kept. Default: the machine's. */
+  clock?: Clock | undefined;
+  /** Makes a namespace, as the API server itself. Absent: NamespaceAutoProvision fails. */
+  createNamespace?: ((name: string) => Promise<void>) | undefined;
   /** Default: 300 each. */
   tolerationSeconds?: TolerationSeconds | undefined;
   /** `--admission-control-config-file`. Default: nothing is configured. */
@@ -67,6 +74,7 @@ export interface AdmissionDeps {
   metrics?: AdmissionMetrics | undefined;
 }
 
+const noNamespaces = (name: string): Promise<void> => Promise.reject(new Error(`nobody here makes the namespace ${name}`));
 const byDefault: PluginChoice = { enable: [], disable: [] };
 
 /** Those that are enabled. */
@@ -77,6 +85,8 @@ export function admissionPlugins(deps: AdmissionDeps): AdmissionPlugin[] {
 /** Those that this server has, also those that are off by default. */
 export function allAdmissionPlugins({
   random,
+  clock = systemClock,
+  createNamespace = noNamespaces,
   tolerationSeconds,
   settings = {},
   authorizer,
@@ -91,6 +101,7 @@ export function allAdmissionPlugins({
   const policies = { authorizer, catalog, versions, metrics };
   return [
     alwaysAdmit(),
+    namespaceAutoProvision(createNamespace),
     namespaceLifecycle(),
     namespaceExists(),
     limitPodHardAntiAffinityTopology(),
@@ -99,6 +110,7 @@ export function allAdmissionPlugins({
     nodeRestriction({ authorizer }),
     taintNodesByCondition(),
     alwaysPullImages(),
+    imagePolicyWebhook(settings.imagePolicy, { clock, random }),
     podSecurity(settings.podSecurity),
     podNodeSelector(settings.podNodeSelectors),
     priority(),

@@ -7,9 +7,9 @@ import * as types from '#api/cel/types.ts';
 import { errorText } from '#api/error-text.ts';
 import type { SubjectAccessReviewSpec, SubjectAccessReviewStatus } from '#api/types.generated.ts';
 import { AnswerCache } from '#client/answer-cache.ts';
-import { type Clock, sleep } from '#client/clock.ts';
 import type { HttpTransportOptions } from '#client/http-transport.ts';
-import { askOutside, OutsideError, type OutsideRequest } from '#client/outside-request.ts';
+import { OutsideError } from '#client/outside-request.ts';
+import { askReview, type ReviewDeps } from '#client/review-webhook.ts';
 import { type Expression, ExpressionCompiler, ExpressionError } from '../../expressions/expression.ts';
 import { type AuthorizationAttributes, type Authorizer, type Decision, noOpinion } from '../authorization.ts';
 
@@ -29,22 +29,13 @@ export interface WebhookSettings {
   matchConditions: readonly Expression[];
 }
 
-/** What a webhook authorizer needs of the server. */
-export interface WebhookDeps {
-  clock: Clock;
-  random: () => number;
-  ask?: typeof askOutside;
-}
-
-/** Upstream's: five times in all, 0.5 s after the first, 1.5 times as long after each, and a fifth more by chance. */
-const backoff = { firstMs: 500, factor: 1.5, jitter: 0.2, steps: 5 };
 /** Questions beyond this size are not cached: the client chooses their size and could fill the memory. */
 const maxControlled = 10_000;
 
 /** An authorizer that asks a server outside of the cluster by SubjectAccessReview, and keeps its answers a while. */
-export function webhookAuthorizer(settings: WebhookSettings, { clock, random, ask = askOutside }: WebhookDeps): Authorizer {
+export function webhookAuthorizer(settings: WebhookSettings, deps: ReviewDeps): Authorizer {
   const { authorizedMs, unauthorizedMs, onFailure } = settings;
-  const cache = new AnswerCache<Partial<SubjectAccessReviewStatus>>(clock, ({ allowed }) =>
+  const cache = new AnswerCache<Partial<SubjectAccessReviewStatus>>(deps.clock, ({ allowed }) =>
     allowed === true ? authorizedMs : unauthorizedMs,
   );
   const failed = (error: string): Decision => ({ ...noOpinion(), denied: onFailure === 'Deny', error });
@@ -53,7 +44,7 @@ export function webhookAuthorizer(settings: WebhookSettings, { clock, random, as
       const spec = specOf(attributes);
       try {
         if (!matches(settings.matchConditions, spec)) return noOpinion();
-        const review = (): Promise<Partial<SubjectAccessReviewStatus>> => asked(settings, spec, { clock, random, ask });
+        const review = (): Promise<Partial<SubjectAccessReviewStatus>> => asked(settings, spec, deps);
         const status = isSmall(attributes) ? await cache.get(JSON.stringify(spec), review) : await review();
         const { allowed = false, denied = false, reason } = status;
         const text = typeof reason === 'string' ? reason : '';
@@ -115,49 +106,17 @@ const isSmall = ({ namespace, verb, group, version, resource, subresource, name,
 async function asked(
   { config, version, timeoutMs }: WebhookSettings,
   spec: SubjectAccessReviewSpec,
-  { clock, random, ask }: Required<WebhookDeps>,
+  deps: ReviewDeps,
 ): Promise<Partial<SubjectAccessReviewStatus>> {
-  const apiVersion = `authorization.k8s.io/${version}`;
   const { groups, ...others } = spec;
-  const body = JSON.stringify({
+  const object = {
     kind: 'SubjectAccessReview',
-    apiVersion,
+    apiVersion: `authorization.k8s.io/${version}`,
     metadata: { creationTimestamp: null },
-    spec: version === 'v1' ? spec : { ...others, group: groups },
+    spec: version === 'v1' ? { ...spec } : { ...others, group: groups },
     status: { allowed: false },
-  });
-  const headers = {
-    'content-type': 'application/json',
-    ...(config.token === undefined ? {} : { authorization: `Bearer ${config.token}` }),
   };
-  const { ca, cert, key, tlsServerName, insecureSkipTlsVerify } = config;
-  const tls = { ca, cert, key, tlsServerName, insecureSkipTlsVerify };
-  const request: OutsideRequest = { url: config.server, method: 'POST', headers, body, timeoutMs, ...tls };
-  let waitMs = backoff.firstMs;
-  for (let step = 1; ; step++) {
-    try {
-      return statusIn(await ask(request), apiVersion);
-    } catch (error) {
-      if (!(error instanceof OutsideError) || !error.mayRetry || step >= backoff.steps) throw error;
-    }
-    await sleep(clock, waitMs * (1 + random() * backoff.jitter));
-    waitMs *= backoff.factor;
-  }
-}
-
-/** @throws OutsideError where the answer is no SubjectAccessReview */
-function statusIn(text: string, apiVersion: string): Partial<SubjectAccessReviewStatus> {
-  let review: { kind?: unknown; apiVersion?: unknown; status?: unknown } | null;
-  try {
-    review = JSON.parse(text) as typeof review;
-  } catch (error) {
-    throw new OutsideError("the webhook's answer is not JSON", false, { cause: error });
-  }
-  if (review?.kind !== 'SubjectAccessReview' || review.apiVersion !== apiVersion)
-    throw new OutsideError(`the webhook's answer is no SubjectAccessReview of ${apiVersion}`, false);
-  const { status = {} } = review;
-  if (typeof status !== 'object' || status === null) throw new OutsideError("the webhook's answer has no status", false);
-  return status;
+  return await askReview({ config, object, timeoutMs }, deps);
 }
 
 const struct = (name: string, fields: Readonly<Record<string, types.Type>>): types.Type =>

@@ -1,0 +1,16 @@
+/** The configuration of plugins that have no versioned kind for it. */
+import { DecodeError } from '#api/codec/json.ts';
+import { parseYaml } from '#api/codec/yaml.ts';
+import { isJsonObject, type JsonObject } from '#api/json.ts';
+import { AdmissionConfigurationError } from './problem.ts';
+
+/** What is no object is read as an empty one, as upstream reads it. @param text YAML or JSON @throws AdmissionConfigurationError */
+export function readYamlObject(text: string): JsonObject {
+  try {
+    const { value } = parseYaml(text);
+    return isJsonObject(value) ? value : {};
+  } catch (error) {
+    if (error instanceof DecodeError) throw new AdmissionConfigurationError(error.message, { cause: error });
+    throw error;
+  }
+}
