@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- controllers [--only=<part of a workload's name>] [--share=1] [--tree=<checkout>]`: measures how long a whole `tinker
- * server` takes for tasks with much work for its controllers, and their cost in CPU and memory. This process simulates the kubelets; the
- * scheduler does not handle the pods.
+ * `npm run bench -- controllers [--only=<part of a workload's name>] [--share=1] [--tree=<checkout>] [--requests]`: measures how
+ * long a whole `tinker server` takes for tasks with much work for its controllers, and their cost in CPU and memory. This process simulates
+ * the kubelets; the scheduler does not handle the pods. With `--requests`, it counts the requests to the server, too.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     share: { type: 'string', default: '1' },
     tree: { type: 'string' },
     prof: { type: 'string' },
+    requests: { type: 'boolean', default: false },
   },
 });
 const share = Number(values.share);
@@ -287,6 +288,7 @@ async function measure({ name, prepare, run }: BenchWorkload): Promise<string> {
     await run(bench);
     const seconds = (performance.now() - startMs) / 1000;
     const used = cpuSeconds(server.pid) - cpu;
+    if (values.requests) await tellRequests(server);
     abort.abort();
     await watching;
     const resident = Math.round(server.residentBytes() / 2 ** 20);
@@ -295,6 +297,19 @@ async function measure({ name, prepare, run }: BenchWorkload): Promise<string> {
     abort.abort();
     await server.stop();
   }
+}
+
+/** The requests of the whole run, most first: what a controller asks for is what it costs. */
+async function tellRequests(server: ServerProcess): Promise<void> {
+  const counts = new Map<string, number>();
+  const { text } = await server.request('GET', '/metrics');
+  for (const [, labels = '', value] of text.matchAll(/^apiserver_request_total\{(.*)\} (\d+)$/gm)) {
+    const label = (name: string): string => labels.match(new RegExp(`(?:^|,)${name}="([^"]*)"`))?.[1] ?? '';
+    const request = [label('verb'), label('resource'), label('subresource'), label('code')].join(' ');
+    counts.set(request, (counts.get(request) ?? 0) + Number(value));
+  }
+  const most = [...counts].sort(([, a], [, b]) => b - a).slice(0, 20);
+  for (const [request, count] of most) console.log(`${String(count).padStart(8)} ${request}`);
 }
 
 function cpuSeconds(pid: number): number {

@@ -25,6 +25,8 @@ export interface ListOptions {
   continue?: string | undefined;
   resourceVersion?: string | undefined;
   resourceVersionMatch?: 'Exact' | 'NotOlderThan' | undefined;
+  /** The objects may be the server's own, where it runs in the same process: the caller never changes them. Default false. */
+  shared?: boolean | undefined;
 }
 
 /** The query of a watch. */
@@ -38,6 +40,8 @@ export interface WatchOptions {
   allowWatchBookmarks?: boolean | undefined;
   /** The server closes the stream after this time. */
   timeoutSeconds?: number | undefined;
+  /** As in {@link ListOptions}. */
+  shared?: boolean | undefined;
 }
 
 /** What a write says besides its object. */

@@ -136,7 +136,7 @@ async function list<T extends KubeObject>(
   target: ReflectorTarget<T>,
   signal: AbortSignal,
 ): Promise<ReflectorOutcome> {
-  const { items, metadata } = await deps.client.list(deps.selection, signal);
+  const { items, metadata } = await deps.client.list({ ...deps.selection, shared: true }, signal);
   target.replace(items);
   return { kind: 'listed', resourceVersion: metadata.resourceVersion ?? '' };
 }
@@ -150,7 +150,10 @@ async function watch<T extends KubeObject>(
 ): Promise<ReflectorOutcome> {
   // Between 5 and 10 minutes, as client-go: watches move to other servers, and not all at once.
   const timeoutSeconds = Math.floor(300 * (1 + deps.random()));
-  const events = deps.client.watch({ ...deps.selection, resourceVersion, allowWatchBookmarks: true, timeoutSeconds }, signal);
+  const events = deps.client.watch(
+    { ...deps.selection, resourceVersion, allowWatchBookmarks: true, timeoutSeconds, shared: true },
+    signal,
+  );
   const startedMs = deps.clock.monotonic();
   let veryShort = true;
   for await (const event of events) {

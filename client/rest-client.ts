@@ -15,6 +15,7 @@ import { ApiError, failure } from '#api/status.ts';
 import type { DeleteOptions, Scale, Status, SubjectAccessReview, TokenRequest, TokenReview } from '#api/types.generated.ts';
 import type { Client, ListOptions, Patch, ResourceClient, WatchOptions } from './client.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { sharedParts } from './object-piece.ts';
 import { withRetryAfter } from './retry-after.ts';
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts';
 import { inTurns } from './turns.ts';
@@ -45,6 +46,7 @@ type Send = (
   body?: unknown,
   contentType?: string,
   signal?: AbortSignal,
+  takesObjects?: boolean,
 ) => Promise<TransportResponse>;
 
 const encoder = new TextEncoder();
@@ -58,7 +60,7 @@ export function createClient(
   { userAgent, catalog = createResourceCatalog(), clock = systemClock, signal: ended }: ClientOptions,
 ): Client {
   const patient = withRetryAfter(transport, clock, ended);
-  const send: Send = (method, path, body, contentType = 'application/json', signal) =>
+  const send: Send = (method, path, body, contentType = 'application/json', signal, takesObjects) =>
     patient({
       method,
       path,
@@ -69,6 +71,7 @@ export function createClient(
       },
       ...(body === undefined ? {} : { body: encoder.encode(stringifyExact(body)) }),
       ...(signal === undefined ? {} : { signal }),
+      ...(takesObjects === true ? { takesObjects } : {}),
     });
   const call = async <T>(...args: Parameters<Send>): Promise<T> => (await answer(await send(...args))) as T;
 
@@ -111,21 +114,35 @@ function resourceClient(
   return {
     get: (name) => call('GET', path(resource, name)),
     async list(options: ListOptions = {}, signal?: AbortSignal) {
-      const { namespace, ...query } = options;
+      const { namespace, shared, ...query } = options;
       const target = collection(resource, namespace) + queryText(query);
-      const list = await call<KubeList<KubeObject>>('GET', target, undefined, undefined, signal);
+      const response = await send('GET', target, undefined, undefined, signal, shared);
+      for await (const part of sharedParts(response) ?? []) if (part.kind === 'list') return part.list;
+      const list = (await answer(response)) as KubeList<KubeObject>;
       // Items of a typed list come without apiVersion and kind; an empty list of a Go server may be null.
       return { ...list, items: (list.items ?? []).map(named) };
     },
     async *watch(options: WatchOptions, signal: AbortSignal): AsyncGenerator<WatchEvent<KubeObject>> {
-      const { namespace, ...query } = options;
+      const { namespace, shared, ...query } = options;
       const target = collection(resource, namespace) + queryText({ watch: true, ...query });
       try {
-        const response = await send('GET', target, undefined, undefined, signal);
+        const response = await send('GET', target, undefined, undefined, signal, shared);
         if (response.status >= 400) await answer(response);
-        for await (const line of lines(response.body)) {
-          if (signal.aborted) return;
-          yield watchEvent(await parsed(line));
+        const parts = sharedParts(response);
+        if (parts === undefined) {
+          for await (const line of lines(response.body)) {
+            if (signal.aborted) return;
+            yield watchEvent(await parsed(line));
+          }
+          return;
+        }
+        for await (const part of parts) {
+          if (part.kind === 'error') throw new ApiError(part.status);
+          if (part.kind === 'list') continue;
+          for (const event of part.events) {
+            if (signal.aborted) return;
+            yield event;
+          }
         }
       } catch (error) {
         if (!signal.aborted) throw error;

@@ -12,6 +12,8 @@ export interface TransportRequest {
   stream?: AsyncIterable<Uint8Array> | undefined;
   /** Where the request came from, over a network. */
   remoteAddress?: string | undefined;
+  /** The caller takes the server's own objects where it runs in the same process (`object-piece.ts`), and never changes them. */
+  takesObjects?: boolean | undefined;
   /** Aborts when the caller no longer wants the answer. */
   signal?: AbortSignal | undefined;
 }

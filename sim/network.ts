@@ -2,6 +2,7 @@
  * The in-process network between clients and the API server. It delays, loses, repeats and cuts requests by the world's weather, and
  * reports every request to the trace.
  */
+import { ObjectPiece } from '#client/object-piece.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { UserInfo } from '#control/apiserver/registry/strategy.ts';
 import type { Random } from './random.ts';
@@ -187,7 +188,7 @@ export class Network {
         this.#refuse(endpoint);
         if (random.chance(this.weather.breakWatch)) throw new Error('read ECONNRESET (the watch broke)');
         yield next.value;
-        if (random.chance(this.weather.repeatChange) && isOneLine(next.value)) yield next.value;
+        if (random.chance(this.weather.repeatChange) && isOneChange(next.value)) yield next.value;
       }
     } finally {
       this.#breakers.delete(breaker);
@@ -227,7 +228,11 @@ const isWatch = ({ path }: TransportRequest): boolean => path.includes('watch=tr
 const resourceOf = (path: string): string => (path.split('?')[0] as string).split('/').at(-1) as string;
 
 const newline = 10;
-const isOneLine = (chunk: Uint8Array): boolean => chunk.indexOf(newline) === chunk.length - 1;
+/** A piece with several changes is not repeated: the first of them would come after the last. */
+function isOneChange(piece: Uint8Array): boolean {
+  if (piece instanceof ObjectPiece) return piece.part.kind === 'events' && piece.part.events.length === 1;
+  return piece.indexOf(newline) === piece.length - 1;
+}
 
 async function whole(response: TransportResponse): Promise<TransportResponse> {
   const chunks: Uint8Array[] = [];

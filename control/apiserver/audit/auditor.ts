@@ -68,6 +68,8 @@ export class Auditor {
     const choice = auditChoice(this.#policy, attributes);
     this.#monitor.level(choice.level);
     if (choice.level === 'None') return await next();
+    // What is answered is to be written, so it is answered in bytes.
+    if (choice.level === 'RequestResponse') exchange.request = { ...exchange.request, takesObjects: false };
     const audited = new RequestAudit(exchange, attributes, choice, this.#clock, (event) => this.#write(event));
     const received = audited.stage('RequestReceived');
     if (this.#isStrict && !(await received)) {

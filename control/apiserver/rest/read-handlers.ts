@@ -1,10 +1,11 @@
 /** GET of resources: one object, a list, a watch. */
 
 import type { JsonObject } from '#api/json.ts';
-import { apiVersionOf, type KubeObject } from '#api/meta.ts';
+import { apiVersionOf, type KubeObject, type WatchEvent } from '#api/meta.ts';
 import { readQueryOptions } from '#api/query-options.ts';
 import { notAcceptable, notFound } from '#api/status.ts';
 import type { ListMeta } from '#api/types.generated.ts';
+import { ObjectPiece, objectsContentType } from '#client/object-piece.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { CachedObject } from '../cache/cached-object.ts';
 import type { ListUnderWay } from '../cache/lists-under-way.ts';
@@ -61,7 +62,23 @@ async function listAnswer(exchange: Exchange, list: ListUnderWay): Promise<Trans
     );
   }
   const result = await listObjects(parts, resource, info.namespace, query, predicate, list);
+  if (exchange.request.takesObjects === true) return objectsAnswer(exchange, result);
   return await itemsAnswer(exchange, result.items, listMeta(result));
+}
+
+/** The objects themselves, for a caller in this process. */
+function objectsAnswer(exchange: Exchange, result: ListResult): TransportResponse {
+  const { apiVersion, kind } = listKind(exchange);
+  const list = { apiVersion, kind, metadata: listMeta(result), items: result.items.map(({ object }) => object) };
+  return {
+    status: 200,
+    headers: { 'content-type': objectsContentType },
+    body: onePiece(new ObjectPiece({ kind: 'list', list })),
+  };
+}
+
+async function* onePiece(piece: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield await Promise.resolve(piece);
 }
 
 function itemsAnswer(exchange: Exchange, items: readonly CachedObject[], metadata: ListMeta): Promise<TransportResponse> {
@@ -135,10 +152,26 @@ export async function handleWatch(exchange: Exchange): Promise<TransportResponse
   // Checked before the stream begins, so that a malformed revision is answered with 400.
   parseRevision(query.resourceVersion);
   const include = parseIncludeObject(info.query);
-  const frames = new Frames(exchange, format, include);
   const question = { resource, namespace: info.namespace, query, predicate };
+  if (exchange.request.takesObjects === true) {
+    const body = new WatchStream(parts, question, (events) => objectPieces(exchange, events), exchange.signal());
+    return { status: 200, headers: { 'content-type': objectsContentType }, body, over: body.over, begun: body.begun };
+  }
+  const frames = new Frames(exchange, format, include);
   const body = new WatchStream(parts, question, (events) => frames.pieces(events), exchange.signal());
   return { status: 200, headers: { 'content-type': contentTypeOf(format, true) }, body, over: body.over, begun: body.begun };
+}
+
+/** The events with the objects themselves, for a caller in this process: one piece, and the error that ends the watch. */
+function* objectPieces(exchange: Exchange, served: readonly ServedEvent[]): Generator<Uint8Array> {
+  const events: WatchEvent<KubeObject>[] = [];
+  for (const event of served) {
+    if (event.type === 'BOOKMARK')
+      events.push({ type: event.type, object: bookmarkObject(exchange, event.revision, event.initialEventsEnd) });
+    else if (event.type !== 'ERROR') events.push({ type: event.type, object: event.object.object });
+  }
+  if (events.length > 0) yield new ObjectPiece({ kind: 'events', events });
+  for (const event of served) if (event.type === 'ERROR') yield new ObjectPiece({ kind: 'error', status: event.status });
 }
 
 /** The events of one watch as frames, in the format and shape that the client accepts. */
