@@ -28,6 +28,7 @@ import { machineProcesses } from './host/processes.ts';
 import { createKubelet, kubeletSelections } from './kubelet/kubelet.ts';
 import type { KubeletAuthSettings, ServingCertificate } from './kubelet/options.ts';
 import { addMetric } from './kubelet/server/metrics.ts';
+import type { PodManifests } from './kubelet/static/pod-manifests.ts';
 import { createNodeNetwork } from './network/node-network.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { createConnection } from './runtime/cri/connection.ts';
@@ -66,6 +67,8 @@ export interface AgentOptions {
   credentials: CredentialOptions;
   /** Who may ask the kubelet's API. */
   kubeletAuth: KubeletAuthSettings;
+  /** A folder of manifests of static pods, or one such file, and what reads them; absent: there are none. */
+  staticPods?: { path: string; checkFrequencyMs: number; manifests: PodManifests } | undefined;
   maxPods: number;
   /** Interval at which each running pod is synced again. */
   syncFrequencyMs: number;
@@ -224,9 +227,12 @@ function agentParts({
       events: recorders.kubelet,
       leftOut: kubeletLeftOut,
       exec: execFile,
+      podManifests: options.staticPods?.manifests,
     },
     {
       nodeName,
+      staticPodPath: options.staticPods?.path,
+      fileCheckFrequencyMs: options.staticPods?.checkFrequencyMs,
       nodeIps: [options.nodeIp],
       serving: { certificate: serving, clientCa },
       auth: options.kubeletAuth,

@@ -82,6 +82,8 @@ export interface AgentFlags extends KubeletAuthFlags, JoinFlags {
   cniConfDir: string;
   cniBinDir: string;
   cniStateDir: string;
+  podManifestPath: string | undefined;
+  fileCheckFrequency: number;
   maxPods: number;
   syncFrequency: number;
   nodeLeaseDurationSeconds: number;

@@ -1,5 +1,5 @@
 /** Runs `tinker agent`: turns flags into options and signals into an abort; also `--cleanup`. */
-import { runAgent } from '#agent/agent.ts';
+import { type AgentOptions, runAgent } from '#agent/agent.ts';
 import { nodeResolvConf } from '#agent/dns/resolv-conf.ts';
 import { execFile } from '#agent/host/exec.ts';
 import { execSysctl } from '#agent/host/sysctl.ts';
@@ -31,6 +31,7 @@ export async function agent(flags: AgentFlags): Promise<void> {
   const nodeIp = checkAddress('--node-ip', flags.nodeIp ?? firstAddress('--node-ip'));
   checkRoot();
   await runDaemon('agent', flags.logLevel, flags.rootDir, async ({ log, ready, signal, metrics }) => {
+    const staticPods = await staticPodsOf(flags);
     if (!(await enroll(enrollment, flags.hostnameOverride, { clock: systemClock, log, signal }))) return;
     const running = runAgent(
       {
@@ -42,6 +43,7 @@ export async function agent(flags: AgentFlags): Promise<void> {
         nodeName: flags.hostnameOverride,
         nodeIp,
         syncFrequencyMs: flags.syncFrequency,
+        staticPods,
         dnsAddresses,
         resolvConf,
         sandboxImage: flags.podInfraContainerImage,
@@ -57,6 +59,13 @@ export async function agent(flags: AgentFlags): Promise<void> {
     ready();
     await running;
   });
+}
+
+/** The API's rules for pods take memory: they are read only where there are manifests. */
+async function staticPodsOf({ podManifestPath: path = '', fileCheckFrequency }: AgentFlags): Promise<AgentOptions['staticPods']> {
+  if (path === '') return undefined;
+  const { podManifests } = await import('./pod-manifest.ts');
+  return { path, checkFrequencyMs: fileCheckFrequency, manifests: podManifests };
 }
 
 /** Like `kube-proxy --cleanup`. @throws Error when rules could not be removed */

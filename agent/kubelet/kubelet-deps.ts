@@ -9,6 +9,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import type { ProbeRunner } from './probes/probe-run.ts';
+import type { PodManifests } from './static/pod-manifests.ts';
 
 /** The dependencies of a kubelet. */
 export interface KubeletDeps {
@@ -27,6 +28,8 @@ export interface KubeletDeps {
   exec: Exec;
   /** Default: those of this machine. */
   cgroups?: Cgroups | undefined;
+  /** Reads the manifests of static pods; needed where the options name a path or URL of them. */
+  podManifests?: PodManifests | undefined;
   /** Default: real probes. */
   probeRunner?: ProbeRunner | undefined;
 }

@@ -7,13 +7,15 @@
  * Source: upstream `pkg/kubelet/kubelet.go`; DESIGN.md, "Kubelet".
  */
 import { mkdir } from 'node:fs/promises';
+import { manifestFiles } from '#agent/host/manifest-files.ts';
 import { createMounts } from '#agent/host/mount.ts';
+import type { Pod } from '#api/types.generated.ts';
 import { sleep } from '#client/clock.ts';
 import type { InformerSelections } from '#client/informers.ts';
 import type { KubeletDeps } from './kubelet-deps.ts';
 import { createNodeParts } from './node-parts.ts';
 import type { KubeletOptions } from './options.ts';
-import { withDefaults } from './options.ts';
+import { type ResolvedOptions, withDefaults } from './options.ts';
 import { kubeletPaths } from './paths.ts';
 import type { Pleg } from './pod/pleg.ts';
 import type { PodSet } from './pod/pod-set.ts';
@@ -21,6 +23,7 @@ import { createPodParts } from './pod-parts.ts';
 import { createKubeletAuth } from './server/auth/create-kubelet-auth.ts';
 import { kubeletConfiguration } from './server/configz.ts';
 import { serveKubelet } from './server/server.ts';
+import { FileSource } from './static/file-source.ts';
 import { runSyncLoop } from './sync-loop.ts';
 import { runLocalPathRemovals } from './volumes/local-path.ts';
 
@@ -96,8 +99,9 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
       nodeAgent,
       nodeName,
       machine,
-      leftOut: deps.leftOut,
+      manifests: manifestSource(deps, options, (found) => podParts.statics.found('file', found)),
       clock,
+      log,
     },
     signal,
   );
@@ -112,6 +116,18 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
   const failure = results.find((result) => result.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
   log.info({ node: nodeName }, 'the kubelet has ended; containers run on');
+}
+
+/** @throws Error when nothing can read the manifests */
+function manifestSource(
+  { podManifests, clock, log }: KubeletDeps,
+  { staticPodPath: path, nodeName, fileCheckFrequencyMs: everyMs }: ResolvedOptions,
+  found: (pods: readonly Pod[]) => void,
+): FileSource | undefined {
+  if (path === undefined) return undefined;
+  if (podManifests === undefined) throw new Error(`staticPodPath ${path}: this kubelet cannot read manifests`);
+  log.info({ path }, 'Adding static pod path');
+  return new FileSource({ files: manifestFiles, manifests: podManifests, clock, log, found }, { path, nodeName, everyMs });
 }
 
 /** A node is not ready before its pods were listed once, so the list must come before the node's first status. */

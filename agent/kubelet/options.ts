@@ -62,6 +62,10 @@ export interface KubeletOptions {
   maxPods?: number | undefined;
   nodeLabels?: Readonly<Record<string, string>> | undefined;
   registerWithTaints?: readonly Taint[] | undefined;
+  /** A folder of manifests of static pods, or one such file. Default: none. */
+  staticPodPath?: string | undefined;
+  /** How often all manifests of `staticPodPath` are read again. Default 20 s. */
+  fileCheckFrequencyMs?: number | undefined;
   /** Interval at which each running pod is synced again, with its ConfigMaps and Secrets. Default 1 min. */
   syncFrequencyMs?: number | undefined;
   /** Default 10 s. */
@@ -85,14 +89,16 @@ export interface KubeletOptions {
 export const kubeletVersion = 'v1.36.0+tinkernetes0.1.0';
 
 type Settled = {
-  [Name in keyof Omit<KubeletOptions, 'registerWithTaints' | 'evictionHard' | 'serving' | 'auth'>]-?: NonNullable<
-    KubeletOptions[Name]
-  >;
+  [Name in keyof Omit<
+    KubeletOptions,
+    'registerWithTaints' | 'evictionHard' | 'serving' | 'auth' | 'staticPodPath'
+  >]-?: NonNullable<KubeletOptions[Name]>;
 };
 
 /** The options with every default filled in. */
 export interface ResolvedOptions extends Settled {
   registerWithTaints: readonly Taint[] | undefined;
+  staticPodPath: string | undefined;
   evictionHard: PressureThresholds;
   serving: KubeletServing & { address: string; port: number };
   auth: SettledAuth;
@@ -112,6 +118,9 @@ export function withDefaults(options: KubeletOptions): ResolvedOptions {
     maxPods: options.maxPods ?? 110,
     nodeLabels: options.nodeLabels ?? {},
     registerWithTaints: options.registerWithTaints,
+    // Upstream's way to say none.
+    staticPodPath: options.staticPodPath || undefined,
+    fileCheckFrequencyMs: options.fileCheckFrequencyMs ?? 20_000,
     syncFrequencyMs: options.syncFrequencyMs ?? 60_000,
     nodeStatusUpdateFrequencyMs: options.nodeStatusUpdateFrequencyMs ?? 10_000,
     nodeStatusReportFrequencyMs: options.nodeStatusReportFrequencyMs ?? 300_000,

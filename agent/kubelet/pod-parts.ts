@@ -1,6 +1,7 @@
 /** Assembles the parts that run this node's pods: volumes, images, containers, probes, statuses, and the set of pods that uses them. */
 
 import type { Mounts } from '#agent/host/mount.ts';
+import type { Node } from '#api/types.generated.ts';
 import { createCheckpoints } from './allocation/checkpoints.ts';
 import { Resizes } from './allocation/resizes.ts';
 import { createBackOff } from './backoff.ts';
@@ -21,9 +22,12 @@ import { createObserver } from './pod/observe.ts';
 import { createOrphans } from './pod/orphans.ts';
 import { createPodRuntime } from './pod/pod-runtime.ts';
 import { PodSet } from './pod/pod-set.ts';
+import { PodSource } from './pod/pod-source.ts';
 import { createProbeRunner } from './probes/probe-run.ts';
 import { createProbes } from './probes/probes.ts';
 import { createPodCgroups } from './resources/pod-cgroups.ts';
+import { MirrorPods } from './static/mirror-pods.ts';
+import { StaticPods } from './static/static-pods.ts';
 import { createStatusWriter } from './status/status-writer.ts';
 import type { SyncLoopParts } from './sync-loop.ts';
 import { claimSources } from './volumes/claims.ts';
@@ -124,12 +128,24 @@ export function createPodParts(deps: KubeletDeps, options: ResolvedOptions, inpu
       allocatable: nodeParts.allocatable,
       networkProblem: () => networkProblem(health.status()),
       pullSecrets: createPodPullSecrets({ objects, events }),
+      ended: (uid) => statics.ended(uid),
     },
     signal,
   );
+  const statics: StaticPods = new StaticPods({
+    sink: pods,
+    changed: () => mirrorPods.reconcile(),
+    now: () => clock.now(),
+    log,
+  });
+  const source = new PodSource(pods, deps.leftOut);
+  const node = (): Node | undefined => deps.informers.informer('nodes').cache.get(options.nodeName);
+  const mirrorPods: MirrorPods = new MirrorPods({ client, statuses, statics, node, clock, log }, source);
   const isKnown = (uid: string): boolean => pods.has(uid);
   return {
     pods,
+    statics,
+    mirrorPods,
     probes,
     statuses,
     cgroups,

@@ -5,25 +5,30 @@
  * Source: upstream `pkg/kubelet/kubelet.go` (syncLoop, HandlePodCleanups).
  */
 
+import type { Logger } from 'pino';
 import type { MachineInfo } from '#agent/host/proc.ts';
 import type { Node, Pod, Service } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import type { Informer } from '#client/informer.ts';
-import type { LeftOutReporter } from '#client/left-out.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import type { Resizes } from './allocation/resizes.ts';
 import type { LogRotation } from './logs/log-rotation.ts';
 import type { NodeAgent } from './node/node-agent.ts';
 import type { Orphans } from './pod/orphans.ts';
 import type { PodSet } from './pod/pod-set.ts';
-import { PodSource } from './pod/pod-source.ts';
 import type { Probes } from './probes/probes.ts';
 import type { PodCgroups } from './resources/pod-cgroups.ts';
+import type { MirrorPods } from './static/mirror-pods.ts';
+import type { StaticPods } from './static/static-pods.ts';
 import type { StatusWriter } from './status/status-writer.ts';
 
 /** The parts that the loop runs, and stops in order. */
 export interface SyncLoopParts {
   pods: PodSet;
+  statics: StaticPods;
+  /** Takes the API's pods. */
+  mirrorPods: MirrorPods;
   probes: Probes;
   statuses: StatusWriter;
   cgroups: PodCgroups;
@@ -41,34 +46,60 @@ export interface SyncLoopDeps extends SyncLoopParts {
   nodeAgent: Pick<NodeAgent, 'deleted'>;
   nodeName: string;
   machine: MachineInfo;
-  leftOut: LeftOutReporter;
+  /** Reads the manifests of static pods and tells `statics` of them; undefined: there are none. */
+  manifests: { run(signal: AbortSignal): Promise<void> } | undefined;
   clock: Clock;
+  log: Logger;
 }
 
 const housekeepingMs = 30_000;
 
 /**
- * Runs until `signal` aborts, and settles when workers, probes and the writing of statuses have ended.
+ * Runs until `signal` aborts, and settles when workers, probes and the writing of statuses have ended. Static pods start at once; the
+ * API's pods when everything is known that they are started with.
  * @throws Error when an informer fails, or the control group of all pods cannot be made
  */
 export async function runSyncLoop(deps: SyncLoopDeps, signal: AbortSignal): Promise<void> {
-  const { machine, pods, probes, statuses } = deps;
-  // Before the list of pods is complete, orphans cannot be recognized, so nothing is removed.
-  if (!(await untilSynced(deps.informers, signal))) return;
+  const { machine, pods, probes, statuses, mirrorPods, statics } = deps;
   await deps.cgroups.prepare({ cpuMillis: machine.cpuCount * 1000, memoryBytes: machine.memoryBytes });
   await deps.resizes.load();
-  const unsubscribe = subscribe(deps);
+  const reading = deps.manifests?.run(signal) ?? Promise.resolve(statics.found('file', []));
+  const unsubscribe: (() => void)[] = [];
   try {
-    while (!signal.aborted) {
-      await keepHouse(deps);
-      await sleep(deps.clock, housekeepingMs, signal);
+    const keeping = keepLogs(deps, signal);
+    // Before the lists of pods are complete, orphans cannot be recognized, so nothing is removed.
+    if ((await untilSynced(deps.informers, signal)) && (await untilRead(statics, signal))) {
+      unsubscribe.push(...subscribe(deps));
+      mirrorPods.complete();
+      while (!signal.aborted) {
+        await deps.orphans.collect();
+        mirrorPods.reconcile();
+        await sleep(deps.clock, housekeepingMs, signal);
+      }
     }
+    await keeping;
   } finally {
     for (const off of unsubscribe) off();
     probes.stop();
+    await reading;
+    await mirrorPods.stop();
     await pods.ended();
     await statuses.stop();
   }
+}
+
+async function keepLogs({ logRotation, collectors, clock }: SyncLoopDeps, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await logRotation.rotate();
+    for (const collector of collectors) collector.collect();
+    await sleep(clock, housekeepingMs, signal);
+  }
+}
+
+/** Resolves when the manifests were read once. @returns false when `signal` aborts first */
+async function untilRead(statics: StaticPods, signal: AbortSignal): Promise<boolean> {
+  await Promise.race([statics.first, untilAborted(signal)]);
+  return !signal.aborted;
 }
 
 /** @returns false when `signal` aborts first */
@@ -82,16 +113,13 @@ async function untilSynced({ pods, nodes, services }: SyncLoopDeps['informers'],
   }
 }
 
-/** @returns functions that end the subscriptions */
-function subscribe({ informers, pods, nodeAgent, nodeName, leftOut }: SyncLoopDeps): (() => void)[] {
+/** @returns what ends the subscriptions */
+function subscribe({ informers, mirrorPods, nodeAgent, nodeName }: SyncLoopDeps): (() => void)[] {
   return [
-    informers.pods.subscribe(new PodSource(pods, leftOut)),
-    informers.nodes.subscribe({ deleted: ({ metadata }) => void (metadata.name === nodeName && nodeAgent.deleted()) }),
+    informers.pods.subscribe(mirrorPods),
+    informers.nodes.subscribe({
+      added: () => mirrorPods.reconcile(),
+      deleted: ({ metadata }) => void (metadata.name === nodeName && nodeAgent.deleted()),
+    }),
   ];
-}
-
-async function keepHouse({ orphans, logRotation, collectors }: SyncLoopDeps): Promise<void> {
-  await orphans.collect();
-  await logRotation.rotate();
-  for (const collector of collectors) collector.collect();
 }

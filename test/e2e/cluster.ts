@@ -20,6 +20,8 @@ export interface Cluster {
   client: Client;
   /** An empty folder that is removed with the cluster. */
   scratch: string;
+  /** The folder of manifests of static pods, of both workers. */
+  manifests: string;
   /** Runs kubectl. Resolves to standard output. @throws ExecError with kubectl's message */
   kubectl(args: readonly string[], options?: { stdin?: string; version?: KubectlVersion; timeoutMs?: number }): Promise<string>;
   /** Runs a kubectl command that must fail. Resolves to its standard error. */
@@ -46,11 +48,12 @@ const serverArgs = [
   '--default-unreachable-toleration-seconds=3',
 ];
 /** A heartbeat every 2 s: many within the grace period, also on a busy machine. Changed ConfigMaps reach their pods within seconds. */
-const agentArgs = ['--node-lease-duration-seconds=8', '--sync-frequency=5s'];
+const agentArgs = ['--node-lease-duration-seconds=8', '--sync-frequency=5s', '--file-check-frequency=5s'];
 
 /** Starts a new lab, also when a killed test run has left one. TINKER_TEST_LAB=1…9 gives parallel runs different labs. */
 export async function startCluster(runtime: LabRuntime = 'containerd'): Promise<Cluster> {
   const slot = Number(process.env['TINKER_TEST_LAB'] ?? 0) + (runtime === 'docker' ? 10 : 0);
+  const manifests = mkdtempSync(join(tmpdir(), 'tinker-manifests-'));
   const lab = planLab({
     ...defaultLab,
     name: `tktest${slot}`,
@@ -60,19 +63,20 @@ export async function startCluster(runtime: LabRuntime = 'containerd'): Promise<
     dataDir: `/var/lib/tinkernetes/test-lab-${slot}`,
     runtime,
     serverArgs,
-    agentArgs,
+    agentArgs: [...agentArgs, `--pod-manifest-path=${manifests}`],
   });
   await stopLab(lab, execFile);
   try {
     await startLab(lab, execFile);
   } catch (error) {
     await stopLab(lab, execFile);
+    rmSync(manifests, { recursive: true, force: true });
     throw error;
   }
-  return clusterOf(lab);
+  return clusterOf(lab, manifests);
 }
 
-function clusterOf(lab: Lab): Cluster {
+function clusterOf(lab: Lab, manifests: string): Cluster {
   const { client, close } = adminClient(lab);
   const scratch = mkdtempSync(join(tmpdir(), 'tinker-e2e-'));
   const run = (
@@ -87,6 +91,7 @@ function clusterOf(lab: Lab): Cluster {
     lab,
     client,
     scratch,
+    manifests,
     kubectl: async (args, options) => (await run(args, options)).stdout,
     async kubectlFails(args, options) {
       try {
@@ -161,7 +166,9 @@ function clusterOf(lab: Lab): Cluster {
     async stop() {
       close();
       rmSync(scratch, { recursive: true, force: true });
-      if (process.env['TINKER_KEEP_LAB'] === undefined) await stopLab(lab, execFile);
+      if (process.env['TINKER_KEEP_LAB'] !== undefined) return;
+      await stopLab(lab, execFile);
+      rmSync(manifests, { recursive: true, force: true });
     },
   };
 }

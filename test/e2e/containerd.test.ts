@@ -18,6 +18,7 @@ import { resizeSuite } from './resize.suite.ts';
 import { runtimeFailureSuite } from './runtime-failure.suite.ts';
 import { schedulingSuite } from './scheduling.suite.ts';
 import { serviceSuite } from './services.suite.ts';
+import { staticPodSuite } from './static-pods.suite.ts';
 import { storageSuite } from './storage.suite.ts';
 import { tourSuite } from './tour.suite.ts';
 import { volumeSuite } from './volumes.suite.ts';
@@ -37,6 +38,7 @@ describe('a cluster on containerd', { timeout: 3_600_000 }, () => {
   badInputSuite(() => cluster);
   podSuite(() => cluster);
   resizeSuite(() => cluster);
+  staticPodSuite(() => cluster);
   volumeSuite(() => cluster, 'containerd');
   storageSuite(() => cluster);
   proxySuite(() => cluster);

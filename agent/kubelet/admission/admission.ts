@@ -14,6 +14,7 @@ import { qosClass } from '#api/pod/qos.ts';
 import { type Amounts, addAmounts, amountOf, amountsOf, podRequests } from '#api/pod/requests.ts';
 import { executionEffects, tolerationOf, untoleratedTaint } from '#api/pod/tolerations.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
+import { isStaticPod } from '../static/static-pod.ts';
 import type { Rejection } from './rejection.ts';
 import { forbiddenSysctl } from './sysctls.ts';
 
@@ -49,7 +50,13 @@ export function admitPod(pod: Pod, others: readonly Pod[], node: Node): Rejectio
   const pressure = underPressure(pod, node);
   if (pressure !== undefined) return pressure;
   const active = others.filter((other) => other.metadata.uid !== pod.metadata.uid && !isTerminalPhase(other.status?.phase));
-  return forbiddenSysctl(pod) ?? fits(pod, active, node) ?? selected(pod, node) ?? portsFree(pod, active) ?? tolerated(pod, node);
+  return (
+    forbiddenSysctl(pod) ??
+    fits(pod, active, node) ??
+    selected(pod, node) ??
+    portsFree(pod, active) ??
+    (isStaticPod(pod) ? undefined : tolerated(pod, node))
+  );
 }
 
 /** Pods of this priority or higher are critical: they are admitted even when the node has too little of a resource. */
@@ -60,7 +67,7 @@ function underPressure(pod: Pod, node: Node): Rejection | undefined {
   const pressures = (node.status?.conditions ?? [])
     .filter(({ type, status }) => ['MemoryPressure', 'DiskPressure', 'PIDPressure'].includes(type) && status === 'True')
     .map(({ type }) => type);
-  if (pressures.length === 0 || (pod.spec.priority ?? 0) >= criticalPriority) return undefined;
+  if (pressures.length === 0 || isStaticPod(pod) || (pod.spec.priority ?? 0) >= criticalPriority) return undefined;
   const onlyMemory = pressures.length === 1 && pressures[0] === 'MemoryPressure';
   const mayUseMemory = qosClass(pod) !== 'BestEffort' || tolerationOf(pod.spec.tolerations, memoryTaint) !== undefined;
   if (onlyMemory && mayUseMemory) return undefined;

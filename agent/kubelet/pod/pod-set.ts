@@ -18,6 +18,8 @@ export interface PodSetDeps extends Omit<PodWorkerDeps, 'admit'> {
   /** This node, with the newest status that its kubelet knows; undefined before it is registered. */
   node(): Node | undefined;
   resizes: Resizes;
+  /** Told when nothing is left of a pod, unless the set has ended. */
+  ended?(uid: string): void;
 }
 
 /** Access to the pods for other parts of the kubelet. */
@@ -113,7 +115,9 @@ export class PodSet implements PodSink, PodLookup {
       this.#workers.delete(worker.uid);
       this.#admitted.delete(worker.uid);
       // When the kubelet itself stops, the next kubelet continues with the pod and its allocation.
-      if (!this.#signal.aborted) this.#deps.resizes.forget(worker.uid);
+      if (this.#signal.aborted) return;
+      this.#deps.resizes.forget(worker.uid);
+      this.#deps.ended?.(worker.uid);
     });
     this.#running.add(running);
   }

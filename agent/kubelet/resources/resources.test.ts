@@ -55,15 +55,19 @@ describe('pod cgroup', () => {
 });
 
 describe('out-of-memory score', () => {
-  const score = (resources: Lists, priority?: number): number => {
+  const score = (resources: Lists, priority?: number, priorityClassName = 'system-node-critical'): number => {
     const pod = podOf(resources);
     return oomScoreAdjust(
-      priority === undefined ? pod : { ...pod, spec: { ...pod.spec, priority } },
+      priority === undefined ? pod : { ...pod, spec: { ...pod.spec, priority, priorityClassName } },
       withResources(resources),
       4 * Gi,
     );
   };
-  it('spares guaranteed and critical pods', () => assert.deepEqual([score(guaranteed), score({}, 2_000_001_000)], [-997, -997]));
+  it('spares guaranteed pods and those that the node needs', () => {
+    assert.deepEqual([score(guaranteed), score({}, 2_000_001_000)], [-997, -997]);
+    const others = [score({}, 2_000_000_000, 'system-cluster-critical'), score({}, 1)];
+    assert.deepEqual(others, [1000, 1000]);
+  });
   it('takes best-effort pods first', () => assert.equal(score({}), 1000));
   it('ranks burstable pods by their share of memory', () => assert.equal(score({ requests: { memory: '1Gi' } }), 750));
   it('keeps burstable pods between the others', () =>

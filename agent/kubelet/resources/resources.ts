@@ -10,6 +10,7 @@ import type { LinuxContainerResources } from '#agent/runtime/runtime.ts';
 import { type QosClass, qosClass } from '#api/pod/qos.ts';
 import { amount, amountOf, isLimited, podLimits, podRequests } from '#api/pod/requests.ts';
 import type { Container, Pod, ResourceRequirements } from '#api/types.generated.ts';
+import { isStaticPod } from '../static/static-pod.ts';
 
 const cpuPeriodUs = 100_000;
 const minQuotaUs = 1000;
@@ -49,13 +50,16 @@ export function podCgroupLimits(pod: Pod): CgroupLimits {
 
 const guaranteedScore = -997;
 
+/** What the node itself needs: the class may be written by anybody, the priority only by the API server, and a static pod by nobody else. */
+const isNodeCriticalPod = (pod: Pod): boolean =>
+  pod.spec.priorityClassName === 'system-node-critical' && (isStaticPod(pod) || (pod.spec.priority ?? 0) >= 2_000_000_000);
+
 /**
  * The `oom_score_adj` of the container, -1000 to 1000: with a higher one, the kernel kills it earlier when memory runs out.
  * Pure.
  */
 export function oomScoreAdjust(pod: Pod, container: Container, machineMemoryBytes: number): number {
-  const critical = (pod.spec.priority ?? 0) >= 2_000_000_000;
-  if (critical) return guaranteedScore;
+  if (isNodeCriticalPod(pod)) return guaranteedScore;
   const qos = qosClass(pod);
   if (qos === 'Guaranteed') return guaranteedScore;
   if (qos === 'BestEffort') return 1000;

@@ -16,6 +16,8 @@ export function kubeletConfiguration(options: ResolvedOptions): object {
   return {
     kind: 'KubeletConfiguration',
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
+    ...(options.staticPodPath === undefined ? {} : { staticPodPath: options.staticPodPath }),
+    fileCheckFrequency: seconds(options.fileCheckFrequencyMs),
     address: serving.address,
     port: serving.port,
     readOnlyPort: 0,

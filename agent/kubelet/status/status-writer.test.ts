@@ -135,4 +135,26 @@ describe('over the wire', () => {
     await clock.advance(0);
     assert.deepEqual(sent, ['{"metadata":{"uid":"uid-1"},"status":{"phase":"Running","observedGeneration":9007199254740993}}']);
   });
+
+  it("writes a static pod's status to its mirror pod, anew to each new one, and to nothing while there is none", async () => {
+    const server = setUp();
+    const { writer, clock, requests, pod } = server;
+    const { resourceVersion: _version, ...metadata } = pod.metadata;
+    const annotations = { 'kubernetes.io/config.source': 'file' };
+    const fixed: Pod = { ...pod, metadata: { ...metadata, uid: 'hash', annotations } as Pod['metadata'] };
+    const mirror = (uid: string): Pod => ({ ...pod, metadata: { ...pod.metadata, uid }, status: { phase: 'Pending' } });
+    writer.set(fixed, { phase: 'Running' });
+    await clock.advance(20_000);
+    assert.deepEqual(requests, []);
+    server.pod = mirror('one');
+    writer.mirrored('hash', mirror('one'));
+    await clock.advance(0);
+    writer.mirrored('hash', mirror('one'));
+    await clock.advance(0);
+    assert.deepEqual(requests, ['patch {"phase":"Running"}']);
+    writer.mirrored('hash', undefined);
+    writer.mirrored('hash', mirror('two'));
+    await clock.advance(0);
+    assert.deepEqual(requests, ['patch {"phase":"Running"}', 'patch {"phase":"Running"}']);
+  });
 });

@@ -10,6 +10,7 @@ import { isConflict, isInvalid, isNotFound } from '#api/status.ts';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
+import { isStaticPod } from '../static/static-pod.ts';
 import { statusPatch } from './status-patch.ts';
 
 /** The statuses that this kubelet reports. A write that fails is tried again until it succeeds or the pod is gone. */
@@ -26,8 +27,16 @@ export interface StatusWriter {
   stop(): Promise<void>;
 }
 
+/** Where the statuses of static pods are written to. */
+export interface MirrorStatuses {
+  /** The API's image of the static pod with this UID. Undefined: there is none. */
+  mirrored(uid: string, mirror: Pod | undefined): void;
+}
+
 interface Entry {
   pod: Pod;
+  /** The newest version of what is written to: the pod itself, or its mirror pod. Undefined: the API has none. */
+  api: Pod | undefined;
   status: PodStatus;
   /** Counts the changes; `written` is the one that the API server has. */
   version: number;
@@ -41,27 +50,42 @@ interface Entry {
 
 const maxRetryMs = 10_000;
 /** A status writer: one request at a time for each pod, and a wait of 10 s at most between tries. */
-export function createStatusWriter({ client, clock, log }: { client: Client; clock: Clock; log: Logger }): StatusWriter {
+export function createStatusWriter({
+  client,
+  clock,
+  log,
+}: {
+  client: Client;
+  clock: Clock;
+  log: Logger;
+}): StatusWriter & MirrorStatuses {
   const entries = new Map<string, Entry>();
+  /** By the UIDs of their static pods. */
+  const mirrors = new Map<string, Pod>();
   const inFlight = new Set<Promise<void>>();
   const pods = client.resource('pods');
   let stopped = false;
 
   async function write(entry: Entry): Promise<void> {
-    const { pod, status, version } = entry;
-    const name = { namespace: pod.metadata.namespace, name: pod.metadata.name };
+    const { api, status, version } = entry;
+    if (api === undefined) return;
+    const { name, namespace, uid } = api.metadata;
     if (entry.written < version) {
-      const patch = statusPatch(pod.metadata.uid, pod.status ?? {}, status, { conditions: 'type', podIPs: 'ip', hostIPs: 'ip' });
-      if (patch !== undefined) entry.pod = await pods.patch(name, { type: 'strategic', body: patch }, { subresource: 'status' });
-      entry.written = version;
+      const patch = statusPatch(uid, api.status ?? {}, status, { conditions: 'type', podIPs: 'ip', hostIPs: 'ip' });
+      if (patch !== undefined) {
+        const written = await pods.patch({ namespace, name }, { type: 'strategic', body: patch }, { subresource: 'status' });
+        if (entry.api?.metadata.uid === uid) entry.api = written;
+      }
+      entry.written = Math.max(entry.written, version);
     }
     if (entry.finished && !entry.deleted && entry.written === entry.version) {
-      await pods.delete(name, { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } });
+      await pods.delete({ namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
       entry.deleted = true;
     }
   }
 
-  const isDone = (entry: Entry): boolean => entry.written === entry.version && (!entry.finished || entry.deleted);
+  const isDone = (entry: Entry): boolean =>
+    entry.api === undefined || (entry.written === entry.version && (!entry.finished || entry.deleted));
 
   async function drain(entry: Entry): Promise<void> {
     entry.busy = true;
@@ -94,15 +118,22 @@ export function createStatusWriter({ client, clock, log }: { client: Client; clo
     inFlight.add(running);
   }
 
+  /** Patches are computed against the newest copy of the API server, which may be newer than what the last write returned. */
+  const refresh = (entry: Entry, api: Pod): void => {
+    const isSame = entry.api?.metadata.uid === api.metadata.uid;
+    if (entry.api !== undefined && isSame && !isNewer(api, entry.api)) return;
+    entry.api = api;
+  };
+
   const entryOf = (pod: Pod): Entry => {
     const known = entries.get(pod.metadata.uid);
     if (known !== undefined) {
-      // Patches are computed against the newest copy of the API server, which is newer than what the last write returned.
-      if (pod.metadata.resourceVersion !== known.pod.metadata.resourceVersion && isNewer(pod, known.pod)) known.pod = pod;
+      if (!isStaticPod(pod)) refresh(known, pod);
       return known;
     }
     const entry: Entry = {
       pod,
+      api: isStaticPod(pod) ? mirrors.get(pod.metadata.uid) : pod,
       status: pod.status ?? {},
       version: 0,
       written: 0,
@@ -120,7 +151,7 @@ export function createStatusWriter({ client, clock, log }: { client: Client; clo
     current: (pod) => entries.get(pod.metadata.uid)?.status ?? pod.status ?? {},
     set(pod, status) {
       const entry = entryOf(pod);
-      if (sameJson(entry.status, status) && sameJson(entry.pod.status, status)) return;
+      if (sameJson(entry.status, status) && (entry.api === undefined || sameJson(entry.api.status, status))) return;
       entry.status = status;
       entry.version++;
       kick(entry);
@@ -133,6 +164,18 @@ export function createStatusWriter({ client, clock, log }: { client: Client; clo
     forget(uid) {
       entries.get(uid)?.cancelRetry();
       entries.delete(uid);
+    },
+    mirrored(uid, mirror) {
+      const entry = entries.get(uid);
+      if (mirror === undefined) mirrors.delete(uid);
+      else mirrors.set(uid, mirror);
+      if (entry === undefined) return;
+      const isAnother = mirror !== undefined && entry.api?.metadata.uid !== mirror.metadata.uid;
+      if (mirror === undefined) entry.api = undefined;
+      else refresh(entry, mirror);
+      // What another mirror pod was told, this one has to be told.
+      if (isAnother) entry.version++;
+      kick(entry);
     },
     async stop() {
       stopped = true;
