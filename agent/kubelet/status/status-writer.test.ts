@@ -141,7 +141,7 @@ describe('over the wire', () => {
     const { writer, clock, requests, pod } = server;
     const { resourceVersion: _version, ...metadata } = pod.metadata;
     const annotations = { 'kubernetes.io/config.source': 'file' };
-    const fixed: Pod = { ...pod, metadata: { ...metadata, uid: 'hash', annotations } as Pod['metadata'] };
+    const fixed: Pod = { ...pod, metadata: { ...metadata, uid: 'hash', annotations } as unknown as Pod['metadata'] };
     const mirror = (uid: string): Pod => ({ ...pod, metadata: { ...pod.metadata, uid }, status: { phase: 'Pending' } });
     writer.set(fixed, { phase: 'Running' });
     await clock.advance(20_000);
