@@ -11,6 +11,7 @@ import { addAuthorizationFlags } from './authorization-flags.ts';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
 import { addEncryptionFlags } from './encryption-flags.ts';
+import { addEtcdFlags } from './etcd-flags.ts';
 import { boolean, cidr, count, durationMs, port, portRange, ratio } from './flags.ts';
 import { addJoinFlags } from './join-flags.ts';
 import { defaultServerDataDir } from './kubeconfig-path.ts';
@@ -63,9 +64,11 @@ const defaultCniBinDir = '/usr/lib/cni';
 const defaultSandboxImage = 'registry.k8s.io/pause:3.10.1';
 
 function serverCommand(program: Command): void {
-  addEncryptionFlags(
-    addAuditFlags(
-      addLeadershipFlags(addAuthorizationFlags(addServiceAccountFlags(addAuthenticationFlags(program.command('server'))))),
+  addEtcdFlags(
+    addEncryptionFlags(
+      addAuditFlags(
+        addLeadershipFlags(addAuthorizationFlags(addServiceAccountFlags(addAuthenticationFlags(program.command('server'))))),
+      ),
     ),
   )
     .description('run the control plane: store, API server, controllers, scheduler')

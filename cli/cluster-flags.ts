@@ -4,6 +4,7 @@ import type { AuditFlags } from './audit-flags.ts';
 import type { AuthenticationFlags } from './authentication-flags.ts';
 import type { AuthorizationFlags } from './authorization-flags.ts';
 import type { EncryptionFlags } from './encryption-flags.ts';
+import type { EtcdFlags } from './etcd-flags.ts';
 import type { JoinFlags } from './join-flags.ts';
 import type { KubeletAuthFlags } from './kubelet-auth-flags.ts';
 import type { LeadershipFlags } from './leadership-flags.ts';
@@ -12,6 +13,7 @@ import type { ServiceAccountFlags } from './service-account-flags.ts';
 /** The flags of `tinker server`. */
 export interface ServerFlags
   extends EncryptionFlags,
+    EtcdFlags,
     AuditFlags,
     AuthenticationFlags,
     AuthorizationFlags,

@@ -23,6 +23,7 @@ import { checkAddress, checkFolder, firstAddress } from './checks.ts';
 import type { ServerFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
 import { encryptionOptions } from './encryption-flags.ts';
+import { etcdOptions } from './etcd-flags.ts';
 import { leadershipOptions } from './leadership-flags.ts';
 import { serviceAccountOptions, serviceAccountWarnings } from './service-account-flags.ts';
 import { kubernetesVersion } from './version.ts';
@@ -52,6 +53,7 @@ export async function server(flags: ServerFlags): Promise<void> {
   const authorization = authorizationOptions(flags);
   const audit = auditOptions(flags);
   const encryption = encryptionOptions(flags);
+  const etcd = etcdOptions(flags);
   const clusterSigner = signerOf(flags);
   const leadership = leadershipOptions(flags);
   const scheduler = flags.schedulerConfig === undefined ? undefined : schedulerConfiguration(flags.schedulerConfig);
@@ -100,6 +102,8 @@ export async function server(flags: ServerFlags): Promise<void> {
         authorization,
         audit,
         encryption,
+        etcd,
+        compactionIntervalMs: flags.etcdCompactionInterval,
         leadership,
         isFair: flags.enablePriorityAndFairness,
         inflight: { readOnly: flags.maxRequestsInflight, mutating: flags.maxMutatingRequestsInflight },

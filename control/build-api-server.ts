@@ -111,6 +111,7 @@ export function buildApiServer({
       serverAddress: `${options.advertiseAddress}:${options.securePort}`,
       metrics: [...options.metrics, ...certificates.all],
       inflight: options.inflight,
+      compactionIntervalMs: options.compactionIntervalMs,
       isFair: options.isFair,
       audit: options.audit,
     },

@@ -15,6 +15,7 @@ import { type LeadershipOptions } from './leadership.ts';
 import type { KeyPair } from './pki/certificates.ts';
 import type { SchedulerConfiguration } from './scheduler/config/configuration.ts';
 import type { EncryptionConfiguration } from './store/encryption/encryption-configuration.ts';
+import type { EtcdStoreOptions } from './store/etcd/etcd-store.ts';
 import { type WorkerSource } from './store/sqlite.ts';
 
 /** The flags of `tinker server`. */
@@ -66,6 +67,10 @@ export interface ServerOptions {
   authorization: { chain: readonly AuthorizerSpec[]; file?: ConfigFile<readonly AuthorizerSpec[]> | undefined };
   /** `--encryption-provider-config`, and its file where it is read again when it changes. Absent: nothing is encrypted. */
   encryption?: { configuration: EncryptionConfiguration; file?: ConfigFile<EncryptionConfiguration> | undefined } | undefined;
+  /** `--etcd-…`: where the cluster's state is; absent: in the data folder. */
+  etcd?: EtcdStoreOptions | undefined;
+  /** `--etcd-compaction-interval`, also of the embedded store; 0: never. */
+  compactionIntervalMs: number;
   /** `--audit-…`; absent: nothing is audited. */
   audit?: AuditOptions | undefined;
   /** `--leader-elect…`, of controllers and scheduler. */

@@ -37,6 +37,7 @@ import type { ServerOptions } from './server-options.ts';
 import { frontProxyOf, loadPki, servingCertificate, writeKubeconfigs } from './server-pki.ts';
 import { EncryptedStore } from './store/encryption/encrypted-store.ts';
 import { Encryption } from './store/encryption/encryption.ts';
+import { createEtcdStore } from './store/etcd/etcd-store.ts';
 import { createSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 
@@ -50,7 +51,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   const clock = systemClock;
   const serviceIp = apiServerIpOf(options.serviceCidr);
   const pki = await loadPki(options, serviceIp, clock);
-  const plain = await createSqliteStore({ path: join(options.dataDir, 'state.db'), clock, log, worker: options.storeWorker });
+  const plain = await openStore(options, clock, log);
   let rows = (): ResourceCatalog => builtInRows;
   const encryption = options.encryption === undefined ? undefined : new Encryption({ clock, log });
   const encrypted =
@@ -217,6 +218,12 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     for (const controller of Object.values(ending)) controller.abort();
     await store.close();
   }
+}
+
+/** The store that the flags say: etcd, or a file in the data folder. */
+function openStore({ etcd, dataDir, storeWorker }: ServerOptions, clock: Clock, log: Logger): Promise<Store> {
+  if (etcd !== undefined) return createEtcdStore({ ...etcd, clock, log });
+  return createSqliteStore({ path: join(dataDir, 'state.db'), clock, log, worker: storeWorker });
 }
 
 /** The chain changes with the file. */

@@ -17,6 +17,8 @@ import { installPackages, isInstalled, missingPackages, UsageError } from '#lab/
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** The packages that tests need besides those of the lab, each with a program that shows whether it is installed. */
 const testPackages: Record<string, string> = {
+  'etcd-client': 'etcdctl',
+  'etcd-server': 'etcd',
   nftables: 'nft',
   systemd: 'systemd-analyze',
   vagrant: 'vagrant',

@@ -67,6 +67,8 @@ export interface ApiServerOptions {
   watchCache?: Partial<WatchCacheLimits>;
   /** How many requests are served at a time. Default: upstream's, 400 and 200; 0 and 0: any number. */
   inflight?: InflightLimits;
+  /** `--etcd-compaction-interval`; 0: history is kept for ever. Default: 5 minutes. */
+  compactionIntervalMs?: number;
   /** `--enable-priority-and-fairness`: the limits are divided among priority levels. Default true. */
   isFair?: boolean;
   /** `--audit-…`. Absent: nothing is audited. */

@@ -22,7 +22,7 @@ import { lastUsedLabel } from './authentication/legacy-tokens.ts';
 import { ServiceAccountTokens } from './authentication/service-account-tokens.ts';
 import { alwaysAllow } from './authorization/authorization.ts';
 import { CacheFeed } from './cache/cache-feed.ts';
-import { compactRegularly } from './cache/compaction.ts';
+import { compactionIntervalMs, compactRegularly } from './cache/compaction.ts';
 import { keptBytesMetric } from './cache/kept-bytes-metric.ts';
 import type { ServedKind } from './catalog.ts';
 import { Definitions } from './custom-resources/definitions.ts';
@@ -104,6 +104,7 @@ class Server implements ApiServer {
   readonly #definitions: Definitions;
   readonly #ready: Promise<void>;
   readonly #checks: HealthCheck[];
+  readonly #compactionIntervalMs: number;
   readonly #filters: readonly Filter[];
   readonly #router: Router;
   readonly #auditor: Auditor | undefined;
@@ -113,6 +114,7 @@ class Server implements ApiServer {
   constructor(deps: ApiServerDeps, options: ApiServerOptions) {
     const { store, clock, log, catalog, debug, openapi, proxy, aggregation } = deps;
     const { build, serverAddress } = options;
+    this.#compactionIntervalMs = options.compactionIntervalMs ?? compactionIntervalMs;
     const joining = new Map<string, ServedKind>();
     const flowSchemas = new FlowSchemas();
     this.metrics = new ApiServerMetrics(catalog.resources);
@@ -210,7 +212,8 @@ class Server implements ApiServer {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const compacting = compactRegularly(this.#deps.store, this.#deps.clock, this.#deps.log, signal);
+    const { store, clock, log } = this.#deps;
+    const compacting = compactRegularly(store, clock, log, this.#compactionIntervalMs, signal);
     // Ends with the feed, too: without it, a repair would wait forever for the newest objects.
     const ended = new AbortController();
     const authenticating = this.#parts.authentication.run(AbortSignal.any([signal, ended.signal]));

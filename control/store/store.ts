@@ -148,6 +148,10 @@ export interface Store {
    * it again. Absent: it never is.
    */
   isStale?(key: string): Promise<boolean>;
+  /** The key under which a value really stands, to which encryption binds it. Absent: the same. */
+  storedKey?(key: string): string;
+  /** Whether other processes may write to it. Absent: no. */
+  readonly isShared?: boolean;
   /** Finishes outstanding writes, then closes. Later calls fail with `closed`. */
   close(): Promise<void>;
 }

@@ -46,6 +46,15 @@ export class WatchHub {
     for (const watcher of this.#watchers) watcher.offer(events, revision);
   }
 
+  /**
+   * Goes on at a later revision without the changes up to there. Watchers read them from the log, which says what of it is lost.
+   */
+  skip(revision: number): void {
+    if (revision <= this.#revision) return;
+    this.#revision = revision;
+    for (const watcher of this.#watchers) watcher.fallBehind();
+  }
+
   /** Ends all present and future watches: normally, or with `error`. */
   end(error: Error | undefined): void {
     this.#end ??= { error };
@@ -104,6 +113,12 @@ class Watcher {
       this.#live.bytes += event.entry.value.byteLength;
     }
     if (this.#live.queue.length > MAX_QUEUED_EVENTS || this.#live.bytes > MAX_QUEUED_BYTES) this.#live = undefined;
+    this.wake();
+  }
+
+  /** What is queued is dropped, and read from the log. */
+  fallBehind(): void {
+    this.#live = undefined;
     this.wake();
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeClock } from '#client/clock.ts';
 import { StoreError } from '#control/store/errors.ts';
+import { MemoryStore } from '#control/store/memory.ts';
 import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
 import { CompactedError } from '#control/store/store.ts';
 import { silentLog } from '../serving/server-log.ts';
@@ -288,7 +289,7 @@ describe('compaction', () => {
     );
     const clock = new FakeClock();
     const stop = new AbortController();
-    const running = compactRegularly(scripted.store, clock, silentLog, stop.signal);
+    const running = compactRegularly(scripted.store, clock, silentLog, compactionIntervalMs, stop.signal);
     revision = 20;
     await clock.advance(compactionIntervalMs);
     assert.deepEqual(scripted.compacted, [10]);
@@ -317,7 +318,7 @@ describe('compaction', () => {
         await store.compact(at);
       },
     };
-    const running = compactRegularly({ ...store, ...other }, clock, log, stop.signal);
+    const running = compactRegularly({ ...store, ...other }, clock, log, compactionIntervalMs, stop.signal);
     await settled();
     revision = 20;
     await clock.advance(compactionIntervalMs);
@@ -331,5 +332,46 @@ describe('compaction', () => {
     assert.deepEqual(compacted, [20]);
     stop.abort();
     await running;
+  });
+
+  it('takes turns on a shared store, and takes over from a server that has ended', async () => {
+    const clock = new FakeClock();
+    const memory = new MemoryStore({ clock });
+    await memory.put('/registry/x', new Uint8Array(1));
+    const compacted: string[] = [];
+    const server = (name: string) => {
+      const stop = new AbortController();
+      const store = new Proxy(memory, {
+        get(target, property) {
+          if (property === 'isShared') return true;
+          if (property === 'compact')
+            return (revision: number) => compacted.push(`${name} ${revision > 0}`) && target.compact(revision);
+          const value: unknown = Reflect.get(target, property);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+      const running = compactRegularly(store, clock, silentLog, compactionIntervalMs, stop.signal);
+      return async () => {
+        stop.abort();
+        await running;
+      };
+    };
+    const tick = async (): Promise<void> => {
+      await memory.put('/registry/x', new Uint8Array(1));
+      await clock.advance(compactionIntervalMs);
+      await settled();
+    };
+    const stopFirst = server('first');
+    await settled();
+    const stopSecond = server('second');
+    for (let round = 0; round < 3; round++) await tick();
+    assert.deepEqual(compacted, ['first true', 'first true', 'first true']);
+    const { entry } = await memory.get('compact_rev_key');
+    assert.match(Buffer.from(entry?.value ?? []).toString(), /^[1-9]\d*$/);
+    await stopFirst();
+    await tick();
+    await tick();
+    assert.ok(compacted.slice(3).every((line) => line === 'second true') && compacted.length > 3, compacted.join());
+    await stopSecond();
   });
 });

@@ -1,7 +1,9 @@
 /** Decodes stored values into the objects of the watch caches. */
+import { decodeProtobuf, isProtobuf } from '#api/codec/protobuf.ts';
 import { parseExact } from '#api/int64.ts';
 import { parseSteps } from '#api/json-steps.ts';
 import type { KubeObject } from '#api/meta.ts';
+import type { Resource } from '#api/resources.ts';
 import { shape } from '#api/schema/shape.ts';
 import type { Steps } from '#api/steps.ts';
 import { isLargeText } from '../cache/object-size.ts';
@@ -15,11 +17,10 @@ import type { ServedKind } from '../catalog.ts';
  */
 export function decodeStored(kindOf: (prefix: string) => ServedKind | undefined) {
   return function* (prefix: string, value: Uint8Array): Steps<KubeObject> {
-    const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
-    const object = (isLargeText(value.byteLength) ? yield* parseSteps(text) : parseExact(text)) as KubeObject;
+    const kind = kindOf(prefix);
+    const object = isProtobuf(value) ? fromProtobuf(value, kind?.resource) : yield* fromJson(value);
     if (typeof object !== 'object' || object === null || typeof object.metadata !== 'object' || object.metadata === null)
       throw new Error('stored value is not an object');
-    const kind = kindOf(prefix);
     if (kind !== undefined) {
       yield;
       shape(kind.resource.schema, object);
@@ -29,4 +30,25 @@ export function decodeStored(kindOf: (prefix: string) => ServedKind | undefined)
     }
     return object;
   };
+}
+
+function* fromJson(value: Uint8Array): Steps<KubeObject> {
+  const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
+  return (isLargeText(value.byteLength) ? yield* parseSteps(text) : parseExact(text)) as KubeObject;
+}
+
+/**
+ * Upstream's servers store most kinds so. What they store in an earlier version of the same kind is read as the one that is served.
+ * @throws ProtobufError for malformed bytes @throws Error for another kind
+ */
+function fromProtobuf(value: Uint8Array, resource: Resource | undefined): KubeObject {
+  const { apiVersion, kind, object } = decodeProtobuf(value);
+  if (resource === undefined) return object as unknown as KubeObject;
+  const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
+  if (group !== resource.group || kind !== resource.kind)
+    throw new Error(
+      `the stored object is ${apiVersion}, Kind=${kind}, and not of kind ${resource.kind} in group "${resource.group}"`,
+    );
+  const served = resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
+  return { ...object, apiVersion: served, kind } as unknown as KubeObject;
 }

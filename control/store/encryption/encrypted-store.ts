@@ -73,11 +73,16 @@ export class EncryptedStore implements Store {
     return { resource, transformer: this.#deps.encryption.transformerOf(row.group, row.plural) };
   }
 
+  /** What a value belongs to: the whole key in the store, as upstream has it. */
+  #boundTo(key: string): Buffer {
+    return Buffer.from(this.#store.storedKey?.(key) ?? key);
+  }
+
   async put(key: string, value: Uint8Array, options?: PutOptions): Promise<WriteResult> {
     const { resource, transformer } = this.#transformerOf(key);
     if (transformer === undefined) return await this.#opened(this.#store.put(key, value, options));
     const begunMs = performance.now();
-    const encrypted = transformer.encrypt(asBuffer(value), Buffer.from(key));
+    const encrypted = transformer.encrypt(asBuffer(value), this.#boundTo(key));
     this.#count(resource, 'to_storage', encrypted, begunMs);
     return await this.#opened(this.#store.put(key, encrypted, options));
   }
@@ -99,7 +104,7 @@ export class EncryptedStore implements Store {
     const begunMs = performance.now();
     const stored = asBuffer(entry.value);
     try {
-      const { value } = await transformer.decrypt(stored, Buffer.from(entry.key));
+      const { value } = await transformer.decrypt(stored, this.#boundTo(entry.key));
       this.#count(resource, 'from_storage', stored, begunMs);
       return { ...entry, value };
     } catch (error) {
@@ -127,7 +132,7 @@ export class EncryptedStore implements Store {
     if (entry === undefined) return false;
     const { transformer } = this.#transformerOf(key);
     try {
-      return (await (transformer ?? identity).decrypt(asBuffer(entry.value), Buffer.from(key))).isStale;
+      return (await (transformer ?? identity).decrypt(asBuffer(entry.value), this.#boundTo(key))).isStale;
     } catch (error) {
       if (error instanceof TransformError) return false;
       throw error;
@@ -183,6 +188,9 @@ export class EncryptedStore implements Store {
   }
   problem(): string | undefined {
     return this.#store.problem();
+  }
+  get isShared(): boolean {
+    return this.#store.isShared === true;
   }
   async close(): Promise<void> {
     await this.#deps.encryption.close();

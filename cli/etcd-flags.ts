@@ -1,0 +1,63 @@
+/** The flags of `tinker server` about the store, under upstream's names; certificates and keys are read here. */
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { errorText } from '#api/error-text.ts';
+import { compactionIntervalMs } from '#control/apiserver/cache/compaction.ts';
+import type { ServerOptions } from '#control/server-options.ts';
+import { credentialsOf, parseEndpoint } from '#control/store/etcd/etcd-endpoints.ts';
+import { checkFile } from './checks.ts';
+import { durationMs, names } from './flags.ts';
+
+/** As commander parses them; times in milliseconds. */
+export interface EtcdFlags {
+  etcdServers: string[];
+  etcdCafile: string | undefined;
+  etcdCertfile: string | undefined;
+  etcdKeyfile: string | undefined;
+  etcdPrefix: string;
+  etcdCompactionInterval: number;
+}
+
+/** Adds them. */
+export function addEtcdFlags(command: Command): Command {
+  return command
+    .option(
+      '--etcd-servers <urls>',
+      "etcd's members, with commas; by default the state is in the data folder, in a store of our own",
+      names,
+      [],
+    )
+    .option('--etcd-cafile <file>', "the CA of the members' certificates")
+    .option('--etcd-certfile <file>', 'our certificate for etcd')
+    .option('--etcd-keyfile <file>', 'its key')
+    .option('--etcd-prefix <path>', 'what all keys begin with in etcd', '/registry')
+    .option('--etcd-compaction-interval <duration>', 'how long history is kept; 0: for ever', durationMs, compactionIntervalMs);
+}
+
+/** What the flags say; undefined: no etcd. @throws Error that names the flag */
+export function etcdOptions(flags: EtcdFlags): ServerOptions['etcd'] {
+  const { etcdServers: endpoints, etcdCafile, etcdCertfile, etcdKeyfile, etcdPrefix: prefix } = flags;
+  if (endpoints.length === 0) {
+    const files = Object.entries({ '--etcd-cafile': etcdCafile, '--etcd-certfile': etcdCertfile, '--etcd-keyfile': etcdKeyfile });
+    const [flag] = files.find(([, file]) => file !== undefined) ?? [];
+    if (flag === undefined) return undefined;
+    throw new Error(`${flag} is for --etcd-servers: give that, too`);
+  }
+  if ((etcdCertfile === undefined) !== (etcdKeyfile === undefined))
+    throw new Error('--etcd-certfile and --etcd-keyfile go together: give both');
+  const certificate = etcdCertfile === undefined ? undefined : read('--etcd-certfile', etcdCertfile);
+  const key = etcdKeyfile === undefined ? undefined : read('--etcd-keyfile', etcdKeyfile);
+  const ca = etcdCafile === undefined ? undefined : read('--etcd-cafile', etcdCafile);
+  const access = { endpoints, ca, identity: certificate && key ? { certificate, key } : undefined };
+  try {
+    for (const url of endpoints) credentialsOf(parseEndpoint(url), access);
+  } catch (error) {
+    throw new Error(`--etcd-servers: ${errorText(error)}`, { cause: error });
+  }
+  return { ...access, prefix };
+}
+
+function read(flag: string, path: string): Buffer {
+  checkFile(flag, path);
+  return readFileSync(path);
+}
