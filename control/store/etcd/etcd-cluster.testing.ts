@@ -13,6 +13,8 @@ export interface EtcdClusterOptions {
   members?: number;
   /** Files of PEM, for TLS with certificates of clients. Absent: plain HTTP. */
   tls?: { ca: string; certificate: string; key: string } | undefined;
+  /** Those of a client, with which {@link EtcdCluster.healthy} asks. */
+  client?: { ca: string; certificate: string; key: string } | undefined;
   /** More flags for each member. */
   flags?: readonly string[];
 }
@@ -79,8 +81,10 @@ export class EtcdCluster {
   /** Waits until a member has caught up: it answers a linearizable read itself. */
   async healthy(index: number): Promise<void> {
     const { clientUrl } = this.#members[index] as Member;
+    const { client } = this.#options;
+    const argv = ['--endpoints', clientUrl, '--command-timeout', '2s', 'get', 'health'];
+    if (client !== undefined) argv.push('--cacert', client.ca, '--cert', client.certificate, '--key', client.key);
     for (let tries = 0; tries < 120; tries++) {
-      const argv = ['--endpoints', clientUrl, '--command-timeout', '2s', 'get', 'health'];
       const child = spawn('etcdctl', argv, { stdio: 'ignore', env: { ...process.env, ETCDCTL_API: '3' } });
       const [code] = (await once(child, 'exit')) as [number];
       if (code === 0) return;

@@ -19,7 +19,7 @@ import {
 import type { Logger } from 'pino';
 import { type Clock, sleep } from '#client/clock.ts';
 import { StoreError } from '../errors.ts';
-import { credentialsOf, type Endpoint, type EtcdAccess, parseEndpoint } from './etcd-endpoints.ts';
+import { credentialsOf, type Endpoint, type EtcdAccess, nameOption, parseEndpoint } from './etcd-endpoints.ts';
 import { outcomeOf, serviceErrorOf, toStoreError } from './etcd-errors.ts';
 import { type EtcdService, etcdServices } from './etcd-proto.ts';
 import { Slots } from './slots.ts';
@@ -76,6 +76,7 @@ export class EtcdConnection {
       const endpoint = parseEndpoint(url);
       const client = new Client(endpoint.target, credentialsOf(endpoint, access), {
         ...keepAlive,
+        ...nameOption(endpoint),
         // Each member is a target of its own, and each has its own connection.
         'grpc.use_local_subchannel_pool': 1,
         'grpc.max_receive_message_length': -1,

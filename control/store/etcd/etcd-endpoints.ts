@@ -1,5 +1,7 @@
 /** Where etcd's members are, and how we prove who we are. */
-import { ChannelCredentials, credentials } from '@grpc/grpc-js';
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
+import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 
 /** How etcd is reached. */
 export interface EtcdAccess {
@@ -14,6 +16,8 @@ export interface EtcdAccess {
 /** One member's address. */
 export interface Endpoint {
   url: string;
+  /** Name or address, as the member's certificate has it; '' for a socket. */
+  host: string;
   /** As gRPC names it. */
   target: string;
   isSecure: boolean;
@@ -21,18 +25,28 @@ export interface Endpoint {
 
 /** @throws Error that says what is wrong with the URL */
 export function parseEndpoint(url: string): Endpoint {
-  if (url.startsWith('unix://')) return { url, target: `unix:${url.slice('unix://'.length)}`, isSecure: false };
+  if (url.startsWith('unix://')) return { url, host: '', target: `unix:${url.slice('unix://'.length)}`, isSecure: false };
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const isWhole = parsed !== undefined && ['http:', 'https:'].includes(parsed.protocol) && parsed.hostname !== '';
   if (!isWhole || parsed.pathname !== '/' || parsed.search !== '' || parsed.username !== '')
     throw new Error(`${url}: give a URL such as https://10.0.0.1:2379`);
   const isSecure = parsed.protocol === 'https:';
   const port = parsed.port === '' ? (isSecure ? '443' : '80') : parsed.port;
-  return { url, target: `dns:${parsed.hostname}:${port}`, isSecure };
+  const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1');
+  return { url, host, target: `dns:${parsed.hostname}:${port}`, isSecure };
 }
 
 /** The credentials of connections to one member. @throws Error when a certificate or key cannot be read */
-export function credentialsOf({ isSecure }: Endpoint, { ca, identity }: EtcdAccess): ChannelCredentials {
+export function credentialsOf({ host, isSecure }: Endpoint, { ca, identity }: EtcdAccess): ChannelCredentials {
   if (!isSecure) return credentials.createInsecure();
-  return credentials.createSsl(ca ?? null, identity?.key ?? null, identity?.certificate ?? null);
+  return credentials.createSsl(ca ?? null, identity?.key ?? null, identity?.certificate ?? null, {
+    checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+  });
 }
+
+/**
+ * TLS sends the name of the server that is meant, which must not be an address (RFC 6066); Node refuses one, and grpc-js would send the address.
+ * So some name is sent instead; the certificate is checked for the address all the same.
+ */
+export const nameOption = ({ host, isSecure }: Endpoint): { 'grpc.ssl_target_name_override'?: string } =>
+  isSecure && isIP(host) !== 0 ? { 'grpc.ssl_target_name_override': 'etcd' } : {};
