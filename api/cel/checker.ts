@@ -10,30 +10,16 @@ import {
   type ListExpr,
   type MapExpr,
   operators,
-  partsOf,
   qualifiedName,
   type SelectExpr,
   type StructExpr,
 } from './ast.ts';
-import type { Overload } from './declarations.ts';
+import type { Declarations, Overload } from './declarations.ts';
+import { literalIssues, literalType } from './literal-types.ts';
 import { CelCompileError, type Issue } from './source.ts';
 import * as types from './types.ts';
 import { formatType, type Type } from './types.ts';
 import { CelError, type Value } from './values.ts';
-
-/** The declarations that expressions may use. */
-export interface Declarations {
-  /** The type of a variable; undefined when it is not declared. Names may contain dots. */
-  variable(name: string): Type | undefined;
-  /** A name with a constant value: a type such as `int`, or a value of an enum. */
-  constant(name: string): { type: Type; value: Value } | undefined;
-  /** The overloads of a function; empty when it is not declared. */
-  overloads(name: string): readonly Overload[];
-  /** The type of `Name{…}`. */
-  struct(name: string): Type | undefined;
-  /** Whether the elements of a list or map literal may have different types; their type is then dyn. */
-  readonly mixedLiterals: boolean;
-}
 
 /** A checked expression, as the interpreter and the cost estimate need it. */
 export interface CheckedExpr {
@@ -112,40 +98,9 @@ class Checker {
     }
   }
 
-  /** Elements of a list literal must have one type, except in the arguments of `format`. */
+  /** Elements of a list or map literal must have one type. */
   checkLiterals(expr: Expr): void {
-    if (expr.kind === 'list') this.#homogeneousList(expr);
-    if (expr.kind === 'map') this.#homogeneousMap(expr);
-    if (expr.kind === 'call' && expr.name === 'format') return;
-    for (const part of partsOf(expr)) this.checkLiterals(part);
-  }
-
-  #homogeneousList({ elements, optional }: ListExpr): void {
-    const typeAt = (index: number): Type => this.#literalType(elements[index] as Expr, optional.has(index));
-    const wrong = elements.findIndex((_, index) => !types.isSameType(typeAt(0), typeAt(index)));
-    if (wrong > 0) this.#differs(elements[wrong] as Expr, typeAt(0), typeAt(wrong));
-  }
-
-  #homogeneousMap({ entries }: MapExpr): void {
-    const [first, ...others] = entries.map((entry) => ({
-      ...entry,
-      keyType: this.#literalType(entry.key, false),
-      valueType: this.#literalType(entry.value, entry.optional),
-    }));
-    if (first === undefined) return;
-    for (const { key, value, keyType, valueType } of others) {
-      if (!types.isSameType(first.keyType, keyType)) this.#differs(key, first.keyType, keyType);
-      if (!types.isSameType(first.valueType, valueType)) this.#differs(value, first.valueType, valueType);
-    }
-  }
-
-  #literalType(expr: Expr, optional: boolean): Type {
-    const type = types.substitute(this.#known, this.#typeOf(expr), true);
-    return optional ? types.unwrapOptional(type)[0] : type;
-  }
-
-  #differs(at: Expr, wanted: Type, found: Type): void {
-    this.#mistake(at, `expected type '${formatType(wanted)}' but found '${formatType(found)}'`);
+    this.issues.push(...literalIssues(expr, (part) => types.substitute(this.#known, this.#typeOf(part), true)));
   }
 
   #set({ id }: Expr, type: Type): void {
@@ -430,21 +385,5 @@ class Checker {
     const found = this.#typeOf(expr);
     if (!this.#assignable([type], [found]))
       this.#mistake(expr, `expected type '${this.#format(type)}' but found '${this.#format(found)}'`);
-  }
-}
-
-function literalType(value: unknown): Type {
-  switch (typeof value) {
-    case 'bigint':
-      return types.intType;
-    case 'number':
-      return types.doubleType;
-    case 'boolean':
-      return types.boolType;
-    case 'string':
-      return types.stringType;
-    default:
-      if (value === null) return types.nullType;
-      return value instanceof Uint8Array ? types.bytesType : types.uintType;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Declarations of functions: each overload with its signature and implementation.
+ * Declarations of variables, types and functions that expressions may use. Each function overload has a signature and an implementation.
  *
  * Source: cel-go `common/decls/decls.go`.
  */
@@ -29,6 +29,20 @@ export interface Overload {
 
 /** Computes the cost of a call from its arguments and result. */
 export type Cost = (args: readonly Value[], result: Value) => number;
+
+/** The declarations that expressions may use. */
+export interface Declarations {
+  /** The type of a variable; undefined when it is not declared. Names may contain dots. */
+  variable(name: string): Type | undefined;
+  /** A name with a constant value: a type such as `int`, or a value of an enum. */
+  constant(name: string): { type: Type; value: Value } | undefined;
+  /** The overloads of a function; empty when it is not declared. */
+  overloads(name: string): readonly Overload[];
+  /** The type of `Name{…}`. */
+  struct(name: string): Type | undefined;
+  /** Whether the elements of a list or map literal may have different types; their type is then dyn. */
+  readonly mixedLiterals: boolean;
+}
 
 /** A set of functions that is added to an environment together. */
 export type Library = readonly Overload[];

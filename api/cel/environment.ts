@@ -3,9 +3,10 @@
  *
  * Source: apiserver `pkg/cel/environment/base.go` (which libraries, in 1.36); cel-go `cel/env.go`, `cel/program.go`.
  */
-import { type CheckedExpr, check, type Declarations } from './checker.ts';
-import type { Library, Overload } from './declarations.ts';
-import { type Activation, compile, type Evaluate, Frame } from './interpreter.ts';
+import { type CheckedExpr, check } from './checker.ts';
+import type { Declarations, Library, Overload } from './declarations.ts';
+import { type Activation, type Evaluate, Frame } from './evaluation.ts';
+import { compile } from './interpreter.ts';
 import { conversionLibrary } from './library/conversions.ts';
 import { formatLibrary } from './library/format.ts';
 import { listLibrary } from './library/lists.ts';

@@ -3,73 +3,23 @@
  *
  * Source: cel-go `interpreter/planner.go`, `interpretable.go`, `attributes.go`, `runtimecost.go`.
  */
-import {
-  type CallExpr,
-  type ComprehensionExpr,
-  type Expr,
-  type ListExpr,
-  type MapExpr,
-  operators,
-  type SelectExpr,
-  type StructExpr,
-} from './ast.ts';
+import { type CallExpr, type ComprehensionExpr, type Expr, operators, type SelectExpr } from './ast.ts';
 import type { CheckedExpr } from './checker.ts';
 import type { Overload } from './declarations.ts';
 import { equal } from './equality.ts';
-import { JsonObject } from './json-values.ts';
-import { createCosts, equalityCost } from './runtime-cost.ts';
+import { listLiteral, type MakeStruct, mapLiteral, structLiteral } from './evaluate-literals.ts';
+import { type Activation, absorbable, type Evaluate, Frame, settled } from './evaluation.ts';
+import { equalityCost } from './runtime-cost.ts';
 import { hasType } from './runtime-types.ts';
 import type { Type } from './types.ts';
-import {
-  CelCostError,
-  CelError,
-  keyOf,
-  ListValue,
-  MapValue,
-  NativeList,
-  NativeMap,
-  Optional,
-  typeNameOf,
-  Uint,
-  type Value,
-} from './values.ts';
-
-/** The values of the variables. */
-export interface Activation {
-  /** @returns undefined when there is no such variable */
-  get(name: string): Value | undefined;
-}
-
-/** The state of one evaluation. */
-export class Frame {
-  readonly variables: Activation;
-  readonly #limit: number;
-  /** The cost so far, in upstream's units of about 50 ns. */
-  cost = 0;
-  /** Loop variables by depth. An accumulator may hold an error. */
-  readonly locals: (Value | CelError)[] = [];
-
-  /** @param limit of the cost */
-  constructor(variables: Activation, limit: number) {
-    this.variables = variables;
-    this.#limit = limit;
-  }
-
-  /** @throws CelCostError */
-  charge(cost: number): void {
-    this.cost += cost;
-    if (this.cost > this.#limit) throw new CelCostError();
-  }
-}
-
-/** @throws CelError */
-export type Evaluate = (frame: Frame) => Value;
+import { asBool, elementAt, fieldsOf, keysOf, optionalField, plainText } from './value-access.ts';
+import { CelError, keyOf, ListValue, type MapValue, Optional, type Value } from './values.ts';
 
 /**
  * Compiles an expression. Constant lists, maps and conversions are evaluated now and cost nothing later.
  * @param structs creates the value of `Name{…}` @throws CelError when a constant cannot be evaluated
  */
-export function compile(checked: CheckedExpr, structs: (name: string, fields: Map<string, Value>) => Value): Evaluate {
+export function compile(checked: CheckedExpr, structs: MakeStruct): Evaluate {
   return new Compiler(checked, structs).compile(checked.expr);
 }
 
@@ -100,23 +50,20 @@ function simpleKey(value: Value): string | undefined {
   return typeof value === 'number' ? (keyOf(value) ?? `f${value}`) : keyOf(value);
 }
 
-const asBool = (value: Value): boolean => {
-  if (typeof value !== 'boolean') throw new CelError('no such overload');
-  return value;
-};
-
 class Compiler {
   readonly #checked: CheckedExpr;
-  readonly #structs: (name: string, fields: Map<string, Value>) => Value;
+  readonly #structs: MakeStruct;
   /** Names of the variables of the enclosing loops, by depth. */
   readonly #locals: string[] = [];
   /** Results of {@link Compiler.#constant}, by node ID. */
   readonly #folded = new Map<number, Value | undefined>();
 
-  constructor(checked: CheckedExpr, structs: (name: string, fields: Map<string, Value>) => Value) {
+  constructor(checked: CheckedExpr, structs: MakeStruct) {
     this.#checked = checked;
     this.#structs = structs;
   }
+
+  readonly #compile = (expr: Expr): Evaluate => this.compile(expr);
 
   compile(expr: Expr): Evaluate {
     const constant = this.#constant(expr);
@@ -129,11 +76,11 @@ class Compiler {
       case 'call':
         return this.#call(expr);
       case 'list':
-        return this.#list(expr);
+        return listLiteral(expr, this.#compile);
       case 'map':
-        return this.#map(expr);
+        return mapLiteral(expr, this.#compile);
       case 'struct':
-        return this.#struct(expr);
+        return structLiteral(expr, this.#compile, this.#structs);
       default:
         return this.#comprehension(expr as ComprehensionExpr);
     }
@@ -151,9 +98,9 @@ class Compiler {
 
   #fold(expr: Expr): Value | undefined {
     if (expr.kind === 'list' && expr.elements.every((element) => this.#constant(element) !== undefined))
-      return evaluateNow(this.#list(expr));
+      return evaluateNow(listLiteral(expr, this.#compile));
     if (expr.kind === 'map' && expr.entries.every(({ key, value }) => this.#areConstant(key, value)))
-      return evaluateNow(this.#map(expr));
+      return evaluateNow(mapLiteral(expr, this.#compile));
     if (expr.kind !== 'call' || expr.target !== undefined) return undefined;
     const [first, second] = expr.args;
     if (conversions.has(expr.name) && expr.args.length === 1)
@@ -390,58 +337,6 @@ class Compiler {
     if (typeof pattern === 'string') overload.call('', pattern);
   }
 
-  #list({ elements, optional }: ListExpr): Evaluate {
-    const evaluates = elements.map((element) => this.compile(element));
-    return (frame) => {
-      const items: Value[] = [];
-      for (const [index, evaluate] of evaluates.entries()) {
-        const value = evaluate(frame);
-        if (!optional.has(index)) items.push(value);
-        else if (!(value instanceof Optional))
-          throw new CelError(`cannot initialize optional list element from non-optional value ${plainText(value)}`);
-        else if (value.value !== undefined) items.push(value.value);
-      }
-      frame.charge(createCosts.list);
-      return new NativeList(items);
-    };
-  }
-
-  #map({ entries }: MapExpr): Evaluate {
-    const parts = entries.map(({ key, value, optional }) => ({ key: this.compile(key), value: this.compile(value), optional }));
-    return (frame) => {
-      const map = new Map<string, readonly [Value, Value]>();
-      for (const { key: evaluateKey, value: evaluateValue, optional } of parts) {
-        const key = evaluateKey(frame);
-        const value = evaluateValue(frame);
-        if (optional && !(value instanceof Optional))
-          throw new CelError(`cannot initialize optional entry '${plainText(key)}' from non-optional value ${plainText(value)}`);
-        const inner = optional ? (value as Optional).value : value;
-        const name = typeof key === 'number' ? undefined : keyOf(key);
-        if (name === undefined) throw new CelError(`unsupported key type: ${typeNameOf(key)}`);
-        if (map.has(name)) throw new CelError(`Failed with repeated key: ${plainText(key)}`);
-        if (inner !== undefined) map.set(name, [key, inner]);
-      }
-      frame.charge(createCosts.map);
-      return new NativeMap(map);
-    };
-  }
-
-  #struct({ typeName, fields }: StructExpr): Evaluate {
-    const parts = fields.map(({ name, value, optional }) => ({ name, evaluate: this.compile(value), optional }));
-    return (frame) => {
-      const values = new Map<string, Value>();
-      for (const { name, evaluate, optional } of parts) {
-        const value = evaluate(frame);
-        if (!optional) values.set(name, value);
-        else if (!(value instanceof Optional))
-          throw new CelError(`cannot initialize optional entry '${name}' from non-optional value ${plainText(value)}`);
-        else if (value.value !== undefined) values.set(name, value.value);
-      }
-      frame.charge(createCosts.struct);
-      return this.#structs(typeName, values);
-    };
-  }
-
   #comprehension(expr: ComprehensionExpr): Evaluate {
     const range = this.compile(expr.range);
     const init = this.compile(expr.init);
@@ -477,49 +372,6 @@ class Compiler {
   }
 }
 
-function settled(evaluate: Evaluate, frame: Frame): Value | CelError {
-  try {
-    return evaluate(frame);
-  } catch (error) {
-    return absorbable(error);
-  }
-}
-
-/** Returns an evaluation error that `&&`, `||` or a quantifier may ignore. @throws any other error */
-function absorbable(error: unknown): CelError {
-  if (error instanceof CelError && !(error instanceof CelCostError)) return error;
-  throw error;
-}
-
-/** The keys of a map for a loop. @throws CelError for an object: only loops with two variables can iterate over its fields */
-function keysOf(range: Value, isTwo: boolean): Value[] {
-  if (range instanceof MapValue && (isTwo || !(range instanceof JsonObject))) return [...range.keys()];
-  throw new CelError(`got '${typeNameOf(range)}', expected iterable type`);
-}
-
-function fieldsOf(value: Value): MapValue {
-  if (value instanceof MapValue) return value;
-  throw new CelError('no such overload');
-}
-
-/** Selects a field of an optional. Costs only when there is a value. */
-function optionalField(frame: Frame, { value }: Optional, field: string): Optional {
-  const found = value === undefined ? undefined : fieldsOf(value).get(field);
-  if (found === undefined) return Optional.none;
-  frame.charge(1);
-  return Optional.of(found);
-}
-
-/** An element of a list or map; undefined when there is none. @throws CelError for a value that has no elements */
-function elementAt(container: Value, key: Value): Value | undefined {
-  if (container instanceof MapValue) return container.get(key);
-  if (!(container instanceof ListValue)) throw new CelError('no such overload');
-  const number = key instanceof Uint ? key.value : key;
-  if (typeof number !== 'bigint' && !(typeof number === 'number' && Number.isInteger(number)))
-    throw new CelError(`unsupported index type '${typeNameOf(key)}' in list`);
-  return number >= 0 && number < container.size ? container.at(Number(number)) : undefined;
-}
-
 /** The overload whose argument types these values have. @throws CelError */
 function choose(overloads: readonly Overload[], values: readonly Value[]): Overload {
   for (const overload of overloads) {
@@ -529,10 +381,4 @@ function choose(overloads: readonly Overload[], values: readonly Value[]): Overl
     if (index === args.length) return overload;
   }
   throw new CelError('no such overload');
-}
-
-/** A value's text in messages. */
-function plainText(value: Value): string {
-  if (value instanceof Uint) return String(value.value);
-  return typeof value === 'object' ? typeNameOf(value) : String(value);
 }

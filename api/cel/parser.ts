@@ -4,6 +4,7 @@
  * Source: cel-spec `doc/langdef.md` (Syntax); cel-go `parser/parser.go`, `parser/gen/CEL.g4`.
  */
 import { type Expr, type MapEntry, operators, type StructExpr } from './ast.ts';
+import { expressionStart, keywords, products, relations, reserved, sums, unaries } from './grammar.ts';
 import { type Token, tokenize } from './lexer.ts';
 import { expandMacro } from './macros.ts';
 import { NodeFactory } from './node-factory.ts';
@@ -16,17 +17,6 @@ const maxDepth = 250;
 const maxCodePoints = 100_000;
 /** Limit of chained operations (`a.b.c…`). Go's stack grows on demand; ours has room for this many. */
 const maxChain = 1000;
-
-const reserved = new Set(
-  'as break const continue else false for function if import in let loop namespace null package return true var void while'.split(
-    ' ',
-  ),
-);
-/** Keywords of the grammar, which cannot be identifiers. */
-const keywords = new Set(['true', 'false', 'null', 'in']);
-
-const expressionStart =
-  "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
 
 /** Parses an expression. @param bindings whether `cel.bind` exists @throws CelCompileError with all errors that were found */
 export function parse(source: string, { bindings = false }: { bindings?: boolean } = {}): Expr {
@@ -387,26 +377,3 @@ class Parser {
     return this.#make.map(offset, entries);
   }
 }
-
-const relations: ReadonlyMap<string, string> = new Map([
-  ['<', operators.less],
-  ['<=', operators.lessEquals],
-  ['>', operators.greater],
-  ['>=', operators.greaterEquals],
-  ['==', operators.equals],
-  ['!=', operators.notEquals],
-  ['in', operators.in],
-]);
-const sums: ReadonlyMap<string, string> = new Map([
-  ['+', operators.add],
-  ['-', operators.subtract],
-]);
-const products: ReadonlyMap<string, string> = new Map([
-  ['*', operators.multiply],
-  ['/', operators.divide],
-  ['%', operators.modulo],
-]);
-const unaries: readonly (readonly [symbol: string, name: string])[] = [
-  ['!', operators.not],
-  ['-', operators.negate],
-];

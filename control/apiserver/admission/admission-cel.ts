@@ -7,7 +7,7 @@
 
 import { type Compiled, type ComposedVariables, requestType } from '#api/cel/admission-environments.ts';
 import { perCallLimit } from '#api/cel/environment.ts';
-import type { Activation } from '#api/cel/interpreter.ts';
+import type { Activation } from '#api/cel/evaluation.ts';
 import { fromJson } from '#api/cel/json-values.ts';
 import {
   type AccessCheck,
