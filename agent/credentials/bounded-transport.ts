@@ -1,6 +1,7 @@
 /** A transport for servers that are not trusted yet: it reads at most a fixed number of bytes of each response. */
-import { TransportError } from '#client/http-transport.ts';
+
 import type { Transport } from '#client/transport.ts';
+import { TransportError } from '#client/transport-error.ts';
 
 /** Much larger than any ConfigMap or CertificateSigningRequest. */
 const maxBytes = 4 << 20;

@@ -9,7 +9,7 @@ import type { SubjectAccessReviewSpec, SubjectAccessReviewStatus, TokenReviewSta
 import { AnswerCache } from '#client/answer-cache.ts';
 import type { Client } from '#client/client.ts';
 import { type Clock, sleep } from '#client/clock.ts';
-import { TransportError } from '#client/http-transport.ts';
+import { TransportError } from '#client/transport-error.ts';
 
 /** How long answers are remembered, in milliseconds. */
 export interface ReviewTtls {
