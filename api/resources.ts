@@ -3,7 +3,8 @@
  * lint allows no other module to import this table as a value. Parts that need rows get a catalog, because resources are added
  * and removed at run time.
  */
-import type { KubeObject } from './meta.ts';
+import type { Resource } from './resource.ts';
+import { allVerbs, kind, resource } from './resource-row.ts';
 import type {
   APIService,
   AutoscalingV2HorizontalPodAutoscaler,
@@ -68,139 +69,17 @@ import type {
   VolumeAttributesClass,
 } from './types.generated.ts';
 
+export type { GroupVersionPriority, Resource, Subresource } from './resource.ts';
+
 /** The TypeScript type of each resource, by {@link Resource.id}. */
 export type ResourceTypes = { [Id in keyof typeof rows]: NonNullable<(typeof rows)[Id]['type']> };
 
 /** The ids of the built-in resources. */
 export type ResourceId = keyof ResourceTypes;
 
-/** One resource in one version. Two rows with the same storage prefix show the same stored objects. */
-export interface Resource {
-  /**
-   * Unique in a catalog. It is `plural` in the core group and `plural.group` in other groups. For a further version of a resource
-   * it is `plural.version.group`, as kubectl writes it.
-   */
-  id: string;
-  /** The API group; the core group is ''. */
-  group: string;
-  version: string;
-  kind: string;
-  plural: string;
-  singular: string;
-  namespaced: boolean;
-  /** The verbs that the resource itself supports. Other verbs get 405. */
-  verbs: readonly string[];
-  shortNames: readonly string[];
-  categories: readonly string[];
-  /**
-   * Subresources with the kind that they carry, as discovery lists them. The built-in rows below have none: the API server adds what the
-   * kinds' rooms declare.
-   */
-  subresources: readonly Subresource[];
-  /** The key prefix in the store, the same as upstream's: `/registry/pods`. It has one or two segments after `/registry/`. */
-  storagePrefix: string;
-  /** The id of the row in whose version and form the objects are stored. Undefined: this row. */
-  storedAs: string | undefined;
-  /** The type's name in the schema facts, for example `core/v1.Pod`. */
-  schema: string;
-  /** The kind of its lists. Absent: the kind with `List` behind it. */
-  listKind?: string;
-  /** The warning that every reply has, if the resource is deprecated. */
-  deprecation: string | undefined;
-  /** Whether discovery and the OpenAPI documents list the resource. */
-  announced: boolean;
-  /**
-   * Whether a delete replies with the object instead of a Status. `undocumented`: it replies with the object, but OpenAPI says
-   * Status (as upstream).
-   */
-  returnsDeleted: 'no' | 'yes' | 'undocumented';
-  /**
-   * Whether the garbage collector watches the resource. It ignores Events, as upstream does: they are many and expire by
-   * themselves.
-   */
-  garbageCollected: boolean;
-  /**
-   * The priority of the group and version in discovery; an APIService sets it for an aggregated group. Undefined: that of
-   * `group-priorities.ts`.
-   */
-  priority: GroupVersionPriority | undefined;
-}
-
-/** The priority of a group and version. Higher numbers come first. */
-export interface GroupVersionPriority {
-  group: number;
-  version: number;
-}
-
 /** A row of the table below. */
 export interface BuiltInResource extends Resource {
   id: ResourceId;
-}
-
-/** A subresource, with the kind of its objects. */
-export interface Subresource {
-  name: string;
-  group: string;
-  version: string;
-  kind: string;
-  verbs: readonly string[];
-}
-
-const allVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
-
-/** What is said of a built-in kind, where it is not as usual. */
-interface Row {
-  /** Default: v1. */
-  version?: string;
-  /** Default: all. */
-  verbs?: readonly string[];
-  /** Short names. */
-  names?: readonly string[];
-  categories?: readonly string[];
-  /** Not in a namespace. */
-  cluster?: true;
-  /** After `/registry/`. Default: the plural. */
-  storage?: string;
-  /** The id of the row in whose form it is stored, which stands before it. */
-  storedAs?: string;
-  deprecation?: string;
-  announced?: false;
-  returnsDeleted?: 'yes' | 'undocumented';
-  garbageCollected?: false;
-}
-
-/** A line of the table. `type` is there for the compiler only. */
-interface Line<T extends KubeObject> extends Row {
-  kind: string;
-  schema: string;
-  type?: T;
-}
-
-const kind = <T extends KubeObject>(name: string, schema: string, row: Row = {}): Line<T> => ({ kind: name, schema, ...row });
-
-function resource(id: ResourceId, { version = 'v1', ...line }: Line<KubeObject>): BuiltInResource {
-  const [plural = '', ...rest] = id.split('.');
-  return {
-    id,
-    group: (rest[0] === version ? rest.slice(1) : rest).join('.'),
-    version,
-    kind: line.kind,
-    plural,
-    singular: line.kind.toLowerCase(),
-    namespaced: line.cluster === undefined,
-    verbs: line.verbs ?? allVerbs,
-    shortNames: line.names ?? [],
-    categories: line.categories ?? [],
-    subresources: [],
-    storagePrefix: `/registry/${line.storage ?? plural}`,
-    storedAs: line.storedAs,
-    schema: line.schema,
-    deprecation: line.deprecation,
-    announced: line.announced ?? true,
-    returnsDeleted: line.returnsDeleted ?? 'no',
-    garbageCollected: line.garbageCollected ?? true,
-    priority: undefined,
-  };
 }
 
 /** By {@link Resource.id}. */

@@ -8,23 +8,20 @@ import { apiVersionOf } from '#api/meta.ts';
 import type { Resource, Subresource } from '#api/resources.ts';
 import { bindingResource, type ReviewResource } from '#api/review-resources.ts';
 import { typeFacts, typeForKind } from './facts.ts';
+import { capital, openApiName, shortGroup, tagOf } from './openapi-names.ts';
+import {
+  deleteQuery,
+  listQuery,
+  objectMedia,
+  optionQueries,
+  type Parameters,
+  patchMedia,
+  selectionQuery,
+  watchMedia,
+  writeQuery,
+} from './openapi-parameters.ts';
 
 type Json = Record<string, unknown>;
-type Parameters = Readonly<Record<string, 'string' | 'boolean' | 'integer'>>;
-
-/** The type's name in OpenAPI: `core/v1.Pod` → `io.k8s.api.core.v1.Pod`. */
-export function openApiName(name: string): string {
-  if (name === 'version.Info') return 'io.k8s.apimachinery.pkg.version.Info';
-  const [group, type] = name.split('/') as [string, string];
-  // A type that is not built in has its whole group, a domain, in its name: `example.com/v1.Gadget` → `com.example.v1.Gadget`.
-  if (group.includes('.')) return `${group.split('.').toReversed().join('.')}.${type}`;
-  const prefixes: Record<string, string> = {
-    meta: 'io.k8s.apimachinery.pkg.apis.meta',
-    apiextensions: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions',
-    apiregistration: 'io.k8s.kube-aggregator.pkg.apis.apiregistration',
-  };
-  return `${prefixes[group] ?? `io.k8s.api.${group}`}.${type}`;
-}
 
 /** The path of the group and version, without the leading slash: `api/v1`, `apis/apps/v1`. */
 export function groupPath({ group, version }: Pick<Resource, 'group' | 'version'>): string {
@@ -57,57 +54,6 @@ export function groupPaths({ stored, reviews }: ServedKinds): Json {
 const listType = (resource: Resource): string => `${resource.schema}List`;
 const deleteOptions = 'meta/v1.DeleteOptions';
 const success = 'meta/v1.Status';
-
-const writeQuery = { dryRun: 'string', fieldManager: 'string', fieldValidation: 'string' } as const;
-const deleteQuery = {
-  dryRun: 'string',
-  gracePeriodSeconds: 'integer',
-  ignoreStoreReadErrorWithClusterBreakingPotential: 'boolean',
-  orphanDependents: 'boolean',
-  propagationPolicy: 'string',
-} as const;
-const selectionQuery = {
-  continue: 'string',
-  fieldSelector: 'string',
-  labelSelector: 'string',
-  limit: 'integer',
-  resourceVersion: 'string',
-  resourceVersionMatch: 'string',
-  sendInitialEvents: 'boolean',
-  shardSelector: 'string',
-  timeoutSeconds: 'integer',
-} as const;
-const listQuery = { ...selectionQuery, allowWatchBookmarks: 'boolean', watch: 'boolean' } as const;
-
-const attachQuery = { container: 'string', stderr: 'boolean', stdin: 'boolean', stdout: 'boolean', tty: 'boolean' } as const;
-/** The query parameters of subresources that carry no object (core/v1 `PodExecOptions` and the like). */
-const optionQueries: Readonly<Record<string, Parameters>> = {
-  attach: attachQuery,
-  exec: { ...attachQuery, command: 'string' },
-  portforward: { ports: 'integer' },
-  proxy: { path: 'string' },
-  log: {
-    container: 'string',
-    follow: 'boolean',
-    insecureSkipTLSVerifyBackend: 'boolean',
-    limitBytes: 'integer',
-    previous: 'boolean',
-    sinceSeconds: 'integer',
-    stream: 'string',
-    tailLines: 'integer',
-    timestamps: 'boolean',
-  },
-};
-
-/** Media types are listed in upstream's order, which the v2 document shows. */
-export const objectMedia = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
-const watchMedia = [...objectMedia, 'application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch'];
-const patchMedia = [
-  'application/json-patch+json',
-  'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
-  'application/apply-patch+yaml',
-];
 
 interface Operation {
   method: 'get' | 'put' | 'post' | 'delete' | 'options' | 'head' | 'patch';
@@ -375,15 +321,6 @@ function groupId({ group, version }: Pick<Gvk, 'group' | 'version'>): string {
   return `${capital(shortGroup(group))}${capital(version)}`;
 }
 
-const tagOf = ({ group, version }: Pick<Gvk, 'group' | 'version'>): string => `${shortGroup(group)}_${version}`;
-/** A group in tags and ids: `rbac.authorization.k8s.io` → `rbacAuthorization`. */
-export const shortGroup = (group: string): string => {
-  if (group === '') return 'core';
-  const [first = '', ...rest] = group.replace(/\.k8s\.io$/, '').split('.');
-  return `${first}${rest.map(capital).join('')}`;
-};
-/** The text with its first letter in upper case. */
-export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 const reference = (type: string): string => `#/components/schemas/${openApiName(type)}`;
 
 interface Parameter extends Json {

@@ -5,7 +5,9 @@
  * Source: apiserver `pkg/endpoints/discovery/{root,group,legacy}.go`, `pkg/server/routes/{version,openidmetadata}.go`.
  */
 import { isBuiltInGroup } from '#api/group-priorities.ts';
-import { capital, objectMedia, openApiName, plainRead, shortGroup } from './openapi-paths.ts';
+import { capital, openApiName, shortGroup } from './openapi-names.ts';
+import { objectMedia } from './openapi-parameters.ts';
+import { plainRead } from './openapi-paths.ts';
 
 type Json = Record<string, unknown>;
 

@@ -21,7 +21,8 @@ import {
   type TypeFacts,
   typeFacts,
 } from './facts.ts';
-import { carriedTypes, groupPath, groupPaths, openApiName, type ServedKinds } from './openapi-paths.ts';
+import { openApiName } from './openapi-names.ts';
+import { carriedTypes, groupPath, groupPaths, type ServedKinds } from './openapi-paths.ts';
 import { type RootDocument, rootDocuments } from './openapi-roots.ts';
 
 type Json = Record<string, unknown>;

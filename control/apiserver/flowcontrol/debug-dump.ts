@@ -8,7 +8,7 @@ import { apiVersionOf } from '#api/meta.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import type { PriorityLevels } from './priority-levels.ts';
-import type { RequestFacts } from './queue-set.ts';
+import type { RequestFacts } from './queue.ts';
 
 /** Where the dumps of priority levels, queues and requests are served, as upstream. */
 export const dumpPath = '/debug/api_priority_and_fairness/';

@@ -7,7 +7,8 @@
 import { Gauge, type Metric } from 'prom-client';
 import { Distribution } from './distribution.ts';
 import type { LevelState } from './level-state.ts';
-import type { QueueSetObserver, Refusal } from './queue-set.ts';
+import type { Refusal } from './queue.ts';
+import type { QueueSetObserver } from './queue-set.ts';
 import type { TimedRatio } from './timed-ratio.ts';
 
 const prefix = 'apiserver_flowcontrol_';

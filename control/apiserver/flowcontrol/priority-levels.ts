@@ -15,7 +15,8 @@ import { DroppedRequests } from './dropped-requests.ts';
 import { type FlowCounts, FlowMetrics } from './flow-metrics.ts';
 import type { Flow, FlowSchemas } from './flow-schemas.ts';
 import type { LevelState } from './level-state.ts';
-import { QueueSet, type QueueSetConfig, type Refusal, type Ticket } from './queue-set.ts';
+import type { Refusal, Ticket } from './queue.ts';
+import { QueueSet, type QueueSetConfig } from './queue-set.ts';
 import { estimateWork, type StoredFacts } from './work-estimate.ts';
 
 /** What {@link PriorityLevels} needs. */

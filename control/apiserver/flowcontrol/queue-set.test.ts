@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { FakeClock } from '#client/clock.ts';
-import { type Admission, QueueSet, type QueueSetConfig, type Ticket, type Work } from './queue-set.ts';
+import type { Admission, Ticket, Work } from './queue.ts';
+import { QueueSet, type QueueSetConfig } from './queue-set.ts';
 import { deal } from './shuffle-sharding.ts';
 
 const observer = { queued() {}, executing() {}, lengthAfterEnqueue() {}, noAccommodation() {} };

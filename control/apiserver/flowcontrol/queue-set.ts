@@ -1,27 +1,27 @@
 /**
- * The queues of one priority level: requests of different flows get the level's seats in turn, in proportion to what they ask for, however many
- * one flow sends.
+ * The queues of one priority level. Requests of different flows share the level's seats fairly, however many requests one flow sends.
  *
- * Time is counted in R, the virtual time in which each queue that has something to do is served at the same rate. The next request is that whose
- * queue would finish it first.
+ * Time is measured in R, a virtual time in which every active queue is served at the same rate. The next request is the one that its
+ * queue would finish first in virtual time.
  *
  * Source: KEP-1040; apiserver `pkg/util/flowcontrol/fairqueuing/queueset/queueset.go`.
  */
 import type { Clock } from '#client/clock.ts';
+import {
+  type Admission,
+  type Executing,
+  estimatedSeconds,
+  Queue,
+  type Refusal,
+  type RequestFacts,
+  seatsOf,
+  type Ticket,
+  type Waiting,
+  workOf,
+} from './queue.ts';
 import { SeatDemand } from './seat-demand.ts';
 import { Dealer } from './shuffle-sharding.ts';
 import { TimedRatio } from './timed-ratio.ts';
-
-/** The seats that a request takes, and for how long. */
-export interface Work {
-  /** Seats while it is served. */
-  initialSeats: number;
-  /** Seats that it keeps for {@link additionalMs} after its answer: watchers are being told. */
-  finalSeats: number;
-  additionalMs: number;
-  /** How many watch what it changes, for a change; for the metrics. */
-  watchers?: number;
-}
 
 /** The queues of one level: their number, length and hand size. */
 export interface QueueSetConfig {
@@ -32,19 +32,6 @@ export interface QueueSetConfig {
   queueLength: number;
 }
 
-/** Why a request is refused, as the metrics call it. */
-export type Refusal = 'queue-full' | 'concurrency-limit' | 'time-out' | 'cancelled';
-
-/** Served at once, refused, or waiting for which of them it is. */
-export type Admission = Ticket | Refusal | Promise<Ticket | Refusal>;
-
-/** A request that is served. */
-export interface Ticket {
-  /** To call once, when it has been answered. */
-  leave(): void;
-  waitedMs: number;
-}
-
 /** Told of what happens to requests of a FlowSchema, for metrics. */
 export interface QueueSetObserver {
   queued(schema: string, change: 1 | -1, seats: number): void;
@@ -53,60 +40,10 @@ export interface QueueSetObserver {
   noAccommodation(schema: string): void;
 }
 
-/** What the queues know of a request. */
-export interface RequestFacts {
-  schema: string;
-  distinguisher: string;
-  work: Work;
-  /** How long it may wait for a seat. */
-  waitMs: number;
-  /** The client has left. */
-  signal?: AbortSignal | undefined;
-  /** For the debug pages. */
-  about?: unknown;
-}
-
-/** How long a request is taken to last before it is known, in seconds. */
-const estimatedSeconds = 0.003;
-
 // Upstream's buckets.
 const seatShares = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1];
 const requestShares = [0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 1];
 const demandShares = [0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.7, 2, 2.8, 4, 6];
-
-interface Waiting {
-  facts: RequestFacts;
-  queue: Queue;
-  arrivalR: number;
-  arrivalMs: number;
-  decide(result: Ticket | Refusal): void;
-}
-
-/** A request that has its seats. */
-export interface Executing {
-  facts: RequestFacts;
-  arrivalMs: number;
-  startMs: number;
-}
-
-class Queue {
-  readonly index: number;
-  readonly waiting: Waiting[] = [];
-  readonly executing = new Set<Executing>();
-  nextDispatchR = 0;
-  seatsInUse = 0;
-  seatsWaiting = 0;
-  /** Of what waits, in seat-seconds. */
-  work = 0;
-
-  constructor(index: number) {
-    this.index = index;
-  }
-
-  get isIdle(): boolean {
-    return this.waiting.length === 0 && this.executing.size === 0;
-  }
-}
 
 /** The fair queues of one level. Source: apiserver `pkg/util/flowcontrol/fairqueuing/queueset`. */
 export class QueueSet {
@@ -426,8 +363,3 @@ export class QueueSet {
     };
   }
 }
-
-const seatsOf = ({ work }: RequestFacts): number => Math.max(work.initialSeats, work.finalSeats);
-/** In seat-seconds. */
-const workOf = ({ work }: RequestFacts): number =>
-  work.initialSeats * estimatedSeconds + (work.finalSeats * work.additionalMs) / 1000;

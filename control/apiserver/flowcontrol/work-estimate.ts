@@ -4,7 +4,7 @@
  * Source: apiserver `pkg/util/flowcontrol/request/{width,list_work_estimator,mutating_work_estimator}.go`.
  */
 import type { RequestInfo } from '../rest/request-info.ts';
-import type { Work } from './queue-set.ts';
+import type { Work } from './queue.ts';
 
 /** What there is of a resource; undefined: nothing is known of it. */
 export interface StoredFacts {
