@@ -31,12 +31,12 @@ export function checkLogLevel(level: string): void {
 /**
  * Runs a program as a daemon. The first SIGTERM or SIGINT stops it in order, a second one at once. An unhandled error also stops
  * it in order, within ten seconds, with {@link unhandledExitCode} as exit status.
- * @param folder for files that must outlive the process
+ * @param folder for files that must outlive the process; undefined: there are none
  */
 export async function runDaemon(
   name: string,
   level: string,
-  folder: string,
+  folder: string | undefined,
   run: (context: DaemonContext) => Promise<void>,
 ): Promise<void> {
   checkLogLevel(level);

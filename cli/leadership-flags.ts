@@ -13,6 +13,11 @@ export interface LeadershipFlags {
   leaderElectResourceNamespace: string;
 }
 
+/** Those of one component, which may call its Lease otherwise. */
+export interface ComponentLeadershipFlags extends LeadershipFlags {
+  leaderElectResourceName: string;
+}
+
 /** Adds the leader election flags to a command. */
 export function addLeadershipFlags(command: Command): Command {
   const { leaseDurationMs, renewDeadlineMs, retryPeriodMs, namespace } = defaultLeadership;
@@ -48,3 +53,7 @@ export function leadershipOptions(flags: LeadershipFlags): LeadershipOptions {
   if (problem !== undefined) throw new Error(problem);
   return options;
 }
+
+/** The flags of a component with one Lease. @param name upstream's name of the Lease */
+export const addComponentLeadershipFlags = (command: Command, name: string): Command =>
+  addLeadershipFlags(command).option('--leader-elect-resource-name <name>', 'the name of the Lease', name);

@@ -66,29 +66,33 @@ export async function server(flags: ServerFlags): Promise<void> {
     return runServer(
       {
         dataDir: flags.dataDir,
+        clients: {
+          clusterCidr: flags.clusterCidr,
+          scheduler,
+          nodeCidrMaskSize: flags.nodeCidrMaskSize,
+          nodeMonitorPeriodMs: flags.nodeMonitorPeriod,
+          nodeMonitorGracePeriodMs: flags.nodeMonitorGracePeriod,
+          clusterSigningDurationMs: flags.clusterSigningDuration,
+          clusterSigner,
+          legacyTokenCleanUpPeriodMs: flags.legacyServiceAccountTokenCleanUpPeriod,
+          leadership,
+          loadBalancerPool: flags.loadBalancerPool === '' ? [] : flags.loadBalancerPool.split(','),
+          horizontal: {
+            concurrency: flags.concurrentHorizontalPodAutoscalerSyncs,
+            syncPeriodMs: flags.horizontalPodAutoscalerSyncPeriod,
+            downscaleStabilizationMs: flags.horizontalPodAutoscalerDownscaleStabilization,
+            tolerance: flags.horizontalPodAutoscalerTolerance,
+            cpuInitializationPeriodMs: flags.horizontalPodAutoscalerCpuInitializationPeriod,
+            initialReadinessDelayMs: flags.horizontalPodAutoscalerInitialReadinessDelay,
+          },
+        },
         bindAddress,
         advertiseAddress,
         securePort: flags.securePort,
         serviceCidr: flags.serviceClusterIpRange,
         nodePortRange: flags.serviceNodePortRange,
-        clusterCidr: flags.clusterCidr,
-        scheduler,
         clusterDomain: flags.clusterDomain,
-        nodeCidrMaskSize: flags.nodeCidrMaskSize,
-        nodeMonitorPeriodMs: flags.nodeMonitorPeriod,
-        nodeMonitorGracePeriodMs: flags.nodeMonitorGracePeriod,
-        horizontal: {
-          concurrency: flags.concurrentHorizontalPodAutoscalerSyncs,
-          syncPeriodMs: flags.horizontalPodAutoscalerSyncPeriod,
-          downscaleStabilizationMs: flags.horizontalPodAutoscalerDownscaleStabilization,
-          tolerance: flags.horizontalPodAutoscalerTolerance,
-          cpuInitializationPeriodMs: flags.horizontalPodAutoscalerCpuInitializationPeriod,
-          initialReadinessDelayMs: flags.horizontalPodAutoscalerInitialReadinessDelay,
-        },
-        loadBalancerPool: flags.loadBalancerPool === '' ? [] : flags.loadBalancerPool.split(','),
         metricResolutionMs: flags.metricResolution,
-        clusterSigningDurationMs: flags.clusterSigningDuration,
-        clusterSigner,
         proxyClient: proxyClientOf(flags),
         tolerationSeconds: {
           notReady: flags.defaultNotReadyTolerationSeconds,
@@ -98,13 +102,11 @@ export async function server(flags: ServerFlags): Promise<void> {
         admissionSettings,
         authentication,
         tokens,
-        legacyTokenCleanUpPeriodMs: flags.legacyServiceAccountTokenCleanUpPeriod,
         authorization,
         audit,
         encryption,
         etcd,
         compactionIntervalMs: flags.etcdCompactionInterval,
-        leadership,
         isFair: flags.enablePriorityAndFairness,
         inflight: { readOnly: flags.maxRequestsInflight, mutating: flags.maxMutatingRequestsInflight },
         servingCertificate,
@@ -125,10 +127,6 @@ export async function server(flags: ServerFlags): Promise<void> {
   });
 }
 
-/**
- * Checks the mask of node CIDRs. @throws Error when the cluster CIDR cannot be divided so, or into more than 65536 parts
- * (upstream's limit)
- */
 /** Reads the scheduler's configuration file and checks that its plugins exist. @throws Error that names the flag */
 function schedulerConfiguration(path: string): SchedulerConfiguration {
   try {
@@ -140,8 +138,11 @@ function schedulerConfiguration(path: string): SchedulerConfiguration {
   }
 }
 
-/** @throws Error that names the flags */
-function servingCertificateOf({ tlsCertFile: certFile, tlsPrivateKeyFile: keyFile }: ServerFlags): CertificateFiles | undefined {
+/** `--tls-cert-file` and its key. @throws Error that names the flags */
+export function servingCertificateOf({
+  tlsCertFile: certFile,
+  tlsPrivateKeyFile: keyFile,
+}: Pick<ServerFlags, 'tlsCertFile' | 'tlsPrivateKeyFile'>): CertificateFiles | undefined {
   if (certFile === undefined && keyFile === undefined) return undefined;
   if (certFile === undefined || keyFile === undefined)
     throw new Error('--tls-cert-file and --tls-private-key-file go together: give both');
@@ -160,14 +161,21 @@ function signerOf({ clusterSigningCertFile: certFile, clusterSigningKeyFile: key
   return readSigningFiles(certFile, keyFile);
 }
 
-/** @throws Error that names the flag */
-function proxyClientOf({ proxyClientCertFile: certFile, proxyClientKeyFile: keyFile }: ServerFlags): KeyPair | undefined {
+/** As whom aggregated servers know us. @throws Error that names the flag */
+export function proxyClientOf({
+  proxyClientCertFile: certFile,
+  proxyClientKeyFile: keyFile,
+}: Pick<ServerFlags, 'proxyClientCertFile' | 'proxyClientKeyFile'>): KeyPair | undefined {
   if (certFile === undefined && keyFile === undefined) return undefined;
   if (certFile === undefined || keyFile === undefined)
     throw new Error('--proxy-client-cert-file and --proxy-client-key-file go together: give both');
   return readProxyClientFiles(certFile, keyFile);
 }
 
+/**
+ * Checks the mask of node CIDRs. @throws Error when the cluster CIDR cannot be divided so, or into more than 65536 parts
+ * (upstream's limit)
+ */
 function checkNodeMask({ clusterCidr, nodeCidrMaskSize }: ServerFlags): void {
   const [cidr = ''] = clusterCidr.split(',');
   const { family, prefixLength: length } = mustParseCidr(cidr);
@@ -180,7 +188,7 @@ function checkNodeMask({ clusterCidr, nodeCidrMaskSize }: ServerFlags): void {
 }
 
 /** The descriptions for `kubectl explain`: embedded in the bundle, or read from the npm package. */
-function descriptions(): Descriptions {
+export function descriptions(): Descriptions {
   const embedded = embeddedFiles['descriptions.json'];
   if (embedded !== undefined) return JSON.parse(embedded) as Descriptions;
   return readDescriptions(new URL('../node_modules/@kubernetes/client-node/dist/gen/models', import.meta.url).pathname);

@@ -1,14 +1,22 @@
 #!/usr/bin/env node
 /** `tinker`: the server and the agent of a cluster, and the lab, which runs both on one machine. */
+import { writeFileSync } from 'node:fs';
 import { CommanderError, program } from 'commander';
 import { explain } from './checks.ts';
 import { createClusterCommands } from './cluster-commands.ts';
+import { runComponent } from './components/component.ts';
+import { calledComponent, components } from './components/index.ts';
 import { createLabCommands } from './lab-commands.ts';
 import { createTokenCommand } from './token-command.ts';
 import { version } from './version.ts';
 import { createWhyCommand } from './why-command.ts';
 
-process.title = ['tinker', process.argv[2] ?? ''].join(' ').trim();
+const called = calledComponent(process.argv0, process.argv.slice(2));
+// As `ps` shows upstream's: by its own name, with its flags.
+process.title = called === undefined ? `tinker ${process.argv[2] ?? ''}`.trim() : [called.component, ...called.argv].join(' ');
+
+// The title's beginning becomes the name of the main thread, cut to 15 bytes: without this it would end in a space, or in a flag.
+if (called !== undefined) writeFileSync('/proc/self/comm', called.component.slice(0, 15));
 
 program
   .name('tinker')
@@ -24,7 +32,9 @@ createTokenCommand(program);
 createWhyCommand(program);
 
 try {
-  await program.parseAsync();
+  const component = called === undefined ? undefined : components[called.component];
+  if (called === undefined || component === undefined) await program.parseAsync();
+  else process.exitCode = (await runComponent(await component(), called.argv)) ?? process.exitCode;
 } catch (error) {
   process.exitCode = report(error);
 }
@@ -43,6 +53,8 @@ function oneLine(text: string): string {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode;
   if (!(error instanceof Error)) throw error;
-  process.stderr.write(`tinker: ${process.env['TINKER_DEBUG'] === undefined ? explain(error) : error.stack}\n`);
+  process.stderr.write(
+    `${called?.component ?? 'tinker'}: ${process.env['TINKER_DEBUG'] === undefined ? explain(error) : error.stack}\n`,
+  );
   return 1;
 }

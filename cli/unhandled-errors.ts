@@ -27,15 +27,15 @@ export class UnhandledErrors {
     labelNames: ['origin'],
     registers: [],
   });
-  readonly #file: string;
+  readonly #file: string | undefined;
   readonly #log: Logger;
   readonly #counts: Map<Origin, number>;
 
-  /** @param folder the folder in which the counts are stored */
-  constructor(folder: string, log: Logger) {
-    this.#file = join(folder, 'unhandled-errors.json');
+  /** @param folder the folder in which the counts are stored; undefined: a process without one counts its own alone */
+  constructor(folder: string | undefined, log: Logger) {
+    this.#file = folder === undefined ? undefined : join(folder, 'unhandled-errors.json');
     this.#log = log;
-    this.#counts = readCounts(this.#file, log);
+    this.#counts = this.#file === undefined ? new Map() : readCounts(this.#file, log);
     for (const [origin, count] of this.#counts) this.counter.inc({ origin }, count);
   }
 
@@ -45,6 +45,7 @@ export class UnhandledErrors {
     this.#log.fatal({ err, origin }, 'an error that no code handled: the process ends in order');
     this.counter.inc({ origin });
     this.#counts.set(origin, (this.#counts.get(origin) ?? 0) + 1);
+    if (this.#file === undefined) return;
     try {
       writeSafely(this.#file, `${JSON.stringify(Object.fromEntries(this.#counts))}\n`);
     } catch (failure) {

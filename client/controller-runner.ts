@@ -29,6 +29,8 @@ export interface ControllerRunnerDeps {
   clock: Clock;
   log: Logger;
   observer?: ReconcileObserver;
+  /** How many keys of this controller are worked on at once. Undefined, or absent: the controller's own number. */
+  concurrencyOf?: ((controller: Controller) => number | undefined) | undefined;
 }
 
 /** A watch of a resource whose type is not known here: `keys` looks only at what every object has. */
@@ -75,7 +77,8 @@ export async function runController(controller: Controller, deps: ControllerRunn
     for (const stop of unsubscribe) stop();
     return; // Aborted before the first list: nothing was begun.
   }
-  const workers = Array.from({ length: controller.concurrency ?? 5 }, () => work(controller, queue, deps, log, signal));
+  const length = deps.concurrencyOf?.(controller) ?? controller.concurrency ?? 5;
+  const workers = Array.from({ length }, () => work(controller, queue, deps, log, signal));
   const resync = resyncLoop(controller, deps, queue, signal);
   await untilAborted(signal);
   for (const stop of unsubscribe) stop();

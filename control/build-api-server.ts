@@ -11,7 +11,6 @@ import { createNamespace } from './apiserver/admission/plugins/namespace-auto-pr
 import { Aggregation } from './apiserver/aggregation/aggregation.ts';
 import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
 import { componentUser } from './apiserver/authentication/component-users.ts';
-import type { RequestHeaderOptions } from './apiserver/authentication/request-header.ts';
 import { type ReplaceableAuthorization } from './apiserver/authorization/modes.ts';
 import { KindCatalog } from './apiserver/catalog.ts';
 import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
@@ -24,8 +23,8 @@ import { builtInKinds } from './apiserver/kinds/index.ts';
 import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
 import { Proxies } from './apiserver/proxy/proxies.ts';
 import { DebugPages } from './apiserver/serving/debug-pages.ts';
-import { type ClusterPki } from './pki/cluster-pki.ts';
 import type { ServerOptions } from './server-options.ts';
+import type { ServerKeys } from './server-pki.ts';
 import type { Store } from './store/store.ts';
 
 /** What the API server is made of, besides its options. */
@@ -34,13 +33,12 @@ export interface ApiServerParts {
   store: Store;
   clock: Clock;
   log: Logger;
-  pki: ClusterPki;
+  keys: Pick<ServerKeys, 'tokens' | 'requestHeader'>;
   allocator: ServiceAllocator;
   components: ComponentChecks;
   debug: DebugPages;
   proxy: Proxies;
   aggregation: Aggregation;
-  requestHeader: RequestHeaderOptions;
   leftOut: LeftOutReporter;
   authorization: ReplaceableAuthorization;
 }
@@ -51,13 +49,12 @@ export function buildApiServer({
   store,
   clock,
   log,
-  pki,
+  keys,
   allocator,
   components,
   debug,
   proxy,
   aggregation,
-  requestHeader,
   leftOut,
   authorization,
 }: ApiServerParts): ApiServer {
@@ -106,8 +103,8 @@ export function buildApiServer({
     },
     {
       build: { version: options.version.slice(options.version.indexOf('+tinkernetes') + '+tinkernetes'.length) },
-      tokens: { ...pki.tokens, audiences: [issuer, ...(tokens.otherIssuers ?? [])], ...tokens, issuer },
-      authentication: { ...options.authentication, requestHeader },
+      tokens: { ...keys.tokens, audiences: [issuer, ...(tokens.otherIssuers ?? [])], ...tokens, issuer },
+      authentication: { ...options.authentication, requestHeader: keys.requestHeader },
       serverAddress: `${options.advertiseAddress}:${options.securePort}`,
       metrics: [...options.metrics, ...certificates.all],
       inflight: options.inflight,

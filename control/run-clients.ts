@@ -1,10 +1,9 @@
 /** Controllers and scheduler, and what else of this process is a client of its API server. */
 import type { Logger } from 'pino';
-import type { Metric } from 'prom-client';
 import { type Client } from '#client/client.ts';
 import { type Clock } from '#client/clock.ts';
 import { runControllerSet } from '#client/controller-runner.ts';
-import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { type LeftOutReporter } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
@@ -17,18 +16,15 @@ import { inProcessTransport } from './apiserver/in-process-transport.ts';
 import { type ComponentCheck, ComponentChecks } from './apiserver/kinds/core/componentstatus/component-checks.ts';
 import { DebugPages } from './apiserver/serving/debug-pages.ts';
 import { begun } from './begun.ts';
-import { ensureControllerAccounts } from './controllers/controller-accounts.ts';
-import { type ControllerOptions, type RunControllersDeps, runControllers } from './controllers/index.ts';
+import type { ControllerOptions } from './controllers/index.ts';
 import { ControllerMonitors } from './controllers/monitors/index.ts';
 import { AutoscalerMonitor } from './controllers/podautoscaler/monitor.ts';
 import { Leadership, leaderIdentity } from './leadership.ts';
-import { type ClusterPki } from './pki/cluster-pki.ts';
+import type { KeyPair } from './pki/certificates.ts';
 import { createRequestSigner } from './pki/request-signer.ts';
-import type { SchedulerConfiguration } from './scheduler/config/configuration.ts';
-import { createProfile } from './scheduler/config/profile.ts';
-import { podRecord, podRecordPath } from './scheduler/explanation.ts';
-import { createScheduler, type Scheduler, type SchedulerDeps, type SchedulerOptions } from './scheduler/scheduler.ts';
-import type { ServerOptions } from './server-options.ts';
+import { runControllerTerm } from './run-controller-manager.ts';
+import { SchedulerTerms, schedulerOptions } from './run-scheduler.ts';
+import type { ClientsOptions } from './server-options.ts';
 
 /** A client within the process. @param signal ends its requests; absent: they end with the server */
 export function clientOf(server: ApiServer, name: ComponentName, clock: Clock, signal?: AbortSignal): Client {
@@ -39,8 +35,11 @@ export function clientOf(server: ApiServer, name: ComponentName, clock: Clock, s
 /** What controllers and scheduler of this process need. */
 export interface RunClientsDeps {
   server: ApiServer;
-  options: ServerOptions;
-  pki: ClusterPki;
+  options: ClientsOptions;
+  /** Holds the identity for leases. */
+  dataDir: string;
+  /** Signs requests for certificates, where the flags name no other. */
+  ca: KeyPair | undefined;
   clock: Clock;
   log: Logger;
   components: ComponentChecks;
@@ -57,37 +56,39 @@ export interface RunClientsDeps {
  * after `signal` has aborted, so their clients have another end.
  */
 export async function runClients(
-  { server, options, pki, clock, log, components, debug, aggregation, leftOut, events, alongside }: RunClientsDeps,
+  { server, options, dataDir, ca, clock, log, components, debug, aggregation, leftOut, events, alongside }: RunClientsDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const client = clientOf(server, 'kube-controller-manager', clock, signal);
   const schedulerClient = clientOf(server, 'kube-scheduler', clock, signal);
   const informers: Informers = createInformers({ client, clock, log });
-  const leadership = new Leadership({ clock, log, random: Math.random }, options.leadership, leaderIdentity(options.dataDir));
+  const leadership = new Leadership({ clock, log, random: Math.random }, options.leadership, leaderIdentity(dataDir));
   for (const metric of leadership.metrics) server.metrics.registry.registerMetric(metric);
   const autoscalers = new AutoscalerMonitor();
   for (const metric of autoscalers.metrics) server.metrics.registry.registerMetric(metric);
   const monitors = new ControllerMonitors(options.clusterCidr.split(','));
   for (const metric of monitors.metrics) server.metrics.registry.registerMetric(metric);
+  const signer = options.clusterSigner ?? ca;
   const controllerOptions: ControllerOptions = {
     monitors,
     clusterCidr: options.clusterCidr,
     nodeCidrMaskSize: options.nodeCidrMaskSize,
     nodeMonitorPeriodMs: options.nodeMonitorPeriodMs,
     nodeMonitorGracePeriodMs: options.nodeMonitorGracePeriodMs,
-    rootCaPem: pki.ca.certificate,
+    rootCaPem: ca?.certificate,
     legacyTokenCleanUpPeriodMs: options.legacyTokenCleanUpPeriodMs,
     issueServiceAccountToken: issueTokenBy(server),
-    certificateSigner: await createRequestSigner(options.clusterSigner ?? pki.ca),
+    certificateSigner: signer === undefined ? undefined : await createRequestSigner(signer),
     clusterSigningDurationMs: options.clusterSigningDurationMs,
     loadBalancerPool: options.loadBalancerPool,
     horizontal: { ...options.horizontal, monitor: autoscalers },
   };
-  const flowSchemaStatus = flowSchemaStatusController({
-    client: clientOf(server, 'apiserver', clock, signal),
-    caches: informers,
-    clock,
-  });
+  const accountClient = (account: string, term: AbortSignal): Client =>
+    createClient(inProcessTransport(server, controllerUser(account)), {
+      userAgent: `kube-controller-manager/${account}`,
+      clock,
+      signal: term,
+    });
   const controllers = begun(
     leadership.run(
       {
@@ -95,12 +96,20 @@ export async function runClients(
         client: clientOf(server, 'kube-controller-manager', clock),
         events: events.controllers,
         work: (term) =>
-          runControllerTerm(server, { client, informers, clock, log, leftOut: leftOut.controllers }, controllerOptions, term),
+          runControllerTerm(
+            { client, informers, catalog: server.resources, clock, log, leftOut: leftOut.controllers, accountClient },
+            controllerOptions,
+            term,
+          ),
       },
       signal,
     ),
   );
-  const schedulers = new SchedulerTerms(server, debug);
+  const schedulers = new SchedulerTerms(
+    (term) => clientOf(server, 'kube-scheduler', clock, term),
+    server.metrics.registry,
+    debug,
+  );
   const scheduling = begun(
     leadership.run(
       {
@@ -120,73 +129,41 @@ export async function runClients(
     informers.run(signal),
     controllers,
     scheduling,
-    runControllerSet([flowSchemaStatus], { informers, clock, log }, signal),
-    runAggregation({ aggregation, server, client: clientOf(server, 'apiserver', clock, signal), informers, clock, log }, signal),
+    runServersOwn({ server, aggregation, informers, clock, log }, signal),
   ]);
 }
 
-/** The controllers, for as long as this process leads. Each is its own account, which is made if it is missing. */
-async function runControllerTerm(
-  server: ApiServer,
-  deps: Omit<RunControllersDeps, 'clientOf' | 'catalog'>,
-  options: ControllerOptions,
+/** Of kube-apiserver: what is a client of the API server and belongs to it. Controllers and scheduler are other processes. */
+export async function runOwnClients(
+  { server, aggregation, clock, log, alongside }: Pick<RunClientsDeps, 'server' | 'aggregation' | 'clock' | 'log' | 'alongside'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const accounts = new Set<string>();
-  const controllerClient = (account: string): Client => {
-    accounts.add(account);
-    return createClient(inProcessTransport(server, controllerUser(account)), {
-      userAgent: `kube-controller-manager/${account}`,
-      clock: deps.clock,
-      signal,
-    });
-  };
-  const running = runControllers({ ...deps, clientOf: controllerClient, catalog: server.resources }, options, signal);
-  // After the call above, which has made the controllers.
-  await Promise.all([running, ensureControllerAccounts(deps.client, accounts, deps, signal)]);
+  const informers = createInformers({ client: clientOf(server, 'apiserver', clock, signal), clock, log });
+  await Promise.all([
+    ...alongside(),
+    informers.run(signal),
+    runServersOwn({ server, aggregation, informers, clock, log }, signal),
+  ]);
 }
 
-/** The scheduler is made anew for each term; what is served of it is the last one's. */
-class SchedulerTerms {
-  readonly #server: ApiServer;
-  #current: Scheduler | undefined;
-
-  constructor(server: ApiServer, debug: DebugPages) {
-    this.#server = server;
-    const none: Pick<Scheduler, 'explain'> = { explain: () => ({ decisions: [], remedies: [] }) };
-    debug.add(podRecordPath, (path) => podRecord(this.#current ?? none, path));
-  }
-
-  async run(
-    deps: Pick<SchedulerDeps, 'informers' | 'clock' | 'log' | 'leftOut'>,
-    options: SchedulerOptions,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const client = clientOf(this.#server, 'kube-scheduler', deps.clock, signal);
-    const events = createEventRecorder({ ...deps, client, component: 'default-scheduler', atOnce: eventsAtOnce });
-    const scheduler = createScheduler({ ...deps, client, events, random: Math.random }, options);
-    const { registry } = this.#server.metrics;
-    for (const metric of this.#current?.metrics ?? []) registry.removeSingleMetric((metric as Metric & { name: string }).name);
-    for (const metric of scheduler.metrics) registry.registerMetric(metric);
-    this.#current = scheduler;
-    await scheduler.run(signal);
-    await events.flush();
-  }
+/** The availability of aggregated servers, and the status of FlowSchemas. */
+async function runServersOwn(
+  {
+    server,
+    aggregation,
+    informers,
+    clock,
+    log,
+  }: Pick<RunClientsDeps, 'server' | 'aggregation' | 'clock' | 'log'> & { informers: Informers },
+  signal: AbortSignal,
+): Promise<void> {
+  const client = clientOf(server, 'apiserver', clock, signal);
+  const flowSchemaStatus = flowSchemaStatusController({ client, caches: informers, clock });
+  await Promise.all([
+    runControllerSet([flowSchemaStatus], { informers, clock, log }, signal),
+    runAggregation({ aggregation, server, client, informers, clock, log }, signal),
+  ]);
 }
-
-function schedulerOptions(configuration: SchedulerConfiguration | undefined): SchedulerOptions {
-  if (configuration === undefined) return {};
-  const { profiles, percentageOfNodesToScore, podInitialBackoffMs, podMaxBackoffMs, extenders } = configuration;
-  return {
-    extenders,
-    profiles: profiles.map(createProfile),
-    percentageOfNodesToScore,
-    queue: { initialBackoffMs: podInitialBackoffMs, maxBackoffMs: podMaxBackoffMs },
-  };
-}
-
-/** Of the scheduler, which records an event for each pod that it binds. */
-const eventsAtOnce = 16;
 
 /** Of a part in this process: it has not ended, its informers have what there is, and the API server answers it. */
 function runningCheck(part: Promise<void>, informers: Informers, client: Client, signal: AbortSignal): ComponentCheck {

@@ -4,6 +4,7 @@ import { CertificateFiles } from '#client/certificate-files.ts';
 import { type Clock } from '#client/clock.ts';
 import { writeSafely } from '#control/pki/pki-files.ts';
 import type { RequestHeaderOptions } from './apiserver/authentication/request-header.ts';
+import type { TokenKeys } from './apiserver/authentication/service-account-tokens.ts';
 import type { KeyPair } from './pki/certificates.ts';
 import { type ClusterPki, loadClusterPki } from './pki/cluster-pki.ts';
 import { adminKubeconfig } from './pki/node-credentials.ts';
@@ -13,24 +14,48 @@ import type { ServerOptions } from './server-options.ts';
 export const servingCertificate = ({ servingCertificate: files, dataDir }: ServerOptions): CertificateFiles =>
   files ?? new CertificateFiles(join(dataDir, 'pki/apiserver.crt'), join(dataDir, 'pki/apiserver.key'));
 
-/** What the flags say of proxies in front, or what kubeadm sets up: a CA of its own, which knows us as the proxy of aggregated servers. */
-export function frontProxyOf(
-  { authentication, proxyClient }: ServerOptions,
-  { frontProxy: { ca, client } }: ClusterPki,
-): { client: KeyPair; requestHeader: RequestHeaderOptions } {
+/** What the server knows others by, and others know it by. PEM. */
+export interface ServerKeys {
+  /** Signs certificates. Absent in kube-apiserver, which signs none. */
+  ca: KeyPair | undefined;
+  /** The CAs of client certificates. */
+  clientCa: string | undefined;
+  kubeletClient: KeyPair | undefined;
+  kubeletCa: string | undefined;
+  tokens: TokenKeys;
+  /** The server as the proxy in front of aggregated servers. */
+  proxyClient: KeyPair | undefined;
+  /** The proxies in front of this server. */
+  requestHeader: RequestHeaderOptions | undefined;
+}
+
+/** What the flags say, or what kubeadm sets up in the data folder: a CA of its own knows us as the proxy of aggregated servers. */
+export async function loadKeys(options: ServerOptions, serviceIp: string, clock: Clock): Promise<ServerKeys> {
+  const { given, authentication, proxyClient } = options;
+  if (given !== undefined) return { ...given, ca: undefined, proxyClient, requestHeader: authentication.requestHeader };
+  const pki = await loadPki(options, serviceIp, clock);
+  const { ca: proxyCa, client } = pki.frontProxy;
   const byDefault: RequestHeaderOptions = {
-    clientCa: ca,
+    clientCa: proxyCa,
     allowedNames: ['front-proxy-client'],
     usernameHeaders: ['X-Remote-User'],
     uidHeaders: ['X-Remote-Uid'],
     groupHeaders: ['X-Remote-Group'],
     extraHeaderPrefixes: ['X-Remote-Extra-'],
   };
-  return { client: proxyClient ?? client, requestHeader: authentication.requestHeader ?? byDefault };
+  return {
+    ca: pki.ca,
+    clientCa: pki.ca.certificate,
+    kubeletClient: pki.kubeletClient,
+    kubeletCa: pki.ca.certificate,
+    tokens: pki.tokens,
+    proxyClient: proxyClient ?? client,
+    requestHeader: authentication.requestHeader ?? byDefault,
+  };
 }
 
 /** The names that kubeadm puts into the serving certificate, and those of the flags. */
-export function loadPki(options: ServerOptions, serviceIp: string, clock: Clock): Promise<ClusterPki> {
+function loadPki(options: ServerOptions, serviceIp: string, clock: Clock): Promise<ClusterPki> {
   const dnsNames = [
     'kubernetes',
     'kubernetes.default',

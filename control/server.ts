@@ -32,9 +32,10 @@ import { DebugPages } from './apiserver/serving/debug-pages.ts';
 import { listen } from './apiserver/serving/listener.ts';
 import { begun } from './begun.ts';
 import { buildApiServer } from './build-api-server.ts';
-import { clientOf, runClients } from './run-clients.ts';
+import { addComponentChecks } from './component-checks.ts';
+import { clientOf, runClients, runOwnClients } from './run-clients.ts';
 import type { ServerOptions } from './server-options.ts';
-import { frontProxyOf, loadPki, servingCertificate, writeKubeconfigs } from './server-pki.ts';
+import { loadKeys, servingCertificate, writeKubeconfigs } from './server-pki.ts';
 import { EncryptedStore } from './store/encryption/encrypted-store.ts';
 import { Encryption } from './store/encryption/encryption.ts';
 import { createEtcdStore } from './store/etcd/etcd-store.ts';
@@ -50,7 +51,8 @@ const builtInRows = createResourceCatalog();
 export async function runServer(options: ServerOptions, log: Logger, ready: () => void, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
   const serviceIp = apiServerIpOf(options.serviceCidr);
-  const pki = await loadPki(options, serviceIp, clock);
+  const keys = await loadKeys(options, serviceIp, clock);
+  const served = servingCertificate(options);
   const plain = await openStore(options, clock, log);
   let rows = (): ResourceCatalog => builtInRows;
   const encryption = options.encryption === undefined ? undefined : new Encryption({ clock, log });
@@ -84,8 +86,9 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     return reporter;
   };
   try {
-    const { certificate, key } = pki.kubeletClient;
-    const backend = { kubelet: { certificate, key, ca: pki.ca.certificate, own: pki.apiserver.certificate } };
+    const { kubeletClient, kubeletCa: ca, requestHeader } = keys;
+    const own = served.current().certificate;
+    const backend = { kubelet: { ...kubeletClient, ca, own }, addressTypes: options.kubeletAddressTypes };
     const proxy = new Proxies(backend, log);
     const events = {
       ips: recorderOf('ipallocator-repair-controller'),
@@ -95,21 +98,19 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     const components = new ComponentChecks(clock);
     components.add('etcd-0', storeCheck(store));
     const debug = new DebugPages();
-    const frontProxy = frontProxyOf(options, pki);
-    const aggregation = new Aggregation({ identity: frontProxy.client, clock, random: Math.random }, log);
+    const aggregation = new Aggregation({ identity: keys.proxyClient, clock, random: Math.random }, log);
     const authorization = createAuthorization(options.authorization.chain, { clock, random: Math.random });
     const server: ApiServer = buildApiServer({
       options,
       store,
       clock,
       log,
-      pki,
+      keys,
       allocator,
       components,
       debug,
       proxy,
       aggregation,
-      requestHeader: frontProxy.requestHeader,
       leftOut: toldBy('apiserver'),
       authorization,
     });
@@ -127,15 +128,16 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       advertiseAddress: options.advertiseAddress,
       securePort: options.securePort,
     };
-    const served = servingCertificate(options);
     const listener = await listen(
       server,
       {
         host: options.bindAddress,
         port: options.securePort,
         ...served.current(),
-        clientCa: pki.ca.certificate,
-        requestHeaderCa: frontProxy.requestHeader.clientCa,
+        ...options.tls,
+        ...(options.requestTimeoutMs === undefined ? {} : { times: { requestMs: options.requestTimeoutMs } }),
+        clientCa: keys.clientCa,
+        requestHeaderCa: requestHeader?.clientCa,
       },
       log,
     );
@@ -167,41 +169,46 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     const usage = new ResourceMetrics({ server, clock, log, backend, random: Math.random }, scraping);
     for (const metric of usage.metrics) server.metrics.registry.registerMetric(metric);
     await usage.serve();
-    await writeKubeconfigs(options, clock);
     const published: PublishedConfig = {
-      clientCa: pki.ca.certificate,
-      requestHeader: frontProxy.requestHeader,
+      clientCa: keys.clientCa,
+      requestHeader,
       serverUrl: `https://${options.advertiseAddress}:${options.securePort}`,
     };
-    await publishClusterInfo(apiClient, published);
-    const clients = runClients(
-      {
-        server,
-        options,
-        pki,
-        clock,
-        log,
-        components,
-        debug,
-        aggregation,
-        leftOut: { controllers: toldBy('kube-controller-manager'), scheduler: toldBy('kube-scheduler') },
-        events: {
-          controllers: recorderOf('kube-controller-manager', 'kube-controller-manager'),
-          scheduler: recorderOf('default-scheduler', 'kube-scheduler'),
-        },
-        alongside: () => [
-          keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal),
-          keepPublished(apiClient, published, clock, log, ending.clients.signal),
-          serviceCidr.keep(ending.clients.signal),
-          followAuthorization(options.authorization.file, authorization, { clock, log }, ending.clients.signal),
-          followEncryption(options.encryption?.file, encryption, { clock, log }, ending.clients.signal),
-          keepFlowControl(apiClient, clock, log, ending.clients.signal),
-          usage.run(ending.clients.signal),
-          served.run({ clock, log }, ending.clients.signal),
-        ],
-      },
-      ending.clients.signal,
-    );
+    const alongside = (): readonly Promise<void>[] => [
+      keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal),
+      keepPublished(apiClient, published, clock, log, ending.clients.signal),
+      serviceCidr.keep(ending.clients.signal),
+      followAuthorization(options.authorization.file, authorization, { clock, log }, ending.clients.signal),
+      followEncryption(options.encryption?.file, encryption, { clock, log }, ending.clients.signal),
+      keepFlowControl(apiClient, clock, log, ending.clients.signal),
+      usage.run(ending.clients.signal),
+      served.run({ clock, log }, ending.clients.signal),
+    ];
+    const ownClients = { server, aggregation, clock, log, alongside };
+    if (options.clients === undefined) addComponentChecks(components);
+    else {
+      await writeKubeconfigs(options, clock);
+      await publishClusterInfo(apiClient, published);
+    }
+    const clients =
+      options.clients === undefined
+        ? runOwnClients(ownClients, ending.clients.signal)
+        : runClients(
+            {
+              ...ownClients,
+              options: options.clients,
+              dataDir: options.dataDir,
+              ca: keys.ca,
+              components,
+              debug,
+              leftOut: { controllers: toldBy('kube-controller-manager'), scheduler: toldBy('kube-scheduler') },
+              events: {
+                controllers: recorderOf('kube-controller-manager', 'kube-controller-manager'),
+                scheduler: recorderOf('default-scheduler', 'kube-scheduler'),
+              },
+            },
+            ending.clients.signal,
+          );
     void begun(clients);
     log.info({ address: options.bindAddress, port: options.securePort }, 'serving');
     ready();

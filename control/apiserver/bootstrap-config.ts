@@ -20,8 +20,8 @@ import type { ServerLog } from './serving/server-log.ts';
 
 /** What the server publishes in ConfigMaps, for others to trust it. */
 export interface PublishedConfig {
-  /** PEM. */
-  clientCa: string;
+  /** PEM. Absent: no certificates of clients are known. */
+  clientCa: string | undefined;
   requestHeader: RequestHeaderOptions | undefined;
   /** Where who wants to join reaches the API server. */
   serverUrl: string;
@@ -64,7 +64,8 @@ function trustData(present: Readonly<Record<string, string>>, config: PublishedC
   const certificates = (key: string, more = ''): string => combinedCertificates(`${present[key] ?? ''}\n${more}`, nowMs);
   const list = (key: string, more: readonly string[] = []): string =>
     JSON.stringify([...new Set([...readList(present[key]), ...more])]);
-  const data: Record<string, string> = { 'client-ca-file': certificates('client-ca-file', clientCa) };
+  const clientCas = certificates('client-ca-file', clientCa);
+  const data: Record<string, string> = clientCas === '' ? {} : { 'client-ca-file': clientCas };
   const proxyCas = certificates('requestheader-client-ca-file', own?.clientCa);
   if (proxyCas === '') return data;
   const uidHeaders = list('requestheader-uid-headers', own?.uidHeaders);
@@ -144,7 +145,7 @@ const roleName = 'kubeadm:bootstrap-signer-clusterinfo';
  */
 export async function publishClusterInfo(client: Client, { clientCa, serverUrl }: PublishedConfig): Promise<void> {
   const maps = client.resource('configmaps');
-  const cluster = { 'certificate-authority-data': Buffer.from(clientCa).toString('base64'), server: serverUrl };
+  const cluster = { 'certificate-authority-data': Buffer.from(clientCa ?? '').toString('base64'), server: serverUrl };
   const kubeconfig = stringify(
     {
       apiVersion: 'v1',

@@ -34,6 +34,7 @@ import { type LegacyTokenCleanerOptions, legacyTokenCleaner } from './legacy-tok
 import { loadBalancerController } from './load-balancer.ts';
 import { localPathController } from './local-path/provisioner.ts';
 import type { ControllerMonitors } from './monitors/index.ts';
+import { upstreamNames } from './monitors/names.ts';
 import { namespaceController } from './namespace.ts';
 import type { NodeIpamOptions } from './node-ipam.ts';
 import { nodeIpamController } from './node-ipam.ts';
@@ -83,6 +84,10 @@ export interface ControllerOptions
   loadBalancerPool?: readonly string[] | undefined;
   /** `--horizontal-pod-autoscaler-…`. Default: upstream's. */
   horizontal?: Partial<HorizontalOptions> | undefined;
+  /** `--controllers`: which of them run, by upstream's name (`deployment-controller`). Default: all. */
+  isEnabled?: ((upstreamName: string) => boolean) | undefined;
+  /** `--concurrent-…-syncs`: keys worked on at once, by upstream's name of the controller. Default: each controller's own number. */
+  concurrency?: ReadonlyMap<string, number> | undefined;
   /** The metrics of the controllers. Default: not exposed. */
   monitors?: ControllerMonitors | undefined;
 }
@@ -208,10 +213,13 @@ export async function runControllers(deps: RunControllersDeps, options: Controll
     recorderOf,
     deps.clientOf,
   );
+  const upstreamName = ({ name }: Controller): string => upstreamNames[name]?.controller ?? name;
+  const chosen = all.filter((controller) => options.isEnabled?.(upstreamName(controller)) !== false);
+  const concurrencyOf = (controller: Controller): number | undefined => options.concurrency?.get(upstreamName(controller));
   const watcher = observer ?? options.monitors;
-  const runner = { informers, clock, log, ...(watcher === undefined ? {} : { observer: watcher }) };
+  const runner = { informers, clock, log, concurrencyOf, ...(watcher === undefined ? {} : { observer: watcher }) };
   const unobserve = options.monitors?.observe({ informers, clock });
-  await Promise.all([...(deps.informers === undefined ? [informers.run(signal)] : []), runControllerSet(all, runner, signal)]);
+  await Promise.all([...(deps.informers === undefined ? [informers.run(signal)] : []), runControllerSet(chosen, runner, signal)]);
   unobserve?.();
   await Promise.all(recorders.map((recorder) => recorder.flush()));
 }

@@ -6,7 +6,7 @@ import { canSign, isKeyTo, type KeyPair } from './certificates.ts';
 
 /** A CA for certificate signing requests. @throws Error that names the flag */
 export function readSigningFiles(certFile: string, keyFile: string): KeyPair {
-  return readPair('--cluster-signing', certFile, keyFile, (certificate, key) => {
+  return readPair(flagsOf('--cluster-signing'), certFile, keyFile, (certificate, key) => {
     if (!certificate.ca) throw new Error(`--cluster-signing-cert-file ${certFile}: it is not the certificate of a CA`);
     if (!canSign(key)) throw new Error(`--cluster-signing-key-file ${keyFile}: certificates are signed with RSA or ECDSA`);
   });
@@ -14,11 +14,21 @@ export function readSigningFiles(certFile: string, keyFile: string): KeyPair {
 
 /** What aggregated servers know us by. @throws Error that names the flag */
 export const readProxyClientFiles = (certFile: string, keyFile: string): KeyPair =>
-  readPair('--proxy-client', certFile, keyFile, () => undefined);
+  readPair(flagsOf('--proxy-client'), certFile, keyFile, () => undefined);
 
-/** @param flag what `-cert-file` and `-key-file` are added to */
+/** What kubelets know the API server by. @throws Error that names the flag */
+export const readKubeletClientFiles = (certFile: string, keyFile: string): KeyPair =>
+  readPair({ certificate: '--kubelet-client-certificate', key: '--kubelet-client-key' }, certFile, keyFile, () => undefined);
+
+const flagsOf = (prefix: string): PairFlags => ({ certificate: `${prefix}-cert-file`, key: `${prefix}-key-file` });
+
+interface PairFlags {
+  certificate: string;
+  key: string;
+}
+
 function readPair(
-  flag: string,
+  flags: PairFlags,
   certFile: string,
   keyFile: string,
   check: (certificate: X509Certificate, key: KeyObject) => void,
@@ -31,10 +41,10 @@ function readPair(
       throw new Error(`${name} ${path}: ${errorText(error)}`, { cause: error });
     }
   };
-  const certificate = read(`${flag}-cert-file`, certFile, (pem) => new X509Certificate(pem));
-  const key = read(`${flag}-key-file`, keyFile, (pem): KeyObject => createPrivateKey(pem));
+  const certificate = read(flags.certificate, certFile, (pem) => new X509Certificate(pem));
+  const key = read(flags.key, keyFile, (pem): KeyObject => createPrivateKey(pem));
   check(certificate.parsed, key.parsed);
   if (!isKeyTo(key.parsed, certificate.parsed.publicKey))
-    throw new Error(`${flag}-key-file ${keyFile}: it is not the key of the certificate ${certFile}`);
+    throw new Error(`${flags.key} ${keyFile}: it is not the key of the certificate ${certFile}`);
   return { certificate: certificate.pem, key: key.pem };
 }

@@ -25,8 +25,8 @@ import { userHeaders } from './user-headers.ts';
 
 /** How aggregated servers are reached. */
 export interface RemoteServersOptions {
-  /** What we show them, PEM: `--proxy-client-cert-file`, `--proxy-client-key-file`. */
-  identity: { certificate: string; key: string };
+  /** What we show them, PEM: `--proxy-client-cert-file`, `--proxy-client-key-file`. Absent: nothing. */
+  identity: { certificate: string; key: string } | undefined;
   /** A number in [0, 1), for the choice of an endpoint. */
   random: () => number;
   /** Default: TCP of this machine. */
@@ -55,7 +55,7 @@ export class RemoteServers {
   constructor(options: RemoteServersOptions, log: ServerLog) {
     this.#options = options;
     this.#log = log;
-    this.#backends = new Backends({ kubelet: options.identity });
+    this.#backends = new Backends({ kubelet: options.identity ?? {} });
   }
 
   /** Passes a request on, and its answer back as it comes. What keeps it from being answered is a plain text with 503, as upstream's. */
@@ -148,8 +148,7 @@ export class RemoteServers {
       const socket = tlsConnect({
         socket: plain,
         servername,
-        cert: identity.certificate,
-        key: identity.key,
+        ...(identity === undefined ? {} : { cert: identity.certificate, key: identity.key }),
         ALPNProtocols: ['http/1.1'],
         rejectUnauthorized: !isUnchecked,
         ...(caBundle === '' ? {} : { ca: Buffer.from(caBundle, 'base64') }),

@@ -8,11 +8,11 @@ import { hostPort, type Location } from './location.ts';
 
 /** How the API server identifies itself to kubelets, and knows them. */
 export interface KubeletCredentials {
-  /** PEM: `--kubelet-client-certificate`. */
-  certificate: string;
-  key: string;
+  /** PEM: `--kubelet-client-certificate`. Absent: it shows none. */
+  certificate?: string | undefined;
+  key?: string | undefined;
   /** PEM: what kubelets' certificates must come from (`--kubelet-certificate-authority`); absent: not checked, as upstream. */
-  ca?: string;
+  ca?: string | undefined;
   /** PEM: the API server's own serving certificate. Whoever shows it is no kubelet, whatever a node's status says. */
   own?: string;
 }
@@ -66,8 +66,7 @@ export class Backends {
     const socket = kubelet
       ? tlsConnect({
           ...base,
-          cert,
-          key,
+          ...(cert === undefined || key === undefined ? {} : { cert, key }),
           ...(ca === undefined ? {} : { ca }),
           rejectUnauthorized: ca !== undefined,
           checkServerIdentity: (host, peer) => this.#isOurselves(peer) ?? checkServerIdentity(host, peer),

@@ -14,6 +14,8 @@ export interface ConnectTools {
   resolve: Resolve;
   /** A number in [0, 1). */
   random: () => number;
+  /** `--kubelet-preferred-address-types`. Absent: kubeadm's. */
+  addressTypes?: readonly string[] | undefined;
 }
 
 /** What a stream of a pod becomes on its kubelet. */

@@ -47,10 +47,18 @@ export function hostPort({ address, port }: Pick<Location, 'address' | 'port'>):
 }
 
 /** kubeadm's `--kubelet-preferred-address-types`. */
-const addressTypes = ['InternalIP', 'ExternalIP', 'Hostname'];
+const kubeadmTypes = ['InternalIP', 'ExternalIP', 'Hostname'];
 
-/** The address and port of a node's kubelet, from the Node's status. @throws ApiError 404 without such a node; 500 without an address */
-export async function kubeletOf(registry: Registry, nodeName: string): Promise<{ hostname: string; port: string }> {
+/**
+ * The address and port of a node's kubelet, from the Node's status.
+ * @param addressTypes `--kubelet-preferred-address-types`; the registry carries none, so whoever knows the flag passes it
+ * @throws ApiError 404 without such a node; 500 without an address
+ */
+export async function kubeletOf(
+  registry: Registry,
+  nodeName: string,
+  addressTypes: readonly string[] = kubeadmTypes,
+): Promise<{ hostname: string; port: string }> {
   const { status } = (await registry.get(registry.resource('nodes'), { name: nodeName })).object as Node;
   const addresses = status?.addresses ?? [];
   const address = addressTypes.map((type) => addresses.find((one) => one.type === type)).find((one) => one !== undefined);

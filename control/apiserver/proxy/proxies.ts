@@ -29,6 +29,8 @@ export interface ProxyOptions extends BackendOptions {
   resolve?: Resolve;
   /** A number in [0, 1). Default: Math.random. */
   random?: () => number;
+  /** `--kubelet-preferred-address-types`. Default: kubeadm's. */
+  addressTypes?: readonly string[] | undefined;
   /** Until a backend has answered a request to upgrade. Default 30 s. */
   upgradeTimeoutMs?: number;
 }
@@ -102,12 +104,12 @@ export class Proxies implements StreamProxy {
   }
 
   #tools(registry: Registry): ConnectTools {
-    const { resolve = systemResolve, random = Math.random } = this.#options;
-    return { registry, resolve, random };
+    const { resolve = systemResolve, random = Math.random, addressTypes } = this.#options;
+    return { registry, resolve, random, addressTypes };
   }
 
   async #kubeletTarget(registry: Registry, { nodeName, path }: KubeletTarget): Promise<{ location: Location; path: string }> {
-    const { hostname, port } = await kubeletOf(registry, nodeName);
+    const { hostname, port } = await kubeletOf(registry, nodeName, this.#options.addressTypes);
     return { location: { scheme: 'https', address: hostname, hostname, port, kubelet: true }, path };
   }
 

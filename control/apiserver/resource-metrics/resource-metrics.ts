@@ -24,7 +24,7 @@ export interface ResourceMetricsDeps {
   clock: Clock;
   log: ServerLog;
   /** How kubelets are reached. */
-  backend: BackendOptions;
+  backend: BackendOptions & { addressTypes?: readonly string[] | undefined };
   /** A number in [0, 1). */
   random(): number;
 }
@@ -54,7 +54,7 @@ export class ResourceMetrics {
         random,
         nodes: async () => (await registry.list('nodes', undefined)) as Node[],
         async ask(node, path, signal) {
-          const { hostname, port } = await kubeletOf(registry, node.metadata.name);
+          const { hostname, port } = await kubeletOf(registry, node.metadata.name, backend.addressTypes);
           const location = { scheme: 'https', address: hostname, hostname, port, kubelet: true } as const;
           return await requestKubelet(backends, log, location, path, signal);
         },

@@ -19,19 +19,28 @@ import { pemCertificates } from './pem-certificates.ts';
 import { type Serving, serve } from './serve-request.ts';
 import { connected, upgraded } from './serve-upgrade.ts';
 import type { ServerLog } from './server-log.ts';
+import type { TlsLimits } from './tls-flags.ts';
 import { wantsWebSocketWatch } from './watch-websocket.ts';
 
+/** Who answers the requests: the API server, or what another component serves of itself. */
+export type RequestHandler = Pick<ApiServer, 'handle' | 'upgrades' | 'beginShutdown'>;
+
+/** Whose client certificates are known. */
+export interface TrustedAuthorities {
+  /** PEM: the CAs that client certificates must come from. Absent: nobody is known by one. */
+  clientCa?: string | undefined;
+  /** PEM: the CA of a proxy in front, if there is one. */
+  requestHeaderCa?: string | undefined;
+}
+
 /** Where and how HTTPS is served. */
-export interface ListenerOptions {
+export interface ListenerOptions extends TlsLimits, TrustedAuthorities {
   host: string;
   /** 0: any free one. */
   port: number;
-  /** PEM: the server's certificate and key, and the CA that client certificates must come from. */
+  /** PEM: the server's certificate and key. */
   certificate: string;
   key: string;
-  clientCa: string;
-  /** PEM: the CA of a proxy in front, if there is one. */
-  requestHeaderCa?: string | undefined;
   /** How long requests under way may take to finish on shutdown. Default 10 s. */
   graceMs?: number;
   /** How long clients may take over headers, bodies and silence. Default: upstream's. */
@@ -43,30 +52,36 @@ export interface Listener {
   readonly port: number;
   /** Of connections that begin from now on. @throws Error for what is no pair */
   useCertificate(pair: { certificate: string; key: string }): void;
+  /** CAs of client certificates, for connections that begin from now on. @throws Error for what is no certificate */
+  trust(authorities: TrustedAuthorities): void;
   /** Serves until `signal` aborts, then lets requests finish. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 /** Opens the port. @throws the socket's error (EADDRINUSE, EACCES) */
-export async function listen(server: ApiServer, options: ListenerOptions, log: ServerLog): Promise<Listener> {
+export async function listen(server: RequestHandler, options: ListenerOptions, log: ServerLog): Promise<Listener> {
   const times = { ...defaultTimes, ...options.times };
-  const secure = ({ certificate, key }: { certificate: string; key: string }): SecureContextOptions => ({
-    cert: certificate,
-    key,
-    ca: [options.clientCa, ...(options.requestHeaderCa === undefined ? [] : [options.requestHeaderCa])],
+  let pair = { certificate: options.certificate, key: options.key };
+  let trusted: TrustedAuthorities = options;
+  const secure = (): SecureContextOptions => ({
+    cert: pair.certificate,
+    key: pair.key,
+    // An empty list stands for no CA at all; without a list, those of the machine would be asked for.
+    ca: [trusted.clientCa ?? [], trusted.requestHeaderCa ?? []].flat(),
     // Which of two CAs has signed is read from the whole chain, which a resumed session does not have: then none is resumed.
-    ...(options.requestHeaderCa === undefined ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
-    minVersion: 'TLSv1.2',
+    ...(trusted.requestHeaderCa === undefined ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
+    minVersion: options.minVersion ?? 'TLSv1.2',
+    ...(options.ciphers === undefined ? {} : { ciphers: options.ciphers }),
   });
   const http = http2.createSecureServer({
     ...connectionLimits(times),
     allowHTTP1: true,
-    ...secure(options),
+    ...secure(),
     requestCert: true,
     // Whoever has no certificate of ours may still have a token.
     rejectUnauthorized: false,
   });
-  const authorities = { client: certificatesOf(options.clientCa), requestHeader: certificatesOf(options.requestHeaderCa) };
+  const authorities = authoritiesOf(trusted);
   const serving: Serving = { server, bodies: new BodyReader(), log, requestMs: times.requestMs, authorities };
   http.on('request', (request, response) => void serve(serving, request, response));
   // Go on only when it is known who asks: a client that is refused keeps its body.
@@ -103,7 +118,15 @@ export async function listen(server: ApiServer, options: ListenerOptions, log: S
   const connections = new OpenConnections(http);
   return {
     port: (http.address() as AddressInfo).port,
-    useCertificate: (pair) => http.setSecureContext(secure(pair)),
+    useCertificate(next) {
+      pair = next;
+      http.setSecureContext(secure());
+    },
+    trust(next) {
+      trusted = next;
+      serving.authorities = authoritiesOf(next);
+      http.setSecureContext(secure());
+    },
     async run(signal) {
       await untilAborted(signal);
       server.beginShutdown();
@@ -111,6 +134,11 @@ export async function listen(server: ApiServer, options: ListenerOptions, log: S
     },
   };
 }
+
+const authoritiesOf = ({ clientCa, requestHeaderCa }: TrustedAuthorities): Serving['authorities'] => ({
+  client: certificatesOf(clientCa),
+  requestHeader: certificatesOf(requestHeaderCa),
+});
 
 /** @param bundle PEM; absent: none */
 const certificatesOf = (bundle = ''): X509Certificate[] => pemCertificates(bundle).map((pem) => new X509Certificate(pem));

@@ -75,7 +75,14 @@ describe('parseConfiguration', () => {
 
   it('completes what is not written', () => {
     const { profiles, ...rest } = parseConfiguration(head);
-    assert.deepEqual(rest, { percentageOfNodesToScore: 0, podInitialBackoffMs: 1000, podMaxBackoffMs: 10_000, extenders: [] });
+    assert.deepEqual(rest, {
+      percentageOfNodesToScore: 0,
+      podInitialBackoffMs: 1000,
+      podMaxBackoffMs: 10_000,
+      extenders: [],
+      leaderElection: {},
+      clientConnection: {},
+    });
     assert.deepEqual(
       profiles.map(({ schedulerName }) => schedulerName),
       ['default-scheduler'],

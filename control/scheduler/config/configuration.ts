@@ -45,6 +45,20 @@ export interface SchedulerConfiguration {
   podInitialBackoffMs: number;
   podMaxBackoffMs: number;
   extenders: readonly ExtenderConfiguration[];
+  /** As it is written: for the process that runs the scheduler. */
+  leaderElection: LeaderElectionConfiguration;
+  clientConnection: { kubeconfig?: string };
+}
+
+/** Upstream's `LeaderElectionConfiguration`; durations in Go's form. */
+export interface LeaderElectionConfiguration {
+  leaderElect?: boolean;
+  leaseDuration?: string;
+  renewDeadline?: string;
+  retryPeriod?: string;
+  resourceLock?: string;
+  resourceName?: string;
+  resourceNamespace?: string;
 }
 
 /** The configuration cannot be used. */
@@ -79,8 +93,20 @@ const shape: Shape = {
     apiVersion: 'string',
     kind: 'string',
     parallelism: 'number',
-    leaderElection: 'any',
-    clientConnection: 'any',
+    leaderElection: {
+      fields: {
+        leaderElect: 'boolean',
+        leaseDuration: 'string',
+        renewDeadline: 'string',
+        retryPeriod: 'string',
+        resourceLock: 'string',
+        resourceName: 'string',
+        resourceNamespace: 'string',
+      },
+    },
+    clientConnection: {
+      fields: { kubeconfig: 'string', acceptContentTypes: 'string', contentType: 'string', qps: 'number', burst: 'number' },
+    },
     enableProfiling: 'boolean',
     enableContentionProfiling: 'boolean',
     percentageOfNodesToScore: 'number',
@@ -105,6 +131,8 @@ interface Written {
   apiVersion?: string;
   kind?: string;
   parallelism?: number;
+  leaderElection?: LeaderElectionConfiguration;
+  clientConnection?: SchedulerConfiguration['clientConnection'];
   percentageOfNodesToScore?: number;
   podInitialBackoffSeconds?: number;
   podMaxBackoffSeconds?: number;
@@ -147,6 +175,8 @@ export function parseConfiguration(
   const { extenders = [] } = written;
   const ignored = leftToExtenders(extenders);
   return {
+    leaderElection: written.leaderElection ?? {},
+    clientConnection: written.clientConnection ?? {},
     extenders: extenders.map((one) => completeExtender(one, readFile)),
     profiles: profiles.map((profile) => leaveOut(ignored, complete(profile))),
     percentageOfNodesToScore: written.percentageOfNodesToScore ?? 0,

@@ -1,0 +1,64 @@
+/** Starts components as processes, and waits for what they do. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const tinker = fileURLToPath(new URL('../../cli/tinker.ts', import.meta.url));
+
+/** A program with the arguments that make it a component. */
+export type Program = (component: string) => readonly string[];
+
+/** The sources on this Node. */
+export const fromSource: Program = (component) => [process.execPath, '--no-warnings', tinker, component];
+
+/** A component that runs. */
+export interface Running {
+  /** What it has said so far. */
+  output(): string;
+  /** Settles with its exit status. */
+  ended: Promise<number | null>;
+  child: ChildProcess;
+  stop(): Promise<void>;
+}
+
+/** Starts one. */
+export function startComponent(
+  program: Program,
+  component: string,
+  flags: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Running {
+  const [file = '', ...args] = [...program(component), ...flags];
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  const pieces: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (piece: Buffer) => pieces.push(piece.toString()));
+  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  return {
+    child,
+    output: () => pieces.join(''),
+    ended,
+    async stop() {
+      child.kill('SIGTERM');
+      const killed = setTimeout(() => child.kill('SIGKILL'), 15_000);
+      await ended;
+      clearTimeout(killed);
+    },
+  };
+}
+
+/** Waits until `ask` gives something. @throws Error with the last failure after a minute and a half */
+export async function eventually<T>(what: string, ask: () => Promise<T | undefined>, patienceMs = 90_000): Promise<T> {
+  const endMs = Date.now() + patienceMs;
+  let last: unknown;
+  while (Date.now() < endMs) {
+    try {
+      const found = await ask();
+      if (found !== undefined) return found;
+      last = undefined;
+    } catch (error) {
+      last = error;
+    }
+    await sleep(200);
+  }
+  throw new Error(`${what}: not within ${patienceMs / 1000} s`, { cause: last });
+}
