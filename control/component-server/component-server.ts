@@ -17,7 +17,7 @@ import { errorResponse, jsonResponse, textResponse } from '../apiserver/rest/res
 import type { DebugPages } from '../apiserver/serving/debug-pages.ts';
 import type { Arrival } from '../apiserver/serving/filter-chain.ts';
 import { type HealthCheck, handleHealth } from '../apiserver/serving/health.ts';
-import type { RequestHandler } from '../apiserver/serving/listener.ts';
+import type { RequestHandler } from '../apiserver/serving/serve-request.ts';
 import type { ServerLog } from '../apiserver/serving/server-log.ts';
 import { type DelegatedAuthOptions, delegatedAuthentication, delegatedAuthorization } from './delegated-auth.ts';
 

@@ -10,20 +10,16 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import { untilAborted } from '#client/until-aborted.ts';
-import type { ApiServer } from '../api-server.ts';
 import { parseRequestInfo } from '../rest/request-info.ts';
 import { BodyReader } from './body-reader.ts';
 import { type ConnectionTimes, connectionLimits, defaultTimes, limitSessions } from './connection-limits.ts';
 import { OpenConnections } from './open-connections.ts';
 import { pemCertificates } from './pem-certificates.ts';
-import { type Serving, serve } from './serve-request.ts';
+import { type RequestHandler, type Serving, serve } from './serve-request.ts';
 import { connected, upgraded } from './serve-upgrade.ts';
 import type { ServerLog } from './server-log.ts';
 import type { TlsLimits } from './tls-flags.ts';
 import { wantsWebSocketWatch } from './watch-websocket.ts';
-
-/** Who answers the requests: the API server, or what another component serves of itself. */
-export type RequestHandler = Pick<ApiServer, 'handle' | 'upgrades' | 'beginShutdown'>;
 
 /** Whose client certificates are known. */
 export interface TrustedAuthorities {

@@ -1,17 +1,20 @@
 /** One request over HTTPS, from its headers to its answer's last byte. */
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { TransportResponse } from '#client/transport.ts';
+import type { ApiServer } from '../api-server.ts';
 import { anonymousUser } from '../authentication/anonymous.ts';
 import { parseRequestInfo, type RequestInfo } from '../rest/request-info.ts';
 import { writeResponse } from './answer-writer.ts';
 import { type BodyReader, passedOn } from './body-reader.ts';
 import type { Arrival } from './filter-chain.ts';
 import { refusal } from './http-refusals.ts';
-import type { RequestHandler } from './listener.ts';
 import { occupy } from './open-connections.ts';
 import { requestTimeoutMs } from './request-deadline.ts';
 import { type ClientAuthorities, credentialsOf, plainHeaders, socketOf, tlsSocketOf } from './request-sender.ts';
 import type { ServerLog } from './server-log.ts';
+
+/** Who answers the requests: the API server, or what another component serves of itself. */
+export type RequestHandler = Pick<ApiServer, 'handle' | 'upgrades' | 'beginShutdown'>;
 
 /** What requests of one listener are served with. */
 export interface Serving {
