@@ -4,6 +4,7 @@ import { type AuditFlags, addAuditFlags } from '../audit-flags.ts';
 import { type AuthenticationFlags, addAuthenticationFlags } from '../authentication-flags.ts';
 import { type AuthorizationFlags, addAuthorizationFlags } from '../authorization-flags.ts';
 import { addEncryptionFlags, type EncryptionFlags } from '../encryption-flags.ts';
+import { addEtcdFlags, type EtcdFlags } from '../etcd-flags.ts';
 import { boolean, cidr, count, durationMs, names, port, portRange } from '../flags.ts';
 import { addServiceAccountFlags, type ServiceAccountFlags } from '../service-account-flags.ts';
 import type { FlagSection, WithoutEffect } from './flag-set.ts';
@@ -13,6 +14,7 @@ import { withoutEffectAnywhere } from './without-effect.ts';
 export interface ApiServerFlags
   extends EncryptionFlags,
     AuditFlags,
+    EtcdFlags,
     AuthenticationFlags,
     AuthorizationFlags,
     ServiceAccountFlags {
@@ -94,9 +96,9 @@ export function apiServerSections(): FlagSection[] {
     {
       title: 'Storage',
       add: (command: Command) =>
-        addEncryptionFlags(command).option(
+        addEtcdFlags(addEncryptionFlags(command)).option(
           '--data-dir <folder>',
-          'where the embedded store is (not a flag of upstream)',
+          'where the embedded store is, without --etcd-servers (not a flag of upstream)',
           '/var/lib/tinkernetes/apiserver',
         ),
     },

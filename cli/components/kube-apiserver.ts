@@ -25,6 +25,7 @@ import { authenticationOptions } from '../authentication-flags.ts';
 import { authorizationOptions } from '../authorization-flags.ts';
 import { checkAddress, checkFile, checkFolder, firstAddress } from '../checks.ts';
 import { encryptionOptions } from '../encryption-flags.ts';
+import { etcdOptions } from '../etcd-flags.ts';
 import { descriptions, proxyClientOf, servingCertificateOf } from '../run-server.ts';
 import { serviceAccountOptions, serviceAccountWarnings } from '../service-account-flags.ts';
 import { kubernetesVersion } from '../version.ts';
@@ -94,6 +95,8 @@ function settle({ flags: given }: ParsedFlags<ApiServerFlags>): Settings {
     tokens,
     authorization: authorizationOptions(given),
     encryption: encryptionOptions(given),
+    etcd: etcdOptions(given),
+    compactionIntervalMs: given.etcdCompactionInterval,
     audit: auditOptions(given),
     servingCertificate: servingCertificateOf(given) ?? selfSigned(given.certDir, advertiseAddress),
     extraNames: { dns: [], ips: [] },
@@ -102,6 +105,7 @@ function settle({ flags: given }: ParsedFlags<ApiServerFlags>): Settings {
     descriptions,
     storeWorker: storeWorker === undefined ? undefined : { code: storeWorker },
   };
+  // The embedded store, and what outlives the process.
   checkFolder('--data-dir', given.dataDir);
   return { options, warnings };
 }
