@@ -30,6 +30,9 @@ import type { KubeletAuthSettings, ServingCertificate } from './kubelet/options.
 import { addMetric } from './kubelet/server/metrics.ts';
 import type { PodManifests } from './kubelet/static/pod-manifests.ts';
 import { createNodeNetwork } from './network/node-network.ts';
+import { networkPolicyMetrics } from './network-policy/metrics.ts';
+import { createNetworkPolicies, type NetworkPolicies, type NetworkPoliciesDeps } from './network-policy/network-policies.ts';
+import { createPolicyTable } from './network-policy/nft.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { createConnection } from './runtime/cri/connection.ts';
 import { createCriRuntime } from './runtime/cri/cri-runtime.ts';
@@ -59,6 +62,8 @@ export interface AgentOptions {
   cniConfDir: string;
   cniBinDir: string;
   cniStateDir: string;
+  /** Whether this agent enforces NetworkPolicies. */
+  networkPolicy: boolean;
   /** Serving certificate of the kubelet's API; absent: `rotateServerCertificates`. */
   tlsCertFile: string | undefined;
   tlsKeyFile: string | undefined;
@@ -103,6 +108,7 @@ export async function runAgent(options: AgentOptions, log: Logger, signal: Abort
     proxy: clientOf('kube-proxy', kubeconfigOf(agentUsers.proxy, options.kubeconfig), 'proxy'),
     network: clientOf('node-network', kubeconfigOf(agentUsers.network, options.kubeconfig), 'network'),
     dns: clientOf('cluster-dns', kubeconfigOf(agentUsers.dns, options.kubeconfig), 'dns'),
+    networkPolicy: clientOf('network-policy', kubeconfigOf(agentUsers.networkPolicy, options.kubeconfig), 'networkPolicy'),
   };
   const runtime = await runtimeOf({ options, clock, log });
   try {
@@ -183,6 +189,7 @@ interface AgentClients {
   proxy: Client;
   network: Client;
   dns: Client;
+  networkPolicy: Client;
 }
 
 function agentParts({
@@ -202,6 +209,7 @@ function agentParts({
     kubelet: createInformers({ client: clients.kubelet, clock, log }, kubeletSelections(nodeName)),
     proxy: createInformers({ client: clients.proxy, clock, log }),
     network: createInformers({ client: clients.network, clock, log }),
+    networkPolicy: createInformers({ client: clients.networkPolicy, clock, log }),
     dns: createInformers({ client: clients.dns, clock, log }, { nodes: kubeletSelections(nodeName).nodes ?? {} }),
   };
   const recorder = (client: Client, component: string) => createEventRecorder({ client, clock, log, component, host: nodeName });
@@ -210,12 +218,24 @@ function agentParts({
     proxy: recorder(clients.proxy, 'kube-proxy'),
     network: recorder(clients.network, 'node-network'),
     dns: recorder(clients.dns, 'cluster-dns'),
+    networkPolicy: recorder(clients.networkPolicy, 'network-policy'),
   };
   const proxyLeftOut = createLeftOutReporter({ events: recorders.proxy, log });
   const networkLeftOut = createLeftOutReporter({ events: recorders.network, log });
+  const policyLeftOut = createLeftOutReporter({ events: recorders.networkPolicy, log });
   const dnsLeftOut = createLeftOutReporter({ events: recorders.dns, log });
   const kubeletLeftOut = createLeftOutReporter({ events: recorders.kubelet, log });
-  addMetric(leftOutMetric([proxyLeftOut, networkLeftOut, dnsLeftOut, kubeletLeftOut]));
+  addMetric(leftOutMetric([proxyLeftOut, networkLeftOut, policyLeftOut, dnsLeftOut, kubeletLeftOut]));
+  const networkPolicies = options.networkPolicy
+    ? networkPoliciesOf(nodeName, {
+        informers: informers.networkPolicy,
+        client: clients.networkPolicy,
+        clock,
+        log,
+        events: recorders.networkPolicy,
+        leftOut: policyLeftOut,
+      })
+    : undefined;
   const kubelet = createKubelet(
     {
       client: clients.kubelet,
@@ -228,6 +248,7 @@ function agentParts({
       leftOut: kubeletLeftOut,
       exec: execFile,
       podManifests: options.staticPods?.manifests,
+      networkGate: networkPolicies,
     },
     {
       nodeName,
@@ -281,6 +302,7 @@ function agentParts({
     kubelet.run(signal),
     proxy.run(signal),
     network.run(signal),
+    ...(networkPolicies === undefined ? [] : [networkPolicies.run(signal)]),
     dns.run(signal),
     publishDns(
       { client: clients.dns, nodes: informers.dns.informer('nodes'), services, endpointSlices, clock, log },
@@ -293,6 +315,31 @@ function agentParts({
     ...parts,
     Promise.all(parts).then(async () => void (await Promise.all(Object.values(recorders).map((one) => one.flush())))),
   ];
+}
+
+function networkPoliciesOf(
+  nodeName: string,
+  {
+    informers,
+    client,
+    ...deps
+  }: Omit<NetworkPoliciesDeps, 'policies' | 'namespaces' | 'pods' | 'client' | 'table'> & {
+    informers: Informers;
+    client: Client;
+  },
+): NetworkPolicies {
+  for (const metric of networkPolicyMetrics) addMetric(metric);
+  return createNetworkPolicies(
+    {
+      ...deps,
+      policies: informers.informer('networkpolicies.networking.k8s.io'),
+      namespaces: informers.informer('namespaces'),
+      pods: informers.informer('pods'),
+      client: client.resource('networkpolicies.networking.k8s.io'),
+      table: createPolicyTable(execFile),
+    },
+    nodeName,
+  );
 }
 
 function killOrphanedShims(

@@ -2,11 +2,12 @@
  * The users that the parts of a node's agent are to the API server. The kubelet is `system:node:<name>`, in the group `system:nodes`; each
  * other part has a user of its own, with a role that holds no more than it needs.
  *
- * Source: kubernetes.io, Using RBAC Authorization (`system:kube-proxy`, `system:node-proxier`); the other two parts are our own.
+ * Source: kubernetes.io, Using RBAC Authorization (`system:kube-proxy`, `system:node-proxier`); the other parts are our own.
  */
 export const agentUsers = {
   proxy: 'system:kube-proxy',
   network: 'tinkernetes:node-network',
+  networkPolicy: 'tinkernetes:network-policy',
   dns: 'tinkernetes:cluster-dns',
 } as const;
 

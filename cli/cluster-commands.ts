@@ -188,6 +188,12 @@ function agentCommand(program: Command): void {
     .option('--cni-state-dir <path>', "host-local's leases", '/var/lib/cni/networks')
     .option('--pod-manifest-path <path>', 'a folder of manifests of static pods, or one such file')
     .option('--file-check-frequency <duration>', 'how often all of these are read again', durationMs, 20_000)
+    .option(
+      '--network-policy <bool>',
+      "enforce NetworkPolicies with nftables; false: the user's own CNI does it, or nobody",
+      boolean,
+      true,
+    )
     .option('--max-pods <n>', 'pods on this node', count, 110)
     .option('--sync-frequency <duration>', 'how often running pods are looked at anew, with what they mount', durationMs, 60_000)
     .option('--node-lease-duration-seconds <n>', 'how long a heartbeat holds; renewed at a quarter of it', count, 40)

@@ -86,6 +86,7 @@ export interface AgentFlags extends KubeletAuthFlags, JoinFlags {
   cniStateDir: string;
   podManifestPath: string | undefined;
   fileCheckFrequency: number;
+  networkPolicy: boolean;
   maxPods: number;
   syncFrequency: number;
   nodeLeaseDurationSeconds: number;

@@ -20,6 +20,7 @@ const packages: Record<string, string> = {
   iproute2: 'ip',
   iptables: 'iptables-restore',
   'libc6-dev': '/usr/include/stdio.h',
+  nftables: 'nft',
   procps: 'sysctl',
 };
 const runtimePackages: Record<LabRuntime, Record<string, string>> = {

@@ -49,6 +49,7 @@ export const rooms: readonly Room[] = [
   },
   { folder: 'agent/proxy/iptables', mayImport: [...agent, 'agent/proxy'], why: 'A proxy backend knows the proxy alone.' },
   { folder: 'agent/network', mayImport: agent, why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.' },
+  { folder: 'agent/network-policy', mayImport: agent, why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.' },
   { folder: 'agent/dns', mayImport: agent, why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.' },
   {
     folder: 'lab',

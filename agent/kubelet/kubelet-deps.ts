@@ -8,6 +8,7 @@ import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
+import type { NetworkGate } from './pod/network-gate.ts';
 import type { ProbeRunner } from './probes/probe-run.ts';
 import type { PodManifests } from './static/pod-manifests.ts';
 
@@ -30,6 +31,8 @@ export interface KubeletDeps {
   cgroups?: Cgroups | undefined;
   /** Reads the manifests of static pods; needed where the options name a path or URL of them. */
   podManifests?: PodManifests | undefined;
+  /** What enforces network policies on this node. Absent: nobody, or the user's own CNI. */
+  networkGate?: NetworkGate | undefined;
   /** Default: real probes. */
   probeRunner?: ProbeRunner | undefined;
 }

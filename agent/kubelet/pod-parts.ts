@@ -77,6 +77,7 @@ export function createPodParts(deps: KubeletDeps, options: ResolvedOptions, inpu
   const podRuntime = createPodRuntime({
     resizes,
     cgroups,
+    networkGate: deps.networkGate,
     machine: machineResources,
     lanes,
     runtime,

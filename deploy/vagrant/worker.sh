@@ -3,7 +3,7 @@
 set -eu
 name=$1
 address=$2
-sh /vagrant/deploy/vagrant/install.sh containerd runc iptables conntrack containernetworking-plugins
+sh /vagrant/deploy/vagrant/install.sh containerd runc iptables nftables conntrack containernetworking-plugins
 mkdir -p /etc/tinkernetes/pki /etc/cni/net.d
 cp "/cluster/$name/"* /etc/tinkernetes/pki/
 chmod 600 /etc/tinkernetes/pki/*

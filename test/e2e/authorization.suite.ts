@@ -70,6 +70,7 @@ export function authorizationSuite(cluster: () => Cluster): void {
       const cases: [user: string, may: string, mayNot: string][] = [
         [agentUsers.proxy, 'endpointslices', 'pods'],
         [agentUsers.network, 'nodes', 'services'],
+        [agentUsers.networkPolicy, 'networkpolicies', 'services'],
         [agentUsers.dns, 'namespaces', 'secrets'],
       ];
       for (const [user, may, mayNot] of cases) {

@@ -32,6 +32,7 @@ import type { PodActions, ProbeResults } from './compute-pod-actions.ts';
 import { computePodActions } from './compute-pod-actions.ts';
 import type { KillDeps } from './kill-containers.ts';
 import { killContainer, killPodContainers, podReference } from './kill-containers.ts';
+import { type NetworkGate, passNetworkGate } from './network-gate.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { findContainer, isRunning } from './observed.ts';
 import { formatPod } from './pod-spec.ts';
@@ -44,6 +45,7 @@ export interface PodRuntimeDeps extends KillDeps {
   probes: ProbeResults;
   resizes: Pick<Resizes, 'actuated' | 'record'>;
   cgroups: PodCgroups;
+  networkGate?: NetworkGate | undefined;
   machine: MachineResources;
   /** The back-off of containers that crash. */
   crashBackOff: BackOff;
@@ -214,6 +216,8 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     let acted = false;
     const facts: PodFacts = { ...inputs.facts, podIps: ips.length > 0 ? ips : inputs.facts.podIps };
     const sandboxConfig = await configOf(pod, actions.attempt);
+    if (actions.startEphemeral.length + actions.startInit.length + actions.start.length > 0)
+      await passNetworkGate(deps.networkGate, events, { pod, ips: facts.podIps, signal: inputs.signal });
     const volumeImages = new Map<string, Promise<ImageSpec>>();
     const hostsFile = deps.writeHostsFile(pod, facts.podIps);
     // Each container that is started awaits this promise and reports its failure; without containers nobody does.

@@ -20,6 +20,8 @@ export const ownClusterRoles: Readonly<Record<string, readonly RuleText[]>> = {
   'tinkernetes:selfagentclient': ['create certificates.k8s.io certificatesigningrequests/selfagentclient'],
   // Routes lead to all nodes.
   [agentUsers.network]: ['list,watch core nodes', events],
+  // Who may talk to the pods of a node depends on the labels of all pods and namespaces.
+  [agentUsers.networkPolicy]: ['list,watch networking.k8s.io networkpolicies', 'list,watch core namespaces,pods', events],
   // The Node is the owner of its slice.
   [agentUsers.dns]: [
     'list,watch core namespaces,services',
@@ -45,6 +47,7 @@ const bound = (name: string, role: string, ...subjects: string[]) => ({ [name]: 
 /** By name: the role, and to whom it is bound. Subjects as in `policy-text.ts`. */
 export const ownClusterRoleBindings: Readonly<Record<string, { role: string; subjects: readonly string[] }>> = {
   [agentUsers.network]: { role: agentUsers.network, subjects: [`user ${agentUsers.network}`] },
+  [agentUsers.networkPolicy]: { role: agentUsers.networkPolicy, subjects: [`user ${agentUsers.networkPolicy}`] },
   [agentUsers.dns]: { role: agentUsers.dns, subjects: [`user ${agentUsers.dns}`] },
   [localPathRole]: { role: localPathRole, subjects: [`account kube-system/${localPathAccount}`] },
   ...bound('tinkernetes:agentclient', 'tinkernetes:agentclient', joining),
