@@ -166,7 +166,7 @@ function agentCommand(program: Command): void {
     .option('--client-ca-file <file>', "the CA of the clients of the kubelet's API; by default the cluster's")
     .option('--tls-cert-file <file>', 'serving certificate of the kubelet API')
     .option('--tls-private-key-file <file>', 'its key')
-    .option('--cleanup', 'remove the service rules from this node and exit; nothing else is needed')
+    .option('--cleanup', 'remove the service rules and those of network policies from this node and exit; nothing else is needed')
     .option('--hostname-override <name>', "the node's name", hostname().toLowerCase())
     .option('--node-ip <address>', "the node's address; by default the machine's first one")
     .option('--root-dir <path>', "the kubelet's files", '/var/lib/tinkernetes/kubelet')

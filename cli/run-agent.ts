@@ -3,7 +3,9 @@ import { type AgentOptions, runAgent } from '#agent/agent.ts';
 import { nodeResolvConf } from '#agent/dns/resolv-conf.ts';
 import { execFile } from '#agent/host/exec.ts';
 import { execSysctl } from '#agent/host/sysctl.ts';
+import { createPolicyTable } from '#agent/network-policy/nft.ts';
 import { removeServiceRules } from '#agent/proxy/backends.ts';
+import { errorText } from '#api/error-text.ts';
 import { systemClock } from '#client/clock.ts';
 import { checkAddress, checkFolder, checkNodeName, firstAddress } from './checks.ts';
 import type { AgentFlags } from './cluster-flags.ts';
@@ -68,11 +70,14 @@ async function staticPodsOf({ podManifestPath: path = '', fileCheckFrequency }: 
   return { path, checkFrequencyMs: fileCheckFrequency, manifests: podManifests };
 }
 
-/** Like `kube-proxy --cleanup`. @throws Error when rules could not be removed */
+/** Like `kube-proxy --cleanup`, and removes the rules of network policies. @throws Error when rules could not be removed */
 async function cleanUp(): Promise<void> {
   checkRoot();
   const warn = (message: string): void => void process.stderr.write(`tinker: ${message}\n`);
   await removeServiceRules({ exec: execFile, sysctl: execSysctl(execFile), clock: systemClock, warn });
+  await createPolicyTable(execFile)
+    .remove()
+    .catch((error: unknown) => warn(`the rules of network policies could not be removed: ${errorText(error)}`));
 }
 
 function checkRoot(): void {

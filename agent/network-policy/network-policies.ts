@@ -7,7 +7,7 @@
  */
 import type { Logger } from 'pino';
 import { errorText } from '#api/error-text.ts';
-import type { KubeObject } from '#api/meta.ts';
+import { type KubeObject, keyOf } from '#api/meta.ts';
 import type { Namespace, NetworkPolicy, Pod } from '#api/types.generated.ts';
 import type { ResourceClient } from '#client/client.ts';
 import { type Clock, sleep, within } from '#client/clock.ts';
@@ -16,10 +16,10 @@ import type { Informer } from '#client/informer.ts';
 import { type LeftOut, type LeftOutReporter, leftOut, unreadable } from '#client/left-out.ts';
 import { compilePolicy } from './compiled-policy.ts';
 import { recordSync } from './metrics.ts';
-import type { PolicyTable } from './nft.ts';
 import { PodSource } from './pod-source.ts';
 import { hasOwnNetwork } from './policy-pod.ts';
 import { PolicyState } from './policy-state.ts';
+import type { PolicyTable } from './policy-table.ts';
 import { changeScript, fullScript, isIntact, type PolicyRuleset } from './ruleset.ts';
 
 /** What network policies work with. */
@@ -180,7 +180,7 @@ class NodeNetworkPolicies implements NetworkPolicies {
   }
 
   #tellWaiting(): void {
-    for (const settle of [...this.#waiting]) settle();
+    for (const settle of this.#waiting) settle();
   }
 
   #putPolicy(policy: NetworkPolicy, isGone: boolean): void {
@@ -280,8 +280,6 @@ class NodeNetworkPolicies implements NetworkPolicies {
 /** Revisions are numbers (KEP-5504). One that is none is never waited for. */
 const revisionOf = ({ metadata: { resourceVersion } }: NetworkPolicy): bigint =>
   /^\d+$/.test(resourceVersion) ? BigInt(resourceVersion) : 0n;
-
-const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;
 
 const handler = <T extends KubeObject>(put: (object: T, isGone: boolean) => void) => ({
   added: (object: T) => put(object, false),

@@ -35,7 +35,7 @@ export interface PolicyPod {
 
 /** @param ips the addresses of the pod's sandbox, where they are known better than from its status */
 export function policyPod(pod: Pod, ips?: readonly string[]): PolicyPod {
-  const { namespace = '', name, uid = '', labels = {}, creationTimestamp } = pod.metadata;
+  const { namespace = '', name, uid, labels = {}, creationTimestamp } = pod.metadata;
   const seen = hasOwnNetwork(pod) && !hasEnded(pod);
   return {
     key: `${namespace}/${name}`,
@@ -45,7 +45,7 @@ export function policyPod(pod: Pod, ips?: readonly string[]): PolicyPod {
     addresses: seen ? addressesOf(ips ?? statusIps(pod)) : [],
     ports: seen ? portsOf(pod) : [],
     nodeName: pod.spec.nodeName ?? '',
-    createdMs: Date.parse(creationTimestamp ?? '') || 0,
+    createdMs: Date.parse(creationTimestamp) || 0,
   };
 }
 

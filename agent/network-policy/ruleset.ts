@@ -8,8 +8,8 @@
  *
  * Source: nft(8); kubernetes.io, "Network Policies".
  */
-import type { TableShape } from './nft.ts';
 import type { KernelSet } from './peer-sets.ts';
+import { policyTable, type TableShape } from './policy-table.ts';
 
 /** The rules of one node. */
 export interface PolicyRuleset {
@@ -19,9 +19,6 @@ export interface PolicyRuleset {
   /** `egress-4`, …: by key the rest of the element. */
   maps: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }
-
-/** The table of nftables with everything that is ours. */
-export const policyTable = 'inet tinkernetes-network-policy';
 
 /** Just before iptables' `filter`, so that no rule of others accepts what a policy does not. */
 const priorities = { egress: -20, ingress: -19 };

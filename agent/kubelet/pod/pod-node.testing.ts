@@ -20,6 +20,7 @@ import type { FakeRuntime } from '../runtime.testing.ts';
 import type { StatusWriter } from '../status/status-writer.ts';
 import { createPathGate } from '../volumes/path-gate.ts';
 import { createHookRunner } from './lifecycle.ts';
+import type { NetworkGate } from './network-gate.ts';
 import { createObserver } from './observe.ts';
 import { createPodRuntime } from './pod-runtime.ts';
 import type { PodWorkerDeps } from './pod-worker.ts';
@@ -35,6 +36,7 @@ export interface PodNodeOptions {
   wake: (uid: string) => void;
   /** For resizes: this node. */
   node?: ResizesDeps['node'];
+  networkGate?: NetworkGate;
 }
 
 /** Control groups that only hold their limits. */
@@ -62,6 +64,7 @@ export function podNode({
   statuses,
   wake,
   node = () => undefined,
+  networkGate,
 }: PodNodeOptions): PodWorkerDeps & { probes: Probes; resizes: Resizes } {
   const log = pino({ level: 'silent' });
   const { runtime } = fake;
@@ -94,6 +97,7 @@ export function podNode({
   const podRuntime = createPodRuntime({
     resizes,
     cgroups,
+    networkGate,
     machine,
     lanes,
     runtime,
