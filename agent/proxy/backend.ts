@@ -14,10 +14,11 @@ import type { ServicePortState, ServiceState } from './state.ts';
 /** Writes the rules of one address family. Calls must not overlap. */
 export interface Backend {
   /**
-   * Makes the kernel's rules those of `state`, atomically per table, and writes only the difference to the last call. It writes
-   * everything at the first call, after a failure, after {@link intact} has returned false, and every {@link fullSyncPeriodMs}. A
-   * full write also replaces rules that another run has left, so the result is always the same.
-   * @throws RefusedError when the kernel does not accept the rules. No table is half written, and the next call writes everything
+   * Makes the kernel's rules those of `state`, and writes only the difference to the last call. Each service port changes atomically. A port
+   * that is the same object as in the last call has not changed. All rules are compared with the kernel's at the first call, after a failure,
+   * after {@link intact} has returned false, and every {@link fullSyncPeriodMs}; rules that another run has left are then replaced, so the
+   * result is always the same.
+   * @throws RefusedError when the kernel does not accept the rules. No service port is half written, and the next call compares everything
    * @throws Error when the kernel could not be asked; the next call writes everything
    */
   apply(state: ServiceState): Promise<Applied>;
@@ -29,6 +30,12 @@ export interface Backend {
    */
   intact(): Promise<boolean>;
   /**
+   * Like {@link intact}, at a cost that hardly depends on the number of services: it looks whether a table was flushed or deleted, and whether
+   * the kernel still leads packets to the rules.
+   * @throws Error when the kernel could not be asked
+   */
+  probe(): Promise<boolean>;
+  /**
    * Removes every rule of this backend, also those of another run (`kube-proxy --cleanup`). Rules of other programs stay. Absent
    * rules are success.
    * @throws Error when the kernel could not be asked or refused; calling again continues
@@ -38,9 +45,9 @@ export interface Backend {
 
 /** The result of one {@link Backend.apply}. */
 export interface Applied {
-  /** `full`: everything was written; `partial`: only the difference; `unchanged`: nothing. */
+  /** `full`: everything was compared with the kernel; `partial`: only the difference to the last call was written; `unchanged`: nothing. */
   mode: 'full' | 'partial' | 'unchanged';
-  /** Number of chains written or deleted. When `full`, the number of all chains. */
+  /** Number of chains (or elements of maps) written or deleted. */
   chains: number;
 }
 

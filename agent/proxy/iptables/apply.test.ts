@@ -4,11 +4,11 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { type Exec, execFile } from '#agent/host/exec.ts';
 import { endpoint, service, slice } from '../objects.testing.ts';
 import { buildServiceState } from '../state.ts';
-import { createApplier, RestoreError } from './apply.ts';
-import { compileRuleset, type Ruleset } from './ruleset.ts';
+import { RestoreError, RuleApplier } from './apply.ts';
+import { type CompiledState, compileState } from './ruleset.ts';
 import { dumpIptables } from './saved-rules.testing.ts';
 
-function rulesOf(...endpoints: string[]): Ruleset {
+function rulesOf(...endpoints: string[]): CompiledState {
   const services = [service('default/web', '10.96.0.10', [{ name: 'http', port: 80 }])];
   const endpointSlices = [
     slice(
@@ -17,10 +17,10 @@ function rulesOf(...endpoints: string[]): Ruleset {
       endpoints.map((ip) => endpoint(ip)),
     ),
   ];
-  return compileRuleset(buildServiceState({ services, endpointSlices }, { nodeName: 'here' }));
+  return compileState(buildServiceState({ services, endpointSlices }, { nodeName: 'here' }));
 }
 
-describe('createApplier', () => {
+describe('RuleApplier', () => {
   const namespace = `tprox-${process.pid}-apply`;
   const exec: Exec = (argv, options) => execFile(['ip', 'netns', 'exec', namespace, ...argv], options);
   const quiet = (message: string): never => assert.fail(message);
@@ -30,16 +30,16 @@ describe('createApplier', () => {
   beforeEach(() => exec(['nft', 'flush', 'ruleset']));
 
   it('deletes service chains that an earlier run has left', async () => {
-    await createApplier({ exec, warn: quiet }).apply(rulesOf('10.244.1.1'));
+    await new RuleApplier({ exec, warn: quiet }).apply(rulesOf('10.244.1.1'));
     const whole = await dumpIptables(exec);
     await exec(['iptables', '-t', 'nat', '-N', 'KUBE-SEP-STALESTALESTALE0']);
     await exec(['iptables', '-t', 'nat', '-I', 'KUBE-SERVICES', '-d', '10.96.0.99', '-j', 'KUBE-SEP-STALESTALESTALE0']);
-    await createApplier({ exec, warn: quiet }).apply(rulesOf('10.244.1.1'));
+    await new RuleApplier({ exec, warn: quiet }).apply(rulesOf('10.244.1.1'));
     assert.equal(await dumpIptables(exec), whole);
   });
 
   it('writes two chains when an endpoint is added or removed', async () => {
-    const applier = createApplier({ exec, warn: quiet });
+    const applier = new RuleApplier({ exec, warn: quiet });
     await applier.apply(rulesOf('10.244.1.1'));
     assert.deepEqual(await applier.apply(rulesOf('10.244.1.1', '10.244.1.2')), { mode: 'partial', chains: 2 });
     assert.deepEqual(await applier.apply(rulesOf('10.244.1.1')), { mode: 'partial', chains: 2 });
@@ -47,7 +47,7 @@ describe('createApplier', () => {
 
   it('writes everything when an update is refused, and warns', async () => {
     const warnings: string[] = [];
-    const applier = createApplier({ exec, warn: (message) => warnings.push(message) });
+    const applier = new RuleApplier({ exec, warn: (message) => warnings.push(message) });
     await applier.apply(rulesOf('10.244.1.1'));
     await exec(['iptables', '-t', 'nat', '-F']);
     await exec(['iptables', '-t', 'nat', '-X']);
@@ -56,7 +56,7 @@ describe('createApplier', () => {
   });
 
   it('keeps KUBE-FIREWALL when a kubelet uses it or it has foreign rules', async () => {
-    const applier = createApplier({ exec, warn: quiet });
+    const applier = new RuleApplier({ exec, warn: quiet });
     for (const [argv, isLeft] of [
       [['iptables', '-t', 'mangle', '-N', 'KUBE-KUBELET-CANARY'], true],
       [['iptables', '-A', 'KUBE-FIREWALL', '-m', 'mark', '--mark', '0x8000/0x8000', '-j', 'DROP'], true],
@@ -78,8 +78,8 @@ describe('createApplier', () => {
     const endpoints = [endpoint('fd00:1::1'), endpoint('fd00:1::2')];
     const endpointSlices = [slice('default/v6', [{ name: 'http', port: 8080 }], endpoints)];
     const state = buildServiceState({ services, endpointSlices }, { nodeName: 'here', family: 'IPv6' });
-    const applier = createApplier({ exec, warn: quiet }, 'IPv6');
-    await applier.apply(compileRuleset(state, { clusterCidr: 'fd00:1::/64' }));
+    const applier = new RuleApplier({ exec, warn: quiet }, 'IPv6');
+    await applier.apply(compileState(state, { clusterCidr: 'fd00:1::/64' }));
     assert.ok(await applier.intact());
     const { stdout } = await exec(['ip6tables-save', '-t', 'nat']);
     assert.match(stdout, /-A KUBE-SERVICES -d fd00:10::1\/128 -p tcp .*-j KUBE-SVC-/);
@@ -89,8 +89,8 @@ describe('createApplier', () => {
   });
 
   it('names the line that iptables-restore refuses', async () => {
-    const applier = createApplier({ exec, warn: quiet });
-    const broken: Ruleset = { mangle: new Map(), filter: new Map(), nat: new Map([['KUBE-SERVICES', ['-j KUBE-NOWHERE']]]) };
+    const applier = new RuleApplier({ exec, warn: quiet });
+    const broken = { ...rulesOf('10.244.1.1'), tail: [{ table: 'nat', chain: 'KUBE-SERVICES', rule: '-j KUBE-NOWHERE' }] as const };
     await assert.rejects(applier.apply(broken), (error) => {
       assert.ok(error instanceof RestoreError);
       return assert.match(error.message, /iptables-restore: .*\(line \d+: .*(KUBE-NOWHERE|COMMIT).*\)/s) === undefined;

@@ -1,38 +1,18 @@
-/** Applies a ruleset with one iptables-restore, which writes only the chains that have changed since the last call. */
+/** Applies compiled rules with iptables-restore, which writes only what has changed since the last call. */
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import type { IpFamily } from '#api/ip.ts';
+import { inTurns, letOthersIn } from '#client/turns.ts';
 import type { Applied } from '../backend.ts';
-import { cleanupRestore, failedLine, fullRestore, isInPlace, parseSave, partialRestore } from './restore.ts';
-import { type Ruleset, renderRuleset } from './ruleset.ts';
+import { chains, jumps, type Table } from './chains.ts';
+import { Plan, sameLines, tables, type WriteLimits } from './plan.ts';
+import { cleanupRestore, failedLine, fullPlanSteps, inPlaceSteps, parseSaveSteps } from './restore.ts';
+import { type CompiledState, dispatchChains, type Ruleset } from './ruleset.ts';
 
 /** What the applier works with. */
 export interface ApplierDeps {
   exec: Exec;
-  /** Is told when a partial update failed and everything is written instead. */
+  /** Is told when a partial update failed and everything is compared instead. */
   warn(message: string): void;
-}
-
-/** Applies rules as text, chain by chain. Calls must not overlap. */
-interface RuleApplier {
-  /**
-   * Makes the kernel's rules those of `next`; atomic per table.
-   * @throws RestoreError when the full ruleset was refused too; the next call then writes everything
-   */
-  apply(next: Ruleset): Promise<Applied>;
-  /**
-   * Whether iptables accepts `next`. Nothing is changed (`iptables-restore --test`). @throws any error other than RestoreError
-   */
-  accepts(next: Ruleset): Promise<boolean>;
-  /** Makes the next {@link apply} write everything. */
-  invalidate(): void;
-  /**
-   * Whether the applied rules are still in the kernel (see {@link isInPlace}); true before the first call. After false, the next
-   * {@link apply} writes everything.
-   * @throws ExecError when the rules cannot be listed
-   */
-  intact(): Promise<boolean>;
-  /** Removes everything a proxy has written, also in another run. @throws RestoreError @throws ExecError */
-  remove(): Promise<void>;
 }
 
 /** iptables-restore refused its input. The message contains the refused line. */
@@ -46,76 +26,209 @@ export class RestoreError extends Error {
 const restoreTimeoutMs = 300_000;
 const wait = ['-w', '5'] as const;
 
-/** Makes the applier of one address family. */
-export function createApplier({ exec, warn }: ApplierDeps, family: IpFamily = 'IPv4'): RuleApplier {
-  const iptables = family === 'IPv4' ? 'iptables' : 'ip6tables';
-  /** The rules that the kernel holds as far as this process knows. Undefined: unknown. */
-  let current: Ruleset | undefined;
+/** Above this share of changed ports, comparing everything with the kernel is faster than removing rule by rule. */
+const bulkShare = 1 / 30;
+const bulkMinimum = 200;
 
-  async function save(): Promise<Ruleset> {
-    return parseSave((await exec([`${iptables}-save`], { timeoutMs: restoreTimeoutMs })).stdout);
+/** Each iptables-legacy-restore reads and writes whole tables, so it gets as much as possible at once. */
+const limitsOf = (isLegacy: boolean): WriteLimits => (isLegacy ? { chains: 20_000, edits: 5000 } : { chains: 1000, edits: 250 });
+
+/** The chains that {@link RuleApplier.probe} looks at, each with the least number of its rules. */
+const probed: readonly (readonly [Table, chain: string, rules: number])[] = [
+  ['mangle', chains.canary, 0],
+  ['filter', chains.forward, 2],
+  ['filter', 'FORWARD', 1],
+  ['nat', chains.postrouting, 3],
+  ['nat', 'PREROUTING', 1],
+];
+
+/** Applies the rules of one address family. Calls must not overlap. */
+export class RuleApplier {
+  readonly #exec: Exec;
+  readonly #warn: (message: string) => void;
+  readonly #iptables: string;
+  /** The rules that the kernel holds as far as this process knows. Undefined: unknown. */
+  #current: CompiledState | undefined;
+  #limits: WriteLimits | undefined;
+
+  constructor({ exec, warn }: ApplierDeps, family: IpFamily = 'IPv4') {
+    this.#exec = exec;
+    this.#warn = warn;
+    this.#iptables = family === 'IPv4' ? 'iptables' : 'ip6tables';
   }
 
-  async function restore(text: string, ...options: string[]): Promise<void> {
+  /**
+   * Makes the kernel's rules those of `next`. Each service port changes atomically, and at no moment a rule jumps to a chain that is not
+   * there.
+   * @throws RestoreError when the rules were refused; the next call then compares everything
+   */
+  async apply(next: CompiledState): Promise<Applied> {
+    const previous = this.#current;
+    if (previous === undefined || previous.settingsKey !== next.settingsKey) return this.#applyFull(next);
     try {
-      await exec([`${iptables}-restore`, ...wait, '--noflush', ...options], { stdin: text, timeoutMs: restoreTimeoutMs });
+      return (await this.#applyPartial(previous, next)) ?? (await this.#applyFull(next));
     } catch (error) {
-      if (!(error instanceof ExecError)) throw error;
-      const line = failedLine(error.result.stderr, text);
-      throw new RestoreError(`${iptables}-restore: ${error.result.stderr.trim()}${line === undefined ? '' : ` (${line})`}`, {
-        cause: error,
-      });
+      if (!(error instanceof RestoreError)) throw error;
+      this.#warn(`partial update refused, comparing all rules: ${error.message}`);
+      return this.#applyFull(next);
     }
   }
 
-  async function applyFull(next: Ruleset): Promise<Applied> {
-    current = undefined;
-    await restore(fullRestore(next, await save()));
-    current = next;
-    return { mode: 'full', chains: next.nat.size + next.filter.size + next.mangle.size };
+  /**
+   * Whether iptables accepts the rules of these ports. Nothing is changed (`iptables-restore --test`). @throws any error other than
+   * RestoreError
+   */
+  async accepts(next: CompiledState): Promise<boolean> {
+    const { chains: limit } = await this.#writeLimits();
+    // A port has four chains or more. Its chains refer to each other and to those that stand.
+    for (let start = 0; start === 0 || start < next.ports.length; start += limit / 4) {
+      if (!(await this.#acceptsAtOnce(next, start, start + limit / 4))) return false;
+      await letOthersIn();
+    }
+    return true;
   }
 
-  async function applyPartial(previous: Ruleset, next: Ruleset): Promise<Applied> {
-    const { text, chains: count } = partialRestore(previous, next);
-    if (text === '') return { mode: 'unchanged', chains: 0 };
-    current = undefined;
-    await restore(text);
-    current = next;
-    return { mode: 'partial', chains: count };
+  /** Makes the next {@link apply} compare everything. */
+  invalidate(): void {
+    this.#current = undefined;
   }
 
-  return {
-    async apply(next) {
-      if (current === undefined) return applyFull(next);
-      try {
-        return await applyPartial(current, next);
-      } catch (error) {
-        if (!(error instanceof RestoreError)) throw error;
-        warn(`partial update refused, writing all rules: ${error.message}`);
-        return applyFull(next);
-      }
-    },
-    async accepts(next) {
-      try {
-        await restore(renderRuleset(next), '--test');
-        return true;
-      } catch (error) {
-        if (error instanceof RestoreError) return false;
-        throw error;
-      }
-    },
-    invalidate() {
-      current = undefined;
-    },
-    async intact() {
-      if (current === undefined || isInPlace(current, await save())) return true;
-      current = undefined;
+  /**
+   * Whether the applied rules are still in the kernel; true before the first call. After false, the next {@link apply} compares everything.
+   * @throws ExecError when the rules cannot be listed
+   */
+  async intact(): Promise<boolean> {
+    if (this.#current === undefined || (await inTurns(inPlaceSteps(this.#current, await this.#save())))) return true;
+    this.#current = undefined;
+    return false;
+  }
+
+  /**
+   * Like {@link intact}, at a cost that does not depend on the number of services: looks whether a table was flushed or a jump lost.
+   * @throws ExecError when the kernel cannot be asked
+   */
+  async probe(): Promise<boolean> {
+    if (this.#current === undefined) return true;
+    for (const [table, chain, least] of probed) {
+      const rules = await this.#list(table, chain);
+      const to = jumps.filter((jump) => jump.table === table && jump.from === chain);
+      if (rules !== undefined && rules.length >= least && to.every(({ rule }) => rules.includes(rule))) continue;
+      this.#current = undefined;
       return false;
-    },
-    async remove() {
-      current = undefined;
-      const text = cleanupRestore(await save());
-      if (text !== '') await restore(text);
-    },
-  };
+    }
+    return true;
+  }
+
+  /** Removes everything a proxy has written, also in another run. @throws RestoreError @throws ExecError */
+  async remove(): Promise<void> {
+    this.#current = undefined;
+    const text = cleanupRestore(await this.#save());
+    if (text !== '') await this.#restore(text);
+  }
+
+  async #applyFull(next: CompiledState): Promise<Applied> {
+    this.#current = undefined;
+    const plan = await inTurns(fullPlanSteps(next, await this.#save()));
+    await this.#carryOut(plan);
+    this.#current = next;
+    return { mode: 'full', chains: plan.chains };
+  }
+
+  /** @returns undefined when so much has changed that a full comparison is faster */
+  async #applyPartial(previous: CompiledState, next: CompiledState): Promise<Applied | undefined> {
+    const was = new Set(previous.ports);
+    const is = new Set(next.ports);
+    const key = ({ id, protocol }: { id: string; protocol: string }): string => `${id}/${protocol}`;
+    const gone = new Map(previous.ports.filter((port) => !is.has(port)).map((port) => [key(port), port]));
+    const changed = next.ports.filter((port) => !was.has(port));
+    if (gone.size + changed.length > Math.max(bulkMinimum, next.ports.length * bulkShare)) return undefined;
+    const plan = new Plan();
+    let count = 0;
+    for (const port of changed) {
+      if (++count % 50 === 0) await letOthersIn();
+      const before = gone.get(key(port));
+      gone.delete(key(port));
+      plan.changePort(before && previous.rulesOf(before), next.rulesOf(port));
+    }
+    for (const port of gone.values()) plan.changePort(previous.rulesOf(port), undefined);
+    planStanding(plan, previous, next);
+    if (plan.isEmpty) {
+      this.#current = next;
+      return { mode: 'unchanged', chains: 0 };
+    }
+    this.#current = undefined;
+    await this.#carryOut(plan);
+    this.#current = next;
+    return { mode: 'partial', chains: plan.chains };
+  }
+
+  async #carryOut(plan: Plan): Promise<void> {
+    for (const text of plan.inputs(await this.#writeLimits())) {
+      await this.#restore(text);
+      await letOthersIn();
+    }
+  }
+
+  async #writeLimits(): Promise<WriteLimits> {
+    this.#limits ??= limitsOf((await this.#exec([this.#iptables, '--version'])).stdout.includes('legacy'));
+    return this.#limits;
+  }
+
+  async #acceptsAtOnce({ ports, rulesOf, standing, tail }: CompiledState, start: number, end: number): Promise<boolean> {
+    const plan = new Plan();
+    for (const table of tables) {
+      for (const [chain, rules] of standing[table]) plan.declare(table, chain, rules);
+      for (const chain of dispatchChains[table]) plan.declare(table, chain, []);
+    }
+    for (const port of ports.slice(start, end)) plan.changePort(undefined, rulesOf(port));
+    for (const { table, chain, rule } of tail) plan.append(table, chain, rule);
+    try {
+      const all = { chains: Number.POSITIVE_INFINITY, edits: Number.POSITIVE_INFINITY };
+      for (const text of plan.inputs(all)) await this.#restore(text, '--test');
+      return true;
+    } catch (error) {
+      if (error instanceof RestoreError) return false;
+      throw error;
+    }
+  }
+
+  async #save(): Promise<Ruleset> {
+    const { stdout } = await this.#exec([`${this.#iptables}-save`], { timeoutMs: restoreTimeoutMs });
+    return await inTurns(parseSaveSteps(stdout));
+  }
+
+  /** The rules of one chain; undefined when there is no such chain. */
+  async #list(table: Table, chain: string): Promise<string[] | undefined> {
+    try {
+      const { stdout } = await this.#exec([this.#iptables, ...wait, '-t', table, '-S', chain]);
+      const start = `-A ${chain} `;
+      return stdout.split('\n').flatMap((line) => (line.startsWith(start) ? line.slice(start.length) : []));
+    } catch (error) {
+      if (error instanceof ExecError && error.result.exitCode === 1) return undefined;
+      throw error;
+    }
+  }
+
+  async #restore(text: string, ...options: string[]): Promise<void> {
+    try {
+      const argv = [`${this.#iptables}-restore`, ...wait, '--noflush', ...options];
+      await this.#exec(argv, { stdin: text, timeoutMs: restoreTimeoutMs });
+    } catch (error) {
+      if (!(error instanceof ExecError)) throw error;
+      const line = failedLine(error.result.stderr, text);
+      const where = line === undefined ? '' : ` (${line})`;
+      throw new RestoreError(`${this.#iptables}-restore: ${error.result.stderr.trim()}${where}`, { cause: error });
+    }
+  }
+}
+
+/** What differs in the rules that do not depend on services. */
+function planStanding(plan: Plan, previous: CompiledState, next: CompiledState): void {
+  for (const table of tables)
+    for (const [chain, rules] of next.standing[table])
+      if (!sameLines(previous.standing[table].get(chain), rules)) plan.declare(table, chain, rules);
+  const rulesOf = ({ tail }: CompiledState): string[] => tail.map(({ table, chain, rule }) => `${table} ${chain} ${rule}`);
+  if (sameLines(rulesOf(previous), rulesOf(next))) return;
+  for (const { table, chain, rule } of previous.tail) plan.remove(table, chain, rule);
+  for (const { table, chain, rule } of next.tail) plan.append(table, chain, rule);
 }

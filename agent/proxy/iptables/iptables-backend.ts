@@ -1,5 +1,5 @@
 /**
- * kube-proxy's iptables mode: service state → ruleset → one `iptables-restore` (or `ip6tables-restore`).
+ * kube-proxy's iptables mode: service state → rules → `iptables-restore` (or `ip6tables-restore`) with what has changed.
  *
  * Writes: tables nat and filter, a canary chain in mangle; the sysctl route_localnet, so that node ports answer on 127.0.0.1.
  * Source: kubernetes.io, "Virtual IPs and Service Proxies", iptables proxy mode.
@@ -7,18 +7,18 @@
 import { type Backend, type BackendDeps, type BackendOptions, fullSyncPeriodMs, RefusedError } from '../backend.ts';
 import { findRefused } from '../quarantine.ts';
 import type { ServiceState } from '../state.ts';
-import { createApplier, RestoreError } from './apply.ts';
-import { compileRuleset, type Ruleset } from './ruleset.ts';
+import { RestoreError, RuleApplier } from './apply.ts';
+import { type CompiledState, compileState } from './ruleset.ts';
 
 /** Makes the iptables backend of one address family. The factory itself runs no program. */
 export function createIptablesBackend({ exec, sysctl, clock, warn }: BackendDeps, options: BackendOptions): Backend {
-  const applier = createApplier({ exec, warn }, options.family);
+  const applier = new RuleApplier({ exec, warn }, options.family);
   const usesLocalhost = options.family === 'IPv4' && (options.localhostNodePorts ?? true);
   let lastFullMs: number | undefined;
   let dropInvalid: boolean | undefined;
 
-  const compile = (state: ServiceState): Ruleset =>
-    compileRuleset(state, { ...options, dropInvalid: dropInvalid ?? true, nodePortIps: options.nodePortIps?.() });
+  const compile = (state: ServiceState): CompiledState =>
+    compileState(state, { ...options, dropInvalid: dropInvalid ?? true, nodePortIps: options.nodePortIps?.() });
 
   async function prepareKernel(): Promise<void> {
     if (dropInvalid !== undefined) return;
@@ -42,6 +42,7 @@ export function createIptablesBackend({ exec, sysctl, clock, warn }: BackendDeps
       }
     },
     intact: () => applier.intact(),
+    probe: () => applier.probe(),
     remove: () => applier.remove(),
   };
 }

@@ -1,17 +1,26 @@
-/** Builds the input of iptables-restore and parses the output of iptables-save. Pure. */
+/** Parses the output of iptables-save, and compares it with what should be there. Pure. */
+import { atOnce, type Steps } from '#api/steps.ts';
 import { chains, isServiceChain, jumps, kubeletCanary, localnetComment, type Table } from './chains.ts';
-import { type Ruleset, renderTable } from './ruleset.ts';
+import { Plan, sameLines, section, tables } from './plan.ts';
+import { type CompiledState, dispatchChains, type Ruleset } from './ruleset.ts';
 
-const tables = ['mangle', 'filter', 'nat'] as const;
+/** Lines, or service ports, between two steps: some milliseconds. */
+const stepSize = 4000;
+const portsPerStep = 100;
 
 /**
  * Parses the output of `iptables-save`: every chain with its rules (without `-A chain`), the kernel's own and foreign chains
  * included.
  */
-export function parseSave(text: string): Ruleset {
+export function* parseSaveSteps(text: string): Steps<Ruleset> {
   const saved = { mangle: new Map<string, string[]>(), nat: new Map<string, string[]>(), filter: new Map<string, string[]>() };
   let table: Table | undefined;
-  for (const line of text.split('\n')) {
+  let count = 0;
+  for (let start = 0; start < text.length; ) {
+    if (++count % stepSize === 0) yield;
+    const newline = text.indexOf('\n', start);
+    const line = text.slice(start, newline === -1 ? text.length : newline);
+    start = newline === -1 ? text.length : newline + 1;
     if (line.startsWith('*')) table = tables.find((name) => line === `*${name}`);
     else if (table === undefined) continue;
     else if (line.startsWith(':')) saved[table].set(line.slice(1, line.indexOf(' ')), []);
@@ -23,51 +32,120 @@ export function parseSave(text: string): Ruleset {
   return saved;
 }
 
-/** The input that writes every chain, deletes service chains that are not in `next`, and inserts missing jumps at the front. */
-export function fullRestore(next: Ruleset, saved: Ruleset): string {
-  return tables
-    .map((table) => {
-      const stale = [...saved[table].keys()].filter((chain) => isServiceChain(chain) && !next[table].has(chain)).sort();
-      const missing = jumps.filter(
-        ({ table: of, from, rule }) => of === table && saved[table].get(from)?.includes(rule) !== true,
-      );
-      const inserts = missing.map(({ from, rule }) => `-I ${from} 1 ${rule}`);
-      return renderSection(table, next[table], stale, inserts);
-    })
-    .join('');
+/** {@link parseSaveSteps} at once. */
+export const parseSave = (text: string): Ruleset => atOnce(parseSaveSteps(text));
+
+/** A shared chain's rules by how often they occur. */
+type RuleCounts = Map<string, number>;
+
+const count = (counts: RuleCounts, rule: string): number => counts.get(rule) ?? 0;
+
+/** The rules that shared chains should have, without those at their end. */
+type WantedDispatch = Record<Table, Map<string, string[]>>;
+
+/**
+ * What must change so that the kernel, which holds `saved`, holds `next`. Chains that have the right rules are not touched. Also service
+ * chains that another run has left are deleted, and missing jumps inserted at the front.
+ */
+export function* fullPlanSteps(next: CompiledState, saved: Ruleset): Steps<Plan> {
+  const plan = new Plan();
+  planStanding(plan, next.standing, saved);
+  const wanted: WantedDispatch = { mangle: new Map(), filter: new Map(), nat: new Map() };
+  for (const table of tables) for (const chain of dispatchChains[table]) wanted[table].set(chain, []);
+  const own = new Set<string>();
+  for (const [index, port] of next.ports.entries()) {
+    if (index % portsPerStep === 0) yield;
+    const rules = next.rulesOf(port);
+    for (const { table, chain, rule } of rules.dispatch) wanted[table].get(chain)?.push(rule);
+    for (const [chain, lines] of rules.chains) {
+      own.add(chain);
+      if (!sameLines(saved.nat.get(chain), lines)) plan.declare('nat', chain, lines);
+    }
+  }
+  yield;
+  for (const table of tables) {
+    for (const [chain, rules] of wanted[table]) {
+      const tail = next.tail.filter((one) => one.table === table && one.chain === chain).map(({ rule }) => rule);
+      planDispatch(plan, { table, chain, rules, tail }, saved[table].get(chain));
+      yield;
+    }
+    for (const chain of saved[table].keys())
+      if (isServiceChain(chain) && !(table === 'nat' && own.has(chain))) plan.drop(table, chain);
+    for (const { table: of, from, rule } of jumps)
+      if (of === table && saved[table].get(from)?.includes(rule) !== true) plan.base(table, `-I ${from} 1 ${rule}`);
+  }
+  return plan;
+}
+
+function planStanding(plan: Plan, standing: Ruleset, saved: Ruleset): void {
+  for (const table of tables) {
+    for (const [chain, rules] of standing[table]) {
+      const found = saved[table].get(chain);
+      // The kubelet may have rules of its own in the chain that both share.
+      const right = chain === chains.firewall ? rules.every((rule) => found?.includes(rule)) : sameLines(found, rules);
+      if (found === undefined) plan.declare(table, chain, rules);
+      else if (!right && chain === chains.firewall) for (const rule of rules) plan.append(table, chain, rule);
+      else if (!right) plan.declare(table, chain, rules);
+    }
+  }
+}
+
+interface SharedChain {
+  table: Table;
+  chain: string;
+  rules: readonly string[];
+  tail: readonly string[];
+}
+
+function planDispatch(plan: Plan, { table, chain, rules, tail }: SharedChain, found: readonly string[] | undefined): void {
+  if (found === undefined) plan.declare(table, chain, []);
+  const present = found ?? [];
+  const tailStands = sameLines(present.slice(present.length - tail.length), tail);
+  const missing: RuleCounts = new Map();
+  for (const rule of rules) missing.set(rule, count(missing, rule) + 1);
+  const removed: string[] = [];
+  for (const rule of tailStands ? present.slice(0, present.length - tail.length) : present) {
+    const left = count(missing, rule);
+    if (left === 0) removed.push(rule);
+    else missing.set(rule, left - 1);
+  }
+  // To remove a rule, iptables compares it with every rule of the chain; to write the chain anew is then faster, though its time grows with the
+  // square of the rules.
+  if (removed.length > 100 && removed.length > rules.length / 30) {
+    plan.declare(table, chain, [...rules, ...tail]);
+    return;
+  }
+  for (const rule of removed) plan.remove(table, chain, rule);
+  for (const [rule, times] of missing) for (let index = 0; index < times; index++) plan.insert(table, chain, rule);
+  if (!tailStands) for (const rule of tail) plan.append(table, chain, rule);
 }
 
 /**
  * Whether `saved` still holds `applied`: each chain has as many rules, and the kernel's own chains lead to it. The numbers of
- * rules are compared, because iptables-save may print a rule in another spelling than it was written in.
+ * rules are compared, because another release of iptables may print a rule in another spelling.
  */
-export function isInPlace(applied: Ruleset, saved: Ruleset): boolean {
+export function* inPlaceSteps(applied: CompiledState, saved: Ruleset): Steps<boolean> {
+  const counts: Record<Table, Map<string, number>> = { mangle: new Map(), filter: new Map(), nat: new Map() };
+  for (const table of tables) for (const chain of dispatchChains[table]) counts[table].set(chain, 0);
+  const add = (table: Table, chain: string): unknown => counts[table].set(chain, (counts[table].get(chain) ?? 0) + 1);
+  for (const [index, port] of applied.ports.entries()) {
+    if (index % portsPerStep === 0) yield;
+    const rules = applied.rulesOf(port);
+    for (const [chain, lines] of rules.chains) if (saved.nat.get(chain)?.length !== lines.length) return false;
+    for (const { table, chain } of rules.dispatch) add(table, chain);
+  }
+  for (const { table, chain } of applied.tail) add(table, chain);
+  for (const table of tables) for (const [chain, rules] of applied.standing[table]) counts[table].set(chain, rules.length);
   return tables.every((table) => {
-    const chainsStand = [...applied[table]].every(([chain, rules]) => {
+    const chainsStand = [...counts[table]].every(([chain, wanted]) => {
       const found = saved[table].get(chain)?.length;
-      // The kubelet may have rules of its own in the chain that both share.
-      return found !== undefined && (chain === chains.firewall ? found >= rules.length : found === rules.length);
+      return found !== undefined && (chain === chains.firewall ? found >= wanted : found === wanted);
     });
     const reached = jumps.every(
       ({ table: of, from, to }) => of !== table || saved[table].get(from)?.some((rule) => targetOf(rule) === to) === true,
     );
     return chainsStand && reached;
   });
-}
-
-/**
- * The input that writes only the chains whose rules differ, and deletes those that `next` has not. `text` is empty when nothing
- * differs.
- */
-export function partialRestore(previous: Ruleset, next: Ruleset): { text: string; chains: number } {
-  let count = 0;
-  const sections = tables.map((table) => {
-    const changed = new Map([...next[table]].filter(([chain, rules]) => !sameLines(previous[table].get(chain), rules)));
-    const stale = [...previous[table].keys()].filter((chain) => !next[table].has(chain));
-    count += changed.size + stale.length;
-    return changed.size + stale.length === 0 ? '' : renderSection(table, changed, stale, []);
-  });
-  return { text: sections.join(''), chains: count };
 }
 
 /**
@@ -88,29 +166,13 @@ export function cleanupRestore(saved: Ruleset): string {
       const deletions = [...saved[table]]
         .filter(([chain]) => !isOurs(chain))
         .flatMap(([chain, rules]) => rules.filter((rule) => isOurs(targetOf(rule) ?? '')).map((rule) => `-D ${chain} ${rule}`));
-      return ours.length === 0 ? '' : renderSection(table, new Map(), ours, deletions);
+      return ours.length === 0 ? '' : section(table, new Map(), ours, deletions);
     })
     .join('');
 }
 
 /** The chain or target that a rule jumps to, in the spelling of iptables-save. Undefined for a rule without one. */
 const targetOf = (rule: string): string | undefined => /(?:^| )-[jg] (\S+)/.exec(rule.replaceAll(/"(\\.|[^"\\])*"/g, '""'))?.[1];
-
-function renderSection(
-  table: Table,
-  content: ReadonlyMap<string, readonly string[]>,
-  stale: readonly string[],
-  baseRules: readonly string[],
-): string {
-  // A chain can be deleted only when it is empty and no rule jumps to it. Its chain line empties it, and the lines before `-X`
-  // remove every jump to it.
-  const withStale = new Map([...content, ...stale.map((chain): [string, string[]] => [chain, []])]);
-  return renderTable(table, withStale, [...baseRules, ...stale.map((chain) => `-X ${chain}`)]);
-}
-
-function sameLines(a: readonly string[] | undefined, b: readonly string[]): boolean {
-  return a !== undefined && a.length === b.length && a.every((line, index) => line === b[index]);
-}
 
 /** The line of the input that iptables-restore refused: `line 12: -A …`. Undefined when its message names none. */
 export function failedLine(stderr: string, input: string): string | undefined {

@@ -1,9 +1,9 @@
-/** Builds the iptables rules of a service state as text. Pure; equal states give equal text. */
+/** Builds the iptables rules of a service state. Pure; equal states give equal rules. */
 import type { BackendOptions } from '../backend.ts';
-import type { ServiceState } from '../state.ts';
+import type { ServicePortState, ServiceState } from '../state.ts';
 import { chains, localnetComment, type Table } from './chains.ts';
-import { RuleWriter } from './rule-writer.ts';
-import { writeServicePort } from './service-rules.ts';
+import { type DispatchRule, type PortRules, type RuleSettings, ruleText } from './rule-writer.ts';
+import { portRules } from './service-rules.ts';
 
 /** What the rules depend on besides the services. */
 export interface RulesetOptions extends Omit<BackendOptions, 'family' | 'nodePortIps'> {
@@ -16,33 +16,72 @@ export interface RulesetOptions extends Omit<BackendOptions, 'family' | 'nodePor
 /** The chains of each table in the order in which they are written, each with its rules (without the leading `-A chain`). */
 export type Ruleset = Readonly<Record<Table, ReadonlyMap<string, readonly string[]>>>;
 
+/** The rules of a service state, port by port. The rules of a port are compiled when they are asked for. */
+export interface CompiledState {
+  /** Differs when the rules of every port differ, because a setting has changed. */
+  settingsKey: string;
+  ports: readonly ServicePortState[];
+  rulesOf(port: ServicePortState): PortRules;
+  /** The chains that do not depend on services, with all their rules. */
+  standing: Ruleset;
+  /** The last rules of shared chains, behind those of the services. */
+  tail: readonly DispatchRule[];
+}
+
+/** The chains to which each service adds rules. */
+export const dispatchChains: Readonly<Record<Table, readonly string[]>> = {
+  mangle: [],
+  filter: [chains.nodePorts, chains.services, chains.externalServices, chains.proxyFirewall],
+  nat: [chains.nodePorts, chains.services],
+};
+
 /** Above this number of endpoints, the rules of endpoints have no comments (upstream's large-cluster mode). */
 const largeClusterEndpoints = 1000;
 
-/**
- * The complete tables filter and nat for these services (and the canary chains), as `iptables-restore --noflush` reads them.
- * Pure.
- */
-export function buildRuleset(state: ServiceState, options: RulesetOptions = {}): string {
-  return renderRuleset(compileRuleset(state, options));
-}
-
-/** Like {@link buildRuleset}, but as chains instead of text. Pure. */
-export function compileRuleset(state: ServiceState, options: RulesetOptions = {}): Ruleset {
-  const endpointCount = state.ports.reduce((sum, { endpoints }) => sum + endpoints.length, 0);
-  const writer = new RuleWriter({
+/** The rules of these services. Pure. */
+export function compileState(state: ServiceState, options: RulesetOptions = {}): CompiledState {
+  let endpointCount = 0;
+  for (const { endpoints } of state.ports) endpointCount += endpoints.length;
+  const settings: RuleSettings = {
     markHex: `0x${(1 << (options.masqueradeBit ?? 14)).toString(16)}`,
     clusterCidr: options.clusterCidr,
     masqueradeAll: options.masqueradeAll ?? false,
     nodeIp: options.nodeIp,
     endpointComments: endpointCount <= largeClusterEndpoints,
-  });
+  };
   const localhostNodePorts = state.family === 'IPv4' && (options.localhostNodePorts ?? true);
-  declareTopLevel(writer, localhostNodePorts);
-  for (const port of state.ports) writeServicePort(writer, port);
-  writeNodePortJump(writer, state, { ...options, localhostNodePorts });
-  writeForward(writer, options.dropInvalid ?? true);
-  return writer.tables;
+  return {
+    settingsKey: JSON.stringify(settings),
+    ports: state.ports,
+    rulesOf: (port) => portRules(port, settings),
+    standing: standingChains(settings.markHex, localhostNodePorts, options.dropInvalid ?? true),
+    tail: nodePortJumps(state, { ...options, localhostNodePorts }),
+  };
+}
+
+/** All chains with all their rules, as one full write into an empty kernel leaves them. Pure. */
+export function compileRuleset(state: ServiceState, options: RulesetOptions = {}): Ruleset {
+  const compiled = compileState(state, options);
+  const tables = mutableCopy(compiled.standing);
+  for (const table of ['filter', 'nat'] as const) for (const chain of dispatchChains[table]) tables[table].set(chain, []);
+  for (const port of compiled.ports) {
+    const { chains: own, dispatch } = compiled.rulesOf(port);
+    for (const { table, chain, rule } of dispatch) tables[table].get(chain)?.push(rule);
+    for (const [chain, rules] of own) tables.nat.set(chain, [...rules]);
+  }
+  for (const { table, chain, rule } of compiled.tail) tables[table].get(chain)?.push(rule);
+  return tables;
+}
+
+const mutableCopy = (ruleset: Ruleset): Record<Table, Map<string, string[]>> => {
+  const copy = (table: Table): Map<string, string[]> =>
+    new Map([...ruleset[table]].map(([chain, rules]): [string, string[]] => [chain, [...rules]]));
+  return { mangle: copy('mangle'), filter: copy('filter'), nat: copy('nat') };
+};
+
+/** {@link compileRuleset} as `iptables-restore --noflush` reads it. Pure. */
+export function buildRuleset(state: ServiceState, options: RulesetOptions = {}): string {
+  return renderRuleset(compileRuleset(state, options));
 }
 
 /** The ruleset as `iptables-restore --noflush` reads it. Pure. */
@@ -63,58 +102,58 @@ export function renderTable(
   return lines.join('\n');
 }
 
-function declareTopLevel(writer: RuleWriter, localhostNodePorts: boolean): void {
-  writer.chain('mangle', chains.canary);
-  for (const chain of [
-    chains.canary,
-    chains.nodePorts,
-    chains.services,
-    chains.externalServices,
-    chains.firewall,
-    chains.forward,
-    chains.proxyFirewall,
-  ]) {
-    writer.chain('filter', chain);
-  }
-  for (const chain of [chains.canary, chains.nodePorts, chains.services, chains.markMasq, chains.postrouting])
-    writer.chain('nat', chain);
-
-  const { markHex } = writer;
-  writer.nat(chains.markMasq, `-j MARK --or-mark ${markHex}`);
-  writer.nat(chains.postrouting, `-m mark ! --mark ${markHex}/${markHex} -j RETURN`);
-  // Clears the mark, so that a packet that passes the stack a second time (in a tunnel) is not masqueraded twice.
-  writer.nat(chains.postrouting, `-j MARK --xor-mark ${markHex}`);
-  writer.nat(chains.postrouting, '-m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully');
-
-  if (localhostNodePorts) {
-    // With route_localnet, hosts on the same network could reach services on 127.0.0.1 (CVE-2020-8558). This rule drops their
-    // packets.
-    writer.filter(
-      chains.firewall,
-      `-m comment --comment "${localnetComment}" -d 127.0.0.0/8 ! -s 127.0.0.0/8 ` +
-        '-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP',
-    );
-  }
+function standingChains(mark: string, localhostNodePorts: boolean, dropInvalid: boolean): Ruleset {
+  // With route_localnet, hosts on the same network could reach services on 127.0.0.1 (CVE-2020-8558). This rule drops their
+  // packets.
+  const guard = ruleText({
+    source: '!127.0.0.0/8',
+    destination: '127.0.0.0/8',
+    comment: localnetComment,
+    matches: '-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT',
+    target: 'DROP',
+  });
+  return {
+    mangle: new Map([[chains.canary, []]]),
+    filter: new Map([
+      [chains.canary, []],
+      [chains.firewall, localhostNodePorts ? [guard] : []],
+      [chains.forward, forwardRules(mark, dropInvalid)],
+    ]),
+    nat: new Map([
+      [chains.canary, []],
+      [chains.markMasq, [`-j MARK --set-xmark ${mark}/${mark}`]],
+      [
+        chains.postrouting,
+        [
+          `-m mark ! --mark ${mark}/${mark} -j RETURN`,
+          // Clears the mark, so that a packet that passes the stack a second time (in a tunnel) is not masqueraded twice.
+          `-j MARK --set-xmark ${mark}/0x0`,
+          ruleText({ comment: 'kubernetes service traffic requiring SNAT', target: 'MASQUERADE --random-fully' }),
+        ],
+      ],
+    ]),
+  };
 }
 
-function writeNodePortJump(writer: RuleWriter, { family }: ServiceState, options: RulesetOptions): void {
-  const comment = '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain"';
-  if (options.nodePortIps !== undefined) {
-    for (const ip of options.nodePortIps) writer.nat(chains.services, `${comment} -d ${ip} -j ${chains.nodePorts}`);
-    return;
-  }
-  const notLoopback = family === 'IPv6' ? ' ! -d ::1/128' : options.localhostNodePorts === true ? '' : ' ! -d 127.0.0.0/8';
-  writer.nat(chains.services, `${comment} -m addrtype --dst-type LOCAL${notLoopback} -j ${chains.nodePorts}`);
+function forwardRules(mark: string, dropInvalid: boolean): string[] {
+  const accept = (comment: string, matches: string): string => ruleText({ comment, matches, target: 'ACCEPT' });
+  return [
+    // Conntrack does not translate a packet of state INVALID back, so its receiver would reset the connection (kubernetes issue
+    // 74839).
+    ...(dropInvalid ? ['-m conntrack --ctstate INVALID -j DROP'] : []),
+    accept('kubernetes forwarding rules', `-m mark --mark ${mark}/${mark}`),
+    accept('kubernetes forwarding conntrack rule', '-m conntrack --ctstate RELATED,ESTABLISHED'),
+  ];
 }
 
-function writeForward(writer: RuleWriter, dropInvalid: boolean): void {
-  // Conntrack does not translate a packet of state INVALID back, so its receiver would reset the connection (kubernetes issue
-  // 74839).
-  if (dropInvalid) writer.filter(chains.forward, '-m conntrack --ctstate INVALID -j DROP');
-  const mark = `${writer.markHex}/${writer.markHex}`;
-  writer.filter(chains.forward, `-m comment --comment "kubernetes forwarding rules" -m mark --mark ${mark} -j ACCEPT`);
-  writer.filter(
-    chains.forward,
-    '-m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
-  );
+function nodePortJumps({ family }: ServiceState, options: RulesetOptions): DispatchRule[] {
+  const jump = { comment: 'kubernetes service nodeports; NOTE: this must be the last rule in this chain', target: chains.nodePorts };
+  const rule = (destination: string | undefined, matches?: string): DispatchRule => ({
+    table: 'nat',
+    chain: chains.services,
+    rule: ruleText({ ...jump, destination, matches }),
+  });
+  if (options.nodePortIps !== undefined) return options.nodePortIps.map((ip) => rule(ip));
+  const notLoopback = family === 'IPv6' ? '!::1/128' : options.localhostNodePorts === true ? undefined : '!127.0.0.0/8';
+  return [rule(notLoopback, '-m addrtype --dst-type LOCAL')];
 }

@@ -110,7 +110,7 @@ function take({ target, argument }: Rule, walk: Walk, table: Table, translated: 
     case undefined:
       return undefined;
     case 'MARK':
-      walk.marked = argument.startsWith('--or-mark');
+      walk.marked = !argument.endsWith('/0x0');
       return undefined;
     case 'DNAT':
       walk.endpoints.add(argument.replace('--to-destination ', ''));
@@ -138,7 +138,7 @@ interface Rule {
   argument: string;
 }
 
-const flags = new Set(['--set', '--reap', '--rcheck', '--random-fully']);
+const flags = new Set(['--set', '--reap', '--rcheck', '--random-fully', '--rsource']);
 
 function parseRule(text: string): Rule {
   const words = [...text.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
@@ -172,6 +172,8 @@ function matches({ name, value, negated }: Match, { packet, local, marked }: Wal
       case '--probability':
       case '--name':
       case '--seconds':
+      case '--mask':
+      case '--rsource':
       case '--set':
       case '--reap':
         return true;
