@@ -32,8 +32,8 @@ export interface SyncRecord extends Applied {
 interface FamilyProxyDeps {
   family: IpFamily;
   backend: Backend;
-  /** Returns the state that the rules must have now. */
-  observe(): ServiceState;
+  /** Makes the state that the rules must have now. */
+  observe(): Promise<ServiceState>;
   /** Is told at each sync which objects give no rules. */
   onLeftOut(objects: readonly LeftOut[]): void;
   /** Is called after each sync that changed something or failed. */
@@ -65,7 +65,7 @@ export class FamilyProxy {
   async sync(): Promise<ServiceState | undefined> {
     const { clock, log, backend } = this.#deps;
     const startMs = clock.now();
-    const state = this.#quarantine.without(this.#deps.observe());
+    const state = this.#quarantine.without(await this.#deps.observe());
     this.#deps.onLeftOut(state.leftOut);
     try {
       const applied = await this.#inTurn(() => backend.apply(state));
@@ -86,9 +86,18 @@ export class FamilyProxy {
    * Whether the rules are still in place. When the kernel cannot be asked, the failure is logged and the answer is true: it is no
    * reason to write.
    */
-  async intact(): Promise<boolean> {
+  intact(): Promise<boolean> {
+    return this.#ask(() => this.#deps.backend.intact());
+  }
+
+  /** Like {@link intact}, by {@link Backend.probe}. */
+  probe(): Promise<boolean> {
+    return this.#ask(() => this.#deps.backend.probe());
+  }
+
+  async #ask(call: () => Promise<boolean>): Promise<boolean> {
     try {
-      return await this.#inTurn(() => this.#deps.backend.intact());
+      return await this.#inTurn(call);
     } catch (error) {
       this.#deps.log.warn({ family: this.family, err: error }, 'cannot look after the service rules');
       return true;

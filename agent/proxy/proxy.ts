@@ -16,13 +16,15 @@ import { type Clock, sleep } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informer } from '#client/informer.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
+import { inTurns } from '#client/turns.ts';
 import { fullSyncPeriodMs } from './backend.ts';
 import { backends, type ProxyMode } from './backends.ts';
 import { FamilyProxy, type SyncRecord } from './family-proxy.ts';
 import { createHealthTracker, createServiceHealthServers } from './health.ts';
 import { serveHealthz } from './healthz.ts';
 import { nodePortAddresses } from './node-port-addresses.ts';
-import { buildServiceState, healthCheckServices } from './state.ts';
+import { ServiceIndex } from './service-index.ts';
+import { healthCheckServices } from './state.ts';
 import { createSyncRunner } from './sync-runner.ts';
 
 /** What the proxy works with. */
@@ -56,7 +58,7 @@ export interface ProxyOptions {
   /** `--iptables-min-sync-period`. Default 1 s. */
   minSyncPeriodMs?: number;
   /**
-   * `--iptables-sync-period`: interval of checks whether the rules are in place, and of retries after a failure. Default 30 s.
+   * `--iptables-sync-period`: interval of retries after a failure, and the longest one of checks whether the rules are in place. Default 30 s.
    */
   syncPeriodMs?: number;
   /** `--masquerade-all`. Default false. */
@@ -78,6 +80,10 @@ export interface Proxy {
 }
 
 const historyLength = 100;
+const probeIntervalMs = 5000;
+/** Between two comparisons of all rules lies this many times the time that the last one took, and at most {@link maxComparePauseMs}. */
+const compareShare = 50;
+const maxComparePauseMs = 120_000;
 const autoscalerTaint = 'ToBeDeletedByClusterAutoscaler';
 
 /** Makes a proxy. It starts with `run`. @throws Error when a node IP is no IP address */
@@ -85,6 +91,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   const { services, endpointSlices, nodes, clock, log, events } = deps;
   const syncPeriodMs = options.syncPeriodMs ?? 30_000;
   const records: SyncRecord[] = [];
+  const indexes: ServiceIndex[] = [];
   const families = options.nodeIps.map(familyProxy);
   const tracker = createHealthTracker(clock, 2 * syncPeriodMs);
   const healthServers = createServiceHealthServers(tracker, { log, clock }, reportHealthServerFailure);
@@ -101,6 +108,8 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
     const clusterCidrs = (options.clusterCidr ?? '').split(',').flatMap((text) => parseCidr(text.trim()) ?? []);
     const clusterCidr = clusterCidrs.find((cidr) => cidr.family === family);
     const warn = (message: string): void => log.warn({ family }, message);
+    const index = new ServiceIndex({ family, nodeName: options.nodeName });
+    indexes.push(index);
     const backend = backends[options.mode ?? 'iptables'](
       { ...deps, warn },
       {
@@ -115,11 +124,10 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
       ...deps,
       family,
       backend,
-      observe: () =>
-        buildServiceState(
-          { services: services.cache.list(), endpointSlices: endpointSlices.cache.list() },
-          { family, nodeName: options.nodeName, zone: ownNode()?.metadata.labels?.[zoneLabel] },
-        ),
+      observe: () => {
+        index.setZone(ownNode()?.metadata.labels?.[zoneLabel]);
+        return inTurns(index.state());
+      },
       onLeftOut: (objects) => deps.leftOut.report(`kube-proxy ${family}`, objects),
       onRecord: remember,
     });
@@ -166,16 +174,26 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
     return ok;
   }
 
-  /** Checks at every sync period whether another program has removed rules. */
+  /**
+   * Looks every few seconds whether another program has removed rules. The whole comparison costs in proportion to the number of services, so it
+   * comes the less often the longer it takes; a flushed table is seen by the probe.
+   */
   async function watchRules(signal: AbortSignal): Promise<void> {
+    let comparedMs = clock.now();
+    let pauseMs = probeIntervalMs;
     for (;;) {
-      await sleep(clock, syncPeriodMs, signal);
+      await sleep(clock, Math.min(probeIntervalMs, syncPeriodMs), signal);
       if (signal.aborted) return;
+      const compares = clock.now() - comparedMs >= pauseMs;
+      const startMs = clock.now();
       for (const family of families) {
-        if (await family.intact()) continue;
+        if (await (compares ? family.intact() : family.probe())) continue;
         log.warn({ family: family.family }, 'service rules were changed by others, writing them anew');
         request();
       }
+      if (!compares) continue;
+      comparedMs = clock.now();
+      pauseMs = Math.max(probeIntervalMs, Math.min(maxComparePauseMs, compareShare * (comparedMs - startMs)));
     }
   }
 
@@ -185,10 +203,23 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   }
 
   function subscribeAll(): (() => void)[] {
-    const anyChange = { added: request, updated: request, deleted: request };
+    const tell = (change: (index: ServiceIndex) => void): void => {
+      for (const index of indexes) change(index);
+      request();
+    };
+    const setService = (service: Service): void => tell((index) => index.setService(service));
+    const setSlice = (slice: EndpointSlice, previous?: EndpointSlice): void => tell((index) => index.setSlice(slice, previous));
     return [
-      services.subscribe(anyChange),
-      endpointSlices.subscribe(anyChange),
+      services.subscribe({
+        added: setService,
+        updated: setService,
+        deleted: (service) => tell((index) => index.deleteService(service)),
+      }),
+      endpointSlices.subscribe({
+        added: (slice) => setSlice(slice),
+        updated: setSlice,
+        deleted: (slice) => tell((index) => index.deleteSlice(slice)),
+      }),
       nodes.subscribe({ added: (node) => relevantNodeChange(node), updated: relevantNodeChange }),
     ];
   }

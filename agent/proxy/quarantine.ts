@@ -32,11 +32,18 @@ export async function findRefused(
   return (await isAccepted([])) ? await search(state.ports) : [];
 }
 
+interface Refused {
+  sinceMs: number;
+  /** The data that the rules were made of. */
+  data: string;
+  leftOut: LeftOut;
+}
+
 /** The service ports that the kernel has refused, each with the data that its rules were made of. */
 export class Quarantine {
   readonly #clock: Clock;
   readonly #retryMs: number;
-  readonly #refused = new Map<string, { sinceMs: number; leftOut: LeftOut }>();
+  readonly #refused = new Map<string, Refused>();
 
   /** @param retryMs a refused port is tried again after this time, because the kernel may accept it then (a module was loaded) */
   constructor(clock: Clock, retryMs: number) {
@@ -54,9 +61,9 @@ export class Quarantine {
     this.#refused.clear();
     const leftOutNow: LeftOut[] = [];
     const ports = state.ports.filter((port) => {
-      const one = known.get(fingerprint(port));
-      if (one === undefined || this.#clock.now() - one.sinceMs >= this.#retryMs) return true;
-      this.#refused.set(fingerprint(port), one);
+      const one = known.get(keyOf(port));
+      if (one === undefined || one.data !== fingerprint(port) || this.#clock.now() - one.sinceMs >= this.#retryMs) return true;
+      this.#refused.set(keyOf(port), one);
       leftOutNow.push(one.leftOut);
       return false;
     });
@@ -68,9 +75,14 @@ export class Quarantine {
       const { namespace, name, id } = port;
       const object = { apiVersion: 'v1', metadata: { namespace, name } };
       const reason = `the kernel refuses the rules of ${id}/${port.protocol}`;
-      this.#refused.set(fingerprint(port), { sinceMs: this.#clock.now(), leftOut: leftOut('Service', object, reason) });
+      this.#refused.set(keyOf(port), {
+        sinceMs: this.#clock.now(),
+        data: fingerprint(port),
+        leftOut: leftOut('Service', object, reason),
+      });
     }
   }
 }
 
+const keyOf = ({ id, protocol }: ServicePortState): string => `${id}/${protocol}`;
 const fingerprint = (port: ServicePortState): string => JSON.stringify(port);

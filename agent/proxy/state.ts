@@ -76,31 +76,56 @@ const defaultAffinitySeconds = 10_800;
  * services. Objects are not trusted: a value that does not fit into a rule is left out and reported in `leftOut`. Pure.
  */
 export function buildServiceState({ services, endpointSlices }: StateInput, options: StateOptions): ServiceState {
-  const family = options.family ?? 'IPv4';
+  const leftOut: LeftOut[] = [];
+  const slices = slicesByService(endpointSlices, (one) => void leftOut.push(one));
+  const states = services.map((service) => {
+    const ofService = slices.get(`${service.metadata?.namespace}/${service.metadata?.name}`) ?? [];
+    return serviceState(service, ofService, options);
+  });
+  const ports = states.flatMap((one) => one.ports);
+  return {
+    family: options.family ?? 'IPv4',
+    ports: ports.sort(comparePorts),
+    leftOut: [...leftOut, ...states.flatMap((one) => one.leftOut)],
+  };
+}
+
+/** The ports of one service, and what of the service and its slices gives no rules. Pure. */
+export function serviceState(
+  service: Service,
+  slices: readonly EndpointSlice[],
+  options: StateOptions,
+): Pick<ServiceState, 'ports' | 'leftOut'> {
   const leftOut: LeftOut[] = [];
   const onLeftOut = (one: LeftOut): void => void leftOut.push(one);
-  const slices = slicesByService(endpointSlices, onLeftOut);
-  const ports = readEach('Service', services, onLeftOut, (service) => {
-    const ofService = slices.get(`${service.metadata.namespace}/${service.metadata.name}`) ?? [];
-    return servicePorts(service, ofService, { family, topology: options, onLeftOut });
-  });
-  return { family, ports: ports.sort((a, b) => compare(a.id, b.id) || compare(a.protocol, b.protocol)), leftOut };
+  // When two slices disagree about an address, the same one wins every time.
+  const sorted =
+    slices.length < 2 ? slices : slices.toSorted((a, b) => compare(String(a.metadata.name), String(b.metadata.name)));
+  const context = { family: options.family ?? 'IPv4', topology: options, onLeftOut };
+  const ports = readEach('Service', [service], onLeftOut, (one) => servicePorts(one, sorted, context));
+  return { ports, leftOut };
 }
+
+/** The order of ports in a state. */
+export const comparePorts = (a: ServicePortState, b: ServicePortState): number =>
+  compare(a.id, b.id) || compare(a.protocol, b.protocol);
 
 function slicesByService(
   endpointSlices: readonly EndpointSlice[],
   onLeftOut: (one: LeftOut) => void,
 ): Map<string, EndpointSlice[]> {
   const named = readEach('EndpointSlice', endpointSlices, onLeftOut, (slice) => {
-    const { labels, namespace, name } = slice.metadata;
-    const service = labels?.[serviceNameLabel] ?? '';
-    const isForProxies = service !== '' && labels?.[headlessLabel] === undefined;
-    return isForProxies ? [{ slice, name: String(name), key: `${namespace}/${service}` }] : [];
+    const key = serviceOf(slice);
+    return key === undefined ? [] : [{ slice, key }];
   });
-  // Slices are sorted by name. When two slices disagree about an address, the same one wins every time.
-  const sorted = named.sort((a, b) => compare(a.name, b.name));
-  const groups = Map.groupBy(sorted, ({ key }) => key);
+  const groups = Map.groupBy(named, ({ key }) => key);
   return new Map(Array.from(groups, ([key, group]) => [key, group.map(({ slice }) => slice)]));
+}
+
+/** The service of a slice, `namespace/name`; undefined when the slice is not for proxies. @throws TypeError when it cannot be read */
+export function serviceOf({ metadata: { labels, namespace } }: EndpointSlice): string | undefined {
+  const service = labels?.[serviceNameLabel] ?? '';
+  return service !== '' && labels?.[headlessLabel] === undefined ? `${namespace}/${service}` : undefined;
 }
 
 interface ServiceContext {

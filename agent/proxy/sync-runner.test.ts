@@ -29,9 +29,11 @@ async function record(
 }
 
 describe('createSyncRunner', () => {
-  it('runs the first request at once and merges those within the interval', async () => {
+  it('runs two requests after a pause at once, and merges further ones within the interval', async () => {
     const times = await record(async ({ request, clock }) => {
       await clock.advance(500);
+      request();
+      await clock.advance(100);
       request();
       await clock.advance(100);
       request();
@@ -40,11 +42,22 @@ describe('createSyncRunner', () => {
       request();
       await clock.advance(1);
     });
-    assert.deepEqual(times, [500, 1500, 5600]);
+    assert.deepEqual(times, [500, 600, 1500, 5700]);
+  });
+
+  it('runs once in a minimum interval while requests keep coming', async () => {
+    const times = await record(async ({ request, clock }) => {
+      for (let round = 0; round < 60; round++) {
+        request();
+        await clock.advance(100);
+      }
+    });
+    assert.ok(times.length <= 8, String(times));
+    for (const [index, time] of times.entries()) if (index > 2) assert.equal(time - Number(times[index - 1]), 1000);
   });
 
   it('runs without a request after the maximum interval', async () => {
-    assert.deepEqual(await record(({ clock }) => clock.advance(7_300_000)), [3_600_000, 7_201_000]);
+    assert.deepEqual(await record(({ clock }) => clock.advance(7_300_000)), [3_600_000, 7_200_000]);
   });
 
   it('tries again after a failure', async () => {
@@ -55,7 +68,7 @@ describe('createSyncRunner', () => {
       },
       [false, false],
     );
-    assert.deepEqual(times, [0, 31_000, 62_000]);
+    assert.deepEqual(times, [0, 30_000, 60_000]);
   });
 
   it('runs early when something changes after a failure', async () => {

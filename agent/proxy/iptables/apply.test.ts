@@ -90,7 +90,10 @@ describe('RuleApplier', () => {
 
   it('names the line that iptables-restore refuses', async () => {
     const applier = new RuleApplier({ exec, warn: quiet });
-    const broken = { ...rulesOf('10.244.1.1'), tail: [{ table: 'nat', chain: 'KUBE-SERVICES', rule: '-j KUBE-NOWHERE' }] as const };
+    const broken = {
+      ...rulesOf('10.244.1.1'),
+      tail: [{ table: 'nat', chain: 'KUBE-SERVICES', rule: '-j KUBE-NOWHERE' }] as const,
+    };
     await assert.rejects(applier.apply(broken), (error) => {
       assert.ok(error instanceof RestoreError);
       return assert.match(error.message, /iptables-restore: .*\(line \d+: .*(KUBE-NOWHERE|COMMIT).*\)/s) === undefined;

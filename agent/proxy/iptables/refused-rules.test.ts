@@ -68,7 +68,7 @@ describe('rules that iptables refuses', { timeout: 300_000 }, () => {
       const proxy = new FamilyProxy({
         family: 'IPv4',
         backend: backend(),
-        observe: () => state,
+        observe: () => Promise.resolve(state),
         onLeftOut: (objects) => (leftOut = objects),
         onRecord: (record) => records.push(record),
         exec: network.exec,

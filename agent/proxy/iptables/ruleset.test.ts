@@ -268,8 +268,16 @@ describe('buildRuleset', () => {
     });
     const chain = endpointChain('default/web:http', 'tcp', '10.244.1.1:8080');
     const rules = rulesOf([sticky], slices);
-    assert.match(rules, new RegExp(`-A KUBE-SVC-\\S+ .*-m recent --rcheck --seconds 60 --reap --name ${chain} --mask 255.255.255.255 --rsource -j ${chain}`));
-    assert.match(rules, new RegExp(`-A ${chain} -p tcp .*-m recent --set --name ${chain} --mask 255.255.255.255 --rsource -m tcp -j DNAT`));
+    assert.match(
+      rules,
+      new RegExp(
+        `-A KUBE-SVC-\\S+ .*-m recent --rcheck --seconds 60 --reap --name ${chain} --mask 255.255.255.255 --rsource -j ${chain}`,
+      ),
+    );
+    assert.match(
+      rules,
+      new RegExp(`-A ${chain} -p tcp .*-m recent --set --name ${chain} --mask 255.255.255.255 --rsource -m tcp -j DNAT`),
+    );
   });
 
   it('drops comments of endpoint rules above 1000 endpoints', () => {

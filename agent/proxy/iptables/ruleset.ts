@@ -147,7 +147,10 @@ function forwardRules(mark: string, dropInvalid: boolean): string[] {
 }
 
 function nodePortJumps({ family }: ServiceState, options: RulesetOptions): DispatchRule[] {
-  const jump = { comment: 'kubernetes service nodeports; NOTE: this must be the last rule in this chain', target: chains.nodePorts };
+  const jump = {
+    comment: 'kubernetes service nodeports; NOTE: this must be the last rule in this chain',
+    target: chains.nodePorts,
+  };
   const rule = (destination: string | undefined, matches?: string): DispatchRule => ({
     table: 'nat',
     chain: chains.services,
