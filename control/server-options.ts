@@ -11,7 +11,7 @@ import { type AuthorizerSpec } from './apiserver/authorization/modes.ts';
 import type { ConfigFile } from './apiserver/serving/config-file.ts';
 import type { InflightLimits } from './apiserver/serving/inflight.ts';
 import type { TlsLimits } from './apiserver/serving/tls-flags.ts';
-import type { HorizontalOptions } from './controllers/podautoscaler/horizontal.ts';
+import type { HorizontalOptions } from './controllers/podautoscaler/horizontal-options.ts';
 import { type LeadershipOptions } from './leadership.ts';
 import type { KeyPair } from './pki/certificates.ts';
 import type { SchedulerConfiguration } from './scheduler/config/configuration.ts';

@@ -10,6 +10,7 @@ import type { UserInfo } from '#control/apiserver/registry/strategy.ts';
 import { type MemorySnapshot, MemoryStore } from '#control/store/memory.ts';
 import { ControlPlane } from './control-plane.ts';
 import { Excuses } from './excuses.ts';
+import { FaultInjection } from './fault-injection.ts';
 import { chaosEndMs, chaosStartMs, type Fault, faultText, planFaults } from './faults.ts';
 import { History, memoryMs } from './history.ts';
 import type { Host } from './host.ts';
@@ -81,10 +82,7 @@ class World {
   readonly #invariants: Invariant[];
   readonly #scenarios: string[] = [];
   readonly #faults: Fault[];
-  /** Planned crashes that wait for a certain write. */
-  readonly #crashes = new Set<{ fault: Extract<Fault, { kind: 'crash' }>; left: number }>();
-  /** Until when a resource (`pods`) or part (`scheduler`) may work with stale data. */
-  readonly #behindUntilMs = new Map<string, number>();
+  readonly #injection: FaultInjection;
   #violation: Outcome['violation'];
   #steps = 0;
   #requests = 0;
@@ -131,6 +129,17 @@ class World {
       network: this.#network,
       trace: this.#trace,
     });
+    this.#injection = new FaultInjection({
+      time,
+      network: this.#network,
+      plane: this.#plane,
+      trace: this.#trace,
+      killNode: (name) => this.#kubelets.get(name)?.die(),
+      startNode: (name) => this.#kubelets.get(name)?.start(),
+      addNode: (name) => {
+        if (!this.#kubelets.has(name)) this.#addKubelet(name).start();
+      },
+    });
     for (const name of nodeNames) this.#addKubelet(name);
     this.#faults = planFaults(this.#random.fork('faults'), nodeNames);
     const witness: Witness = {
@@ -140,7 +149,7 @@ class World {
       nowMs: () => time.monotonic(),
       excuses: (uid) => this.#excuses.of(uid),
       history: <T>() => new History<T>(() => time.monotonic()),
-      wasBehind: (resource) => this.#wasBehind(resource),
+      wasBehind: (resource) => this.#injection.wasBehind(resource),
       violated: (invariant, what) => this.#violated(invariant, what),
     };
     this.#invariants = invariants.map((of) => of(witness));
@@ -156,7 +165,7 @@ class World {
     for (const kubelet of this.#kubelets.values()) kubelet.start();
     await this.#pass(1_000);
     const ending = await this.#letUsersIn();
-    this.#planFaults();
+    this.#injection.plan(this.#faults);
     await this.#pass(chaosEndMs - this.#nowMs);
     await this.#until(() => ending.isOver, 600_000);
     this.#heal();
@@ -212,104 +221,23 @@ class World {
     return kubelet;
   }
 
-  #planFaults(): void {
-    for (const fault of this.#faults)
-      this.#host.time.after(fault.atMs - this.#nowMs, () => {
-        this.#trace.note(`fault ${faultText(fault)}`);
-        this.#begin(fault);
-      });
-  }
-
-  #begin(fault: Fault): void {
-    const { weather } = this.#network;
-    const later = (end: () => void): void => void this.#host.time.after(fault.forMs, end);
-    switch (fault.kind) {
-      case 'crash':
-        this.#crashes.add({ fault, left: fault.write });
-        break;
-      case 'stale': {
-        const key = `${fault.part} ${fault.resource}`;
-        weather.lagMs.set(key, fault.lagMs);
-        this.#behindUntilMs.set(
-          fault.part === 'scheduler' ? 'scheduler' : fault.resource,
-          this.#nowMs + fault.forMs + fault.lagMs + memoryMs,
-        );
-        later(() => weather.lagMs.delete(key));
-        break;
-      }
-      case 'weather':
-        Object.assign(weather, fault.of);
-        this.#fallBehind(fault.forMs);
-        if (fault.of.loseAnswer !== undefined) this.#network.lossy = true;
-        later(() => Object.assign(weather, { ...calm(), cut: weather.cut, deaf: weather.deaf, lagMs: weather.lagMs }));
-        break;
-      case 'partition':
-        weather.cut.add(fault.endpoint);
-        this.#network.breakConnections('read ETIMEDOUT (partition)', fault.endpoint);
-        this.#behindUntilMs.set(fault.endpoint === 'scheduler' ? 'scheduler' : '*', this.#nowMs + fault.forMs + memoryMs);
-        later(() => weather.cut.delete(fault.endpoint));
-        break;
-      case 'deaf':
-        weather.deaf.add(fault.part);
-        this.#network.lossy = true;
-        this.#behindUntilMs.set(fault.part === 'scheduler' ? 'scheduler' : '*', this.#nowMs + fault.forMs + memoryMs);
-        later(() => weather.deaf.delete(fault.part));
-        break;
-      case 'node-death':
-        this.#kubelets.get(fault.node)?.die();
-        later(() => this.#kubelets.get(fault.node)?.start());
-        break;
-      case 'new-node':
-        if (!this.#kubelets.has(fault.node)) this.#addKubelet(fault.node).start();
-        break;
-      case 'clock-jump':
-        this.#host.time.setBy(fault.byMs);
-        break;
-    }
-  }
-
-  /** Marks all caches as possibly stale until some time after the fault. */
-  #fallBehind(forMs: number): void {
-    for (const who of ['*', 'scheduler']) this.#behindUntilMs.set(who, this.#nowMs + forMs + memoryMs);
-  }
-
-  #wasBehind(resource: string): boolean {
-    return [resource, '*'].some((one) => this.#nowMs < (this.#behindUntilMs.get(one) ?? 0));
-  }
-
   #heal(): void {
     this.#trace.note('heal');
-    this.#crashes.clear();
-    this.#network.weather = calm();
+    this.#injection.end();
     for (const part of ['apiserver', 'controllers', 'scheduler'] as const) this.#plane.start(part);
     for (const kubelet of this.#kubelets.values()) kubelet.start();
   }
 
   /** Triggers the crashes that wait for a number of writes. Writes of the store count for the API server. */
   #storeWrites(moment: 'before' | 'after'): void {
-    if (!this.#isCrashing('apiserver', moment)) return;
+    if (!this.#injection.crashes('apiserver', moment)) return;
     if (moment === 'before') throw new Error('the API server has ended before this write');
-  }
-
-  #isCrashing(part: string, moment: 'before' | 'after'): boolean {
-    for (const crash of this.#crashes) {
-      if (crash.fault.part !== part || crash.fault.moment !== moment) continue;
-      crash.left -= 1;
-      if (crash.left > 0) continue;
-      this.#crashes.delete(crash);
-      this.#plane.crash(crash.fault.part);
-      // When the API server crashes, all watches end, and each client starts again after its own back-off.
-      if (part === 'apiserver') this.#fallBehind(crash.fault.forMs);
-      this.#host.time.after(crash.fault.forMs, () => this.#plane.start(crash.fault.part));
-      return true;
-    }
-    return false;
   }
 
   #arrived(exchange: Exchange): void {
     this.#inFlight.add(exchange);
     // Crash before the write has an effect: the request is sent, but its sender is gone when it ends.
-    if (exchange.request.method !== 'GET') this.#isCrashing(exchange.from, 'before');
+    if (exchange.request.method !== 'GET') this.#injection.crashes(exchange.from, 'before');
   }
 
   #ended(exchange: Exchange): void {
@@ -318,7 +246,7 @@ class World {
     const { from, user, request, status, failed } = exchange;
     this.#trace.note(`${from} ${shortName(user)} ${request.method} ${request.path} ${failed ?? status}`);
     if (failed !== undefined) this.#excuses.lost(request);
-    if (request.method !== 'GET') this.#isCrashing(from, 'after');
+    if (request.method !== 'GET') this.#injection.crashes(from, 'after');
   }
 
   #violated(invariant: string, what: string): void {
