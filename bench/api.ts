@@ -3,6 +3,10 @@
  * [--against=<another checkout>]`: measures what client requests over TLS cost a `tinker server` with its defaults (RBAC, all admission
  * plugins, controllers): operations per CPU-second of all its threads, and memory. Wall-clock time would depend more on the machine than on
  * the server.
+ *
+ * `--only=guarded` and `--only=policies` measure, in turns, a server with its defaults against one with everything on (audit at Metadata,
+ * encryption of Secrets, ten webhooks that do not match, five policies that do), or with the policies alone; `--only=widgets` measures custom
+ * resources.
  */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,7 +15,9 @@ import { Worker } from 'node:worker_threads';
 import { tinkerNodeFlags } from '#lab/program.ts';
 import { ServerProcess } from '#test/hostile/server-process.ts';
 import { cpuSeconds } from './api/cpu-seconds.ts';
+import { addPolicies, addWebhooks, guardFlags, policies } from './api/guards.ts';
 import type { Load, LoadResult, LoadTarget } from './api/load.ts';
+import { defineWidgets, widget, widgets } from './api/widgets.ts';
 
 const { values } = parseArgs({
   args: process.argv.slice(3),
@@ -85,9 +91,9 @@ class Bench {
     this.#clients = new Worker(new URL('./api/load.ts', import.meta.url), { workerData });
   }
 
-  static async start(tree: string | undefined, flags: readonly string[]): Promise<Bench> {
+  static async start(tree: string | undefined, flags: readonly string[], serverFlags: readonly string[] = []): Promise<Bench> {
     const profiling = values.prof === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.prof}`];
-    const server = await ServerProcess.start([], [...tinkerNodeFlags, ...flags, ...profiling], tree);
+    const server = await ServerProcess.start(serverFlags, [...tinkerNodeFlags, ...flags, ...profiling], tree);
     const account = '/api/v1/namespaces/default/serviceaccounts/default';
     while ((await server.request('GET', account)).status !== 200) await delay(100);
     return new Bench(server);
@@ -113,12 +119,16 @@ class Benches {
     this.#all = all;
   }
 
+  async prepare(prepare: (server: ServerProcess) => Promise<void>): Promise<void> {
+    for (const { server } of this.#all) await prepare(server);
+  }
+
   async send(load: Load): Promise<void> {
     for (const bench of this.#all) await bench.send(load);
   }
 
-  /** Reports the number of requests per CPU-second. */
-  async row(name: string, load: Load): Promise<void> {
+  /** Reports the number of requests per CPU-second. @returns microseconds of each, by server */
+  async row(name: string, load: Load): Promise<number[]> {
     const parts = Math.min(rounds, load.count);
     const spent = this.#all.map(() => ({ cpu: 0, seconds: 0 }));
     for (let part = 0; part < parts; part++) {
@@ -136,7 +146,11 @@ class Benches {
       const micros = ((cpu / load.count) * 1e6).toFixed(0);
       return `${perCpu.toFixed(perCpu < 100 ? 1 : 0).padStart(7)} per CPU-second (${micros} µs each, ${(load.count / seconds).toFixed(1)} a second)`;
     });
-    console.log(`${name}: ${texts.join('  against ')}`);
+    const micros = spent.map(({ cpu }) => (cpu / load.count) * 1e6);
+    const [first = 0, second] = micros;
+    const change = second === undefined ? '' : ` (${((first / second - 1) * 100).toFixed(0)} %)`;
+    console.log(`${name}: ${texts.join('  against ')}${change}`);
+    return micros;
   }
 
   memory(what: string): void {
@@ -162,32 +176,59 @@ async function withServers(work: (benches: Benches) => Promise<void>): Promise<v
   }
 }
 
+/** A server with its defaults against one that `prepare` has made something of. */
+async function comparedWith(
+  flags: readonly string[],
+  prepare: (server: ServerProcess) => Promise<void>,
+  work: (benches: Benches) => Promise<void>,
+): Promise<void> {
+  const all: Bench[] = [];
+  const benches = new Benches(all);
+  try {
+    all.push(await Bench.start(values.tree, values.flag));
+    const other = await Bench.start(values.tree, values.flag, flags);
+    all.push(other);
+    await prepare(other.server);
+    await work(benches);
+  } finally {
+    await benches.stop();
+  }
+}
+
+/** Creates, updates, reads and deletes of ConfigMaps. @returns microseconds of a create by 64 clients, by server */
+async function single(benches: Benches): Promise<number[]> {
+  const [create, body] = [{ method: 'POST', path: maps }, configMap];
+  const put = (name: string, text: string): Omit<Load, 'count' | 'clients'> => ({
+    method: 'PUT',
+    path: `${maps}/${name}-{i}`,
+    body: configMap(name, text),
+  });
+  const get = { method: 'GET', path: `${maps}/many-{i}` };
+  // Warm up, so that V8's compilation is not measured.
+  await benches.send({ ...create, body: body('warm', '0123456789'), count: 3_000, clients: 64 });
+  await benches.send({ ...put('warm', '9876543210'), count: 2_000, clients: 64 });
+  const [one, many] = [scaled(2_000), scaled(6_000)];
+  const micros = await benches.row('create, 64 clients', {
+    ...create,
+    body: body('many', '0123456789'),
+    count: many,
+    clients: 64,
+  });
+  await benches.row('create, 1 client', { ...create, body: body('one', '0123456789'), count: one, clients: 1 });
+  await benches.row('PUT, 64 clients', { ...put('many', '9876543210'), count: many, clients: 64 });
+  await benches.row('PUT, 1 client', { ...put('one', '9876543210'), count: one, clients: 1 });
+  await benches.send({ ...get, count: Math.min(2_000, many), clients: 64 });
+  await benches.row('GET, 64 clients', { ...get, count: many, clients: 64 });
+  await benches.row('GET, 1 client', { ...get, count: one, clients: 1 });
+  await benches.row('delete, 64 clients', { method: 'DELETE', path: `${maps}/many-{i}`, count: many, clients: 64 });
+  return micros;
+}
+
 const scaled = (count: number): number => Math.max(64, Math.round(count * scale));
 
 const parts: Record<string, () => Promise<void>> = {
   /** Single objects of 2 KB. */
-  writes: () =>
-    withServers(async (benches) => {
-      const [create, body] = [{ method: 'POST', path: maps }, configMap];
-      const put = (name: string, text: string): Omit<Load, 'count' | 'clients'> => ({
-        method: 'PUT',
-        path: `${maps}/${name}-{i}`,
-        body: configMap(name, text),
-      });
-      const get = { method: 'GET', path: `${maps}/many-{i}` };
-      // Warm up, so that V8's compilation is not measured.
-      await benches.send({ ...create, body: body('warm', '0123456789'), count: 3_000, clients: 64 });
-      await benches.send({ ...put('warm', '9876543210'), count: 2_000, clients: 64 });
-      const [one, many] = [scaled(2_000), scaled(6_000)];
-      await benches.row('create, 64 clients', { ...create, body: body('many', '0123456789'), count: many, clients: 64 });
-      await benches.row('create, 1 client', { ...create, body: body('one', '0123456789'), count: one, clients: 1 });
-      await benches.row('PUT, 64 clients', { ...put('many', '9876543210'), count: many, clients: 64 });
-      await benches.row('PUT, 1 client', { ...put('one', '9876543210'), count: one, clients: 1 });
-      await benches.send({ ...get, count: 2_000, clients: 64 });
-      await benches.row('GET, 64 clients', { ...get, count: many, clients: 64 });
-      await benches.row('GET, 1 client', { ...get, count: one, clients: 1 });
-      await benches.row('delete, 64 clients', { method: 'DELETE', path: `${maps}/many-{i}`, count: many, clients: 64 });
-    }),
+  writes: () => withServers(async (benches) => void (await single(benches))),
   lists: () =>
     withServers(async (benches) => {
       const count = scaled(5_300);
@@ -201,6 +242,51 @@ const parts: Record<string, () => Promise<void>> = {
       }
       await benches.row(`list of a tenth by label`, { ...list, path: `${maps}?labelSelector=app%3Dtenth`, count: 100 });
       await benches.row('deletecollection of them all', { method: 'DELETE', path: maps, count: 1, clients: 1 });
+    }),
+  /** Everything on that looks at requests. */
+  guarded: async () => {
+    const { flags, remove } = guardFlags();
+    const prepare = async (server: ServerProcess): Promise<void> => {
+      await addWebhooks(server);
+      await addPolicies(server);
+    };
+    try {
+      await comparedWith(flags, prepare, async (benches) => {
+        await single(benches);
+        const secret = JSON.stringify({
+          apiVersion: 'v1',
+          kind: 'Secret',
+          metadata: { name: 's-{i}' },
+          stringData: { a: 'x'.repeat(1_500) },
+        });
+        const secrets = { method: 'POST', path: '/api/v1/namespaces/default/secrets', body: secret };
+        await benches.row('create of Secrets, 64 clients', { ...secrets, count: scaled(4_000), clients: 64 });
+      });
+    } finally {
+      remove();
+    }
+  },
+  policies: () =>
+    comparedWith([], addPolicies, async (benches) => {
+      const [without = 0, withThem = 0] = await single(benches);
+      console.log(`a policy: ${((withThem - without) / policies).toFixed(1)} µs of a create by 64 clients`);
+    }),
+  widgets: () =>
+    withServers(async (benches) => {
+      await benches.prepare(defineWidgets);
+      const count = scaled(10_000);
+      const create = { method: 'POST', path: widgets, body: widget('0123456789'), clients: 64 };
+      await benches.row('create of custom resources, 64 clients', { ...create, count });
+      const put = { method: 'PUT', path: `${widgets}/widget-{i}`, body: widget('9876543210') };
+      await benches.row('PUT of custom resources, 64 clients', { ...put, count, clients: 64 });
+      await benches.row(`list of ${count} custom resources`, { method: 'GET', path: widgets, count: 20, clients: 4 });
+      const watch = `${widgets}?watch=1&resourceVersion=0&timeoutSeconds=2`;
+      await benches.row(`watch of ${count} custom resources from their beginning`, {
+        method: 'GET',
+        path: watch,
+        count: 16,
+        clients: 4,
+      });
     }),
   pods: () =>
     withServers(async (benches) => {

@@ -35,3 +35,16 @@ export interface TransportResponse {
 
 /** Carries one request to the server. @throws the transport's error when the server cannot be reached; an answer with an error code is not an exception. */
 export type Transport = (request: TransportRequest) => Promise<TransportResponse>;
+
+/** A body that is there as a whole: whoever writes answers can send it at once, without asking for piece after piece. */
+export class WholeBody implements AsyncIterable<Uint8Array> {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    if (this.bytes.length > 0) yield this.bytes;
+  }
+}

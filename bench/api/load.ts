@@ -34,16 +34,18 @@ const clients: Send[] = [];
 
 function http2Client(): Send {
   const { port, ca, cert, key } = target;
-  const session: ClientHttp2Session = connectHttp2(`https://127.0.0.1:${port}`, {
-    ca,
-    cert,
-    key,
-    settings: { initialWindowSize: 4 << 20 },
-  });
-  session.on('connect', () => session.setLocalWindowSize(1 << 30));
+  let session: ClientHttp2Session | undefined;
+  const connected = (): ClientHttp2Session => {
+    // The server ends connections that have been idle for long: while another server is measured.
+    if (session !== undefined && !session.closed && !session.destroyed) return session;
+    const made = connectHttp2(`https://127.0.0.1:${port}`, { ca, cert, key, settings: { initialWindowSize: 4 << 20 } });
+    made.on('connect', () => made.setLocalWindowSize(1 << 30));
+    session = made;
+    return made;
+  };
   return (method, path, headers, body) =>
     new Promise((resolve, reject) => {
-      const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: body === undefined });
+      const stream = connected().request({ ':method': method, ':path': path, ...headers }, { endStream: body === undefined });
       let status = 0;
       let bytes = 0;
       let text = '';

@@ -7,13 +7,21 @@
  *
  * Source: apiserver `pkg/admission/chain.go`, `pkg/endpoints/handlers/{create,update,delete,rest}.go`.
  */
-import type { AdmissionMetrics, StepType } from './admission-metrics.ts';
-import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin, QuotaStore, Reservation } from './plugin.ts';
+import type { AdmissionMetrics, Outcomes, StepType } from './admission-metrics.ts';
+import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin, Operation, QuotaStore, Reservation } from './plugin.ts';
+
+/** What one pass calls for one operation. */
+interface Pass {
+  calls: readonly { plugin: AdmissionPlugin; took: Outcomes | undefined }[];
+  took: Outcomes | undefined;
+}
 
 /** The plugins of one API server. */
 export class AdmissionChain {
   readonly #plugins: readonly AdmissionPlugin[];
   readonly #metrics: AdmissionMetrics | undefined;
+  /** By operation: what each pass calls, found out once. */
+  readonly #passes = new Map<Operation, Record<StepType, Pass>>();
 
   /** @param plugins in the order in which they are called, in each pass */
   constructor(plugins: readonly AdmissionPlugin[], metrics?: AdmissionMetrics) {
@@ -25,52 +33,40 @@ export class AdmissionChain {
    * The first pass: plugins may change `attributes.object`. The first refusal ends it. What somebody outside has changed is looked at by all
    * plugins a second time, and no third. @throws ApiError of the plugin that refuses
    */
-  async mutate(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
-    await this.#timed('admit', attributes, undefined, async () => {
-      if (await this.#mutateOnce(attributes, context)) await this.#mutateOnce(attributes, context);
+  mutate(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
+    const { calls, took } = this.#pass(attributes.operation, 'admit');
+    return timed(took, async () => {
+      if (await mutateOnce(calls, attributes, context)) await mutateOnce(calls, attributes, context);
     });
   }
 
-  async #mutateOnce(attributes: AdmissionAttributes, context: AdmissionContext): Promise<boolean> {
-    let again = false;
-    for (const plugin of this.#plugins) {
-      if (plugin.mutate === undefined || !plugin.handles(attributes.operation)) continue;
-      const { mutate } = plugin;
-      await this.#timed('admit', attributes, plugin, () => mutate.call(plugin, attributes, context));
-      if (plugin.changedByOthers?.(attributes) === true) again = true;
-    }
-    return again;
-  }
-
   /** The second pass, after all other checks of the request have passed. @throws ApiError of the plugin that refuses */
-  async validate(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
-    await this.#timed('validate', attributes, undefined, async () => {
-      for (const plugin of this.#plugins) {
-        const { validate } = plugin;
-        if (validate === undefined || !plugin.handles(attributes.operation)) continue;
-        await this.#timed('validate', attributes, plugin, () => validate.call(plugin, attributes, context));
+  validate(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
+    const { calls, took } = this.#pass(attributes.operation, 'validate');
+    return timed(took, async () => {
+      for (const { plugin, took: own } of calls) {
+        const checking = called(own, () => plugin.validate?.(attributes, context));
+        if (checking !== undefined) await checking;
       }
     });
   }
 
-  /** @param plugin undefined: all of them */
-  async #timed(
-    type: StepType,
-    { operation }: AdmissionAttributes,
-    plugin: AdmissionPlugin | undefined,
-    work: () => void | Promise<void>,
-  ): Promise<void> {
-    if (this.#metrics === undefined) return await work();
-    const begunMs = performance.now();
-    let isRejected = true;
-    try {
-      await work();
-      isRejected = false;
-    } finally {
-      const seconds = (performance.now() - begunMs) / 1000;
-      if (plugin === undefined) this.#metrics.step(type, operation, isRejected, seconds);
-      else this.#metrics.plugin(plugin.name, type, operation, isRejected, seconds);
+  #pass(operation: Operation, type: StepType): Pass {
+    let passes = this.#passes.get(operation);
+    if (passes === undefined) {
+      passes = { admit: this.#passOf(operation, 'admit'), validate: this.#passOf(operation, 'validate') };
+      this.#passes.set(operation, passes);
     }
+    return passes[type];
+  }
+
+  #passOf(operation: Operation, type: StepType): Pass {
+    const method = type === 'admit' ? 'mutate' : 'validate';
+    const plugins = this.#plugins.filter((plugin) => plugin[method] !== undefined && plugin.handles(operation));
+    return {
+      calls: plugins.map((plugin) => ({ plugin, took: this.#metrics?.plugin(plugin.name, type, operation) })),
+      took: this.#metrics?.step(type, operation),
+    };
   }
 
   /**
@@ -99,3 +95,41 @@ export class AdmissionChain {
     return held.length === 0 ? undefined : { settle };
   }
 }
+
+async function mutateOnce(calls: Pass['calls'], attributes: AdmissionAttributes, context: AdmissionContext): Promise<boolean> {
+  let again = false;
+  for (const { plugin, took } of calls) {
+    const changing = called(took, () => plugin.mutate?.(attributes, context));
+    if (changing !== undefined) await changing;
+    if (plugin.changedByOthers?.(attributes) === true) again = true;
+  }
+  return again;
+}
+
+/** A plugin that has nothing to wait for, as nearly all of them for nearly all requests, takes no turn of the microtask queue. */
+function called(took: Outcomes | undefined, work: () => void | Promise<void>): Promise<void> | undefined {
+  if (took === undefined) return work() ?? undefined;
+  const begunMs = performance.now();
+  let working: void | Promise<void>;
+  try {
+    working = work();
+  } catch (error) {
+    took.observe(true, secondsSince(begunMs));
+    throw error;
+  }
+  if (working instanceof Promise) return timed(took, () => working as Promise<void>, begunMs);
+  took.observe(false, secondsSince(begunMs));
+  return undefined;
+}
+
+async function timed(took: Outcomes | undefined, work: () => Promise<void>, begunMs = performance.now()): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    took?.observe(true, secondsSince(begunMs));
+    throw error;
+  }
+  took?.observe(false, secondsSince(begunMs));
+}
+
+const secondsSince = (begunMs: number): number => (performance.now() - begunMs) / 1000;

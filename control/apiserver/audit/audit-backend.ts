@@ -4,6 +4,7 @@
  * Source: apiserver `pkg/audit/types.go`, `metrics.go`, `union.go`; `plugin/pkg/audit/{buffered,truncate}`.
  */
 import { Counter, type Registry } from 'prom-client';
+import { type CounterSeries, LeanCounter } from '../serving/lean-metrics.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 import { type AuditEvent, eventJson } from './audit-event.ts';
 
@@ -29,9 +30,9 @@ export type AuditMode = 'batch' | 'blocking' | 'blocking-strict';
 
 /** What is told of audit. */
 export class AuditMonitor {
-  readonly #events: Counter;
+  readonly #events: CounterSeries;
   readonly #errors: Counter<'plugin'>;
-  readonly #levels: Counter<'level'>;
+  readonly #levels: LeanCounter;
   readonly #rejected: Counter;
   readonly #log: ServerLog;
   /** When the last loss of each plugin was logged, and how many events it has lost since. */
@@ -42,18 +43,18 @@ export class AuditMonitor {
     const registers = [registry];
     this.#log = log;
     this.#nowMs = nowMs;
-    this.#events = new Counter({
+    this.#events = new LeanCounter({
       name: 'apiserver_audit_event_total',
       help: 'Counter of audit events generated and sent to the audit backend.',
       registers,
-    });
+    }).series();
     this.#errors = new Counter({
       name: 'apiserver_audit_error_total',
       help: 'Counter of audit events that failed to be audited properly. Plugin identifies the plugin affected by the error.',
       labelNames: ['plugin'],
       registers,
     });
-    this.#levels = new Counter({
+    this.#levels = new LeanCounter({
       name: 'apiserver_audit_level_total',
       help: 'Counter of policy levels for audit events (1 per request).',
       labelNames: ['level'],
@@ -71,7 +72,7 @@ export class AuditMonitor {
   }
 
   level(level: string): void {
-    this.#levels.inc({ level });
+    this.#levels.series(level).inc();
   }
 
   rejected(): void {

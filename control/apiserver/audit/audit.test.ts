@@ -1,5 +1,6 @@
 /** The audit of a real API server: what is written about its requests, and what becomes of events that cannot be written. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -281,6 +282,24 @@ describe('the audit log', () => {
     await aged.take(recordOf(half));
     await aged.close();
     assert.deepEqual((await readdir(place)).sort(), ['audit-2026-01-04T00-00-06.000.log.gz', 'audit.log']);
+  });
+
+  it('has a line in the file before its request goes on, each in its order', async () => {
+    const path = join(folder, 'blocking.log');
+    const log = new AuditLogFile({ ...logOptions(path), maxSizeMb: 1 }, monitorOf(), () => 0);
+    // The first one opens the file; two more come meanwhile.
+    const first = ['a', 'b', 'c'].map(async (auditID) => await log.take(recordOf({ auditID })));
+    assert.deepEqual(await Promise.all(first), [true, true, true]);
+    for (const auditID of ['d', 'ü', 'f']) {
+      assert.equal(log.take(recordOf({ auditID })), true);
+      assert.match(readFileSync(path, 'utf8'), new RegExp(`"auditID":"${auditID}"[^\n]*\n$`));
+    }
+    const ids = readFileSync(path, 'utf8').trimEnd().split('\n');
+    assert.deepEqual(
+      ids.map((line) => (JSON.parse(line) as AuditEvent).auditID),
+      ['a', 'b', 'c', 'd', 'ü', 'f'],
+    );
+    await log.close();
   });
 
   it('keeps no more than its buffer while the disk is slow', async () => {

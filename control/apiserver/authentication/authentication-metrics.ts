@@ -3,7 +3,8 @@
  *
  * Source: apiserver `pkg/endpoints/filters/metrics.go`, `pkg/authentication/{token/cache/stats,request/x509/x509}.go`.
  */
-import { Counter, Histogram, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { type CounterSeries, type HistogramSeries, LeanCounter, LeanHistogram } from '../serving/lean-metrics.ts';
 
 /** 1 ms, doubled fourteen times. */
 const durationBuckets = Array.from({ length: 15 }, (_, power) => 0.001 * 2 ** power);
@@ -26,40 +27,43 @@ export type AuthenticationResult = 'success' | 'failure' | 'error';
  * Counts attempts and their time (seconds), under upstream's names. Source: apiserver `pkg/endpoints/filters/metrics.go`.
  */
 export class AuthenticationMetrics {
-  readonly #users: Counter;
-  readonly #attempts: Counter;
-  readonly #durations: Histogram;
-  readonly #lifetimes: Histogram;
-  readonly #cache: Counter;
+  readonly #users: LeanCounter;
+  readonly #attempts: LeanCounter;
+  readonly #durations: LeanHistogram;
+  readonly #lifetimes: HistogramSeries;
+  readonly #cache: LeanCounter;
+  /** By result, and by user: found once, because each request counts in them. */
+  readonly #results = new Map<AuthenticationResult, { attempts: CounterSeries; durations: HistogramSeries }>();
+  readonly #bySender = new Map<string, CounterSeries>();
 
   constructor(registry: Registry) {
     const registers = [registry];
-    this.#users = new Counter({
+    this.#users = new LeanCounter({
       name: 'authenticated_user_requests',
       help: 'Counter of authenticated requests broken out by username.',
       labelNames: ['username'],
       registers,
     });
-    this.#attempts = new Counter({
+    this.#attempts = new LeanCounter({
       name: 'authentication_attempts',
       help: 'Counter of authenticated attempts.',
       labelNames: ['result'],
       registers,
     });
-    this.#durations = new Histogram({
+    this.#durations = new LeanHistogram({
       name: 'authentication_duration_seconds',
       help: 'Authentication duration in seconds broken out by result.',
       labelNames: ['result'],
       buckets: durationBuckets,
       registers,
     });
-    this.#lifetimes = new Histogram({
+    this.#lifetimes = new LeanHistogram({
       name: 'apiserver_client_certificate_expiration_seconds',
       help: 'Distribution of the remaining lifetime on the certificate used to authenticate a request.',
       buckets: lifetimeBuckets,
       registers,
-    });
-    this.#cache = new Counter({
+    }).series();
+    this.#cache = new LeanCounter({
       name: 'authentication_token_cache_request_total',
       help: 'Tokens that were looked for among those that are remembered.',
       labelNames: ['status'],
@@ -69,9 +73,25 @@ export class AuthenticationMetrics {
 
   /** One request was looked at. @param user its sender's name, where it is known */
   attempt(result: AuthenticationResult, seconds: number, user?: string): void {
-    if (user !== undefined) this.#users.inc({ username: compressed(user) });
-    this.#attempts.inc({ result });
-    this.#durations.observe({ result }, seconds);
+    if (user !== undefined) this.#sender(compressed(user)).inc();
+    const { attempts, durations } = this.#result(result);
+    attempts.inc();
+    durations.observe(seconds);
+  }
+
+  #sender(username: string): CounterSeries {
+    let series = this.#bySender.get(username);
+    if (series === undefined) this.#bySender.set(username, (series = this.#users.series(username)));
+    return series;
+  }
+
+  #result(result: AuthenticationResult): { attempts: CounterSeries; durations: HistogramSeries } {
+    let series = this.#results.get(result);
+    if (series === undefined) {
+      series = { attempts: this.#attempts.series(result), durations: this.#durations.series(result) };
+      this.#results.set(result, series);
+    }
+    return series;
   }
 
   certificateLifetime(secondsLeft: number): void {
@@ -79,7 +99,7 @@ export class AuthenticationMetrics {
   }
 
   tokenCache(status: 'hit' | 'miss'): void {
-    this.#cache.inc({ status });
+    this.#cache.series(status).inc();
   }
 }
 

@@ -19,7 +19,7 @@ import {
   audienceAgnostic,
   type ClientCertificate,
   commonAudiences,
-  type RequestAuthenticator,
+  type RequestAuthenticators,
   type TokenAuthenticator,
   unionOfRequests,
   unionOfTokens,
@@ -71,8 +71,8 @@ export class Authentication {
   /** Whether a header carries credentials or names the user. Such headers are removed once the user is known. */
   readonly saysWhoSends: (header: string) => boolean;
   readonly #deps: AuthenticationDeps;
-  readonly #known: RequestAuthenticator;
-  readonly #anonymous: RequestAuthenticator;
+  readonly #known: RequestAuthenticators;
+  readonly #anonymous: RequestAuthenticators;
 
   constructor(deps: AuthenticationDeps) {
     const { clock, metrics, requestHeader } = deps;
@@ -85,7 +85,7 @@ export class Authentication {
       bearerToken(tokens),
       webSocketToken(tokens),
     ]);
-    this.#anonymous = anonymous(({ info }) => deps.allowsAnonymous(info));
+    this.#anonymous = unionOfRequests([anonymous(({ info }) => deps.allowsAnonymous(info))]);
   }
 
   /** What authenticators do besides requests, until `signal` aborts. Never rejects. */

@@ -56,8 +56,17 @@ export type AuthenticatorAnswer = Authenticated | undefined | Promise<Authentica
 
 /** One way to know the sender by the whole request. */
 export interface RequestAuthenticator {
+  /**
+   * @returns an error where it is the same for each request of a connection: throwing it would cost a small request some percent of its time
+   * @throws AuthenticationError
+   */
+  authenticateRequest(request: AuthenticationRequest): AuthenticatorAnswer | AuthenticationError;
+}
+
+/** Several of them as one: it throws its errors. */
+export interface RequestAuthenticators {
   /** @throws AuthenticationError */
-  authenticateRequest(request: AuthenticationRequest): AuthenticatorAnswer;
+  authenticateRequest(request: AuthenticationRequest): Promise<Authenticated | undefined>;
 }
 
 /** One way to know the sender by a bearer token. */
@@ -67,7 +76,7 @@ export interface TokenAuthenticator {
 }
 
 /** Asks one after the other until one names the user. The errors of the others count only if none does. */
-export function unionOfRequests(authenticators: readonly RequestAuthenticator[]): RequestAuthenticator {
+export function unionOfRequests(authenticators: readonly RequestAuthenticator[]): RequestAuthenticators {
   return { authenticateRequest: (request) => firstOf(authenticators, (one) => one.authenticateRequest(request)) };
 }
 
@@ -78,14 +87,15 @@ export function unionOfTokens(authenticators: readonly TokenAuthenticator[]): To
 
 async function firstOf<T>(
   authenticators: readonly T[],
-  ask: (one: T) => AuthenticatorAnswer,
+  ask: (one: T) => AuthenticatorAnswer | AuthenticationError,
 ): Promise<Authenticated | undefined> {
   const errors: AuthenticationError[] = [];
   for (const authenticator of authenticators) {
     try {
       const asked = ask(authenticator);
       const answer = asked instanceof Promise ? await asked : asked;
-      if (answer !== undefined) return answer;
+      if (answer instanceof AuthenticationError) errors.push(answer);
+      else if (answer !== undefined) return answer;
     } catch (error) {
       if (!(error instanceof AuthenticationError)) throw error;
       errors.push(error);

@@ -6,7 +6,7 @@
  */
 import type { Clock } from '#client/clock.ts';
 import { AuthenticationError, type RequestAuthenticator } from './authenticator.ts';
-import { checkCertificate, commonNameOf } from './client-certificate.ts';
+import { certificateProblem, commonNameOf } from './client-certificate.ts';
 import type { HeaderValues } from './header-values.ts';
 
 /** `--requestheader-*`. */
@@ -29,7 +29,8 @@ export function requestHeaders(options: RequestHeaderOptions, clock: Clock): Req
   return {
     authenticateRequest({ certificate: shown, headers }) {
       if (shown === undefined) return undefined;
-      checkCertificate(shown, 'requestHeader', () => Date.parse(shown.certificate.valid_to), clock);
+      const problem = certificateProblem(shown, 'requestHeader', () => Date.parse(shown.certificate.valid_to), clock);
+      if (problem !== undefined) return problem;
       const commonName = commonNameOf(shown.certificate);
       if (options.allowedNames.length > 0 && !options.allowedNames.includes(commonName))
         throw new AuthenticationError(`x509: subject with cn=${commonName} is not in the allowed list`);

@@ -20,8 +20,9 @@ import { CachedObject } from './cached-object.ts';
 import type { CacheEvent } from './change-window.ts';
 import { EncodedBytes } from './encoded-bytes.ts';
 import { ListsUnderWay } from './lists-under-way.ts';
-import { jsonRestSteps } from './object-json.ts';
+import { jsonRestSteps, storedWithRevision } from './object-json.ts';
 import { isLargeText } from './object-size.ts';
+import { OwnWrites } from './own-writes.ts';
 import { RevisionAsker } from './revision-asker.ts';
 import { defaultLimits, WatchCache, type WatchCacheLimits } from './watch-cache.ts';
 
@@ -78,6 +79,8 @@ export class CacheFeed {
   readonly #maxTotalBytes: number;
   /** Lists that are being sent. */
   readonly lists: ListsUnderWay;
+  /** Told by whoever writes objects that are stored as they are served. */
+  readonly ownWrites = new OwnWrites();
   #revision = 0;
   #waiters: { revision: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   #stopped = false;
@@ -338,6 +341,7 @@ export class CacheFeed {
   async #load(): Promise<void> {
     const { revision, entries } = await this.#deps.store.range({ prefix: registryPrefix });
     this.#undecodable.clear();
+    this.ownWrites.clear();
     for (const prefix of this.#joining.keys()) this.#caches.set(prefix, new WatchCache(prefix, this.#limits));
     this.#joining.clear();
     this.#renewing.clear();
@@ -395,6 +399,7 @@ export class CacheFeed {
   /** @param read returns the decoded object; by default the value is decoded now */
   #apply(event: StoreEvent, read?: () => CachedObject): void {
     const prefix = this.#prefixOf(event.entry.key);
+    const isOwn = event.type === 'put' && this.ownWrites.take(event.entry.key, event.entry.value);
     if (prefix === undefined) {
       for (const [joining, changes] of this.#joining) if (event.entry.key.startsWith(`${joining}/`)) changes.push(event);
       return;
@@ -407,6 +412,9 @@ export class CacheFeed {
     const current = event.type === 'put' ? this.#decode(prefix, event.entry, read) : undefined;
     if (known !== this.#undecodable.get(event.entry.key)) this.#reportUndecodable();
     if (current === undefined && previous === undefined) return;
+    // Somebody watches, so that it is about to be sent.
+    if (isOwn && cache.watcherCount > 0)
+      current?.encoded('json', () => storedWithRevision(event.entry.value, event.entry.modRevision));
     cache.apply({ revision: event.revision, current, previous, atMs: this.#deps.clock.now() });
     for (const follower of this.#followers.get(prefix) ?? []) follower.changed({ previous, current });
   }

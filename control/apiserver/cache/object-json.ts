@@ -22,3 +22,17 @@ export function* jsonRestSteps(cached: CachedObject): Steps<Uint8Array> {
   const bytes = (yield* jsonBytesSteps(withoutType(cached.object))).subarray(1);
   return cached.encoded('json', () => bytes);
 }
+
+/**
+ * The same JSON from its `metadata` on, with the resourceVersion added, for the answer. The bytes are reused, because writing an object
+ * as JSON a second time takes far longer.
+ * @param stored what `toStored` (registry/object-keys.ts) made of an object with a name
+ */
+export function storedWithRevision(stored: Uint8Array, revision: number): Uint8Array {
+  const begin = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength).indexOf(metadataMark);
+  const { length } = metadataMark;
+  return Buffer.concat([metadataMark, Buffer.from(`"resourceVersion":"${revision}",`), stored.subarray(begin + length, -1)]);
+}
+
+/** Its first occurrence is the object's own metadata: only apiVersion and kind stand before it, and they contain no quotes. */
+const metadataMark = Buffer.from('"metadata":{');

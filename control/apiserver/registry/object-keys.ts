@@ -26,20 +26,6 @@ function storedForm({ apiVersion, kind, metadata: all, ...rest }: KubeObject): o
   return { apiVersion, kind, metadata, ...rest };
 }
 
-/**
- * The same JSON from its `metadata` on, with the resourceVersion added, for the answer. The bytes are reused, because writing a large object
- * as JSON a second time takes long.
- * @param stored what {@link toStored} made of an object with a name
- */
-export function storedWithRevision(stored: Uint8Array, revision: number): Uint8Array {
-  const begin = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength).indexOf(metadataMark);
-  const { length } = metadataMark;
-  return Buffer.concat([metadataMark, Buffer.from(`"resourceVersion":"${revision}",`), stored.subarray(begin + length, -1)]);
-}
-
-/** Its first occurrence is the object's own metadata: only apiVersion and kind stand before it, and they contain no quotes. */
-const metadataMark = Buffer.from('"metadata":{');
-
 // No vowels and no 0, 1, 3: generated names shall not spell words (apimachinery `pkg/util/rand`).
 const suffixAlphabet = 'bcdfghjklmnpqrstvwxz2456789';
 const suffixLength = 5;

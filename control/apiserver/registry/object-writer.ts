@@ -11,13 +11,14 @@ import type { Resource } from '#api/resources.ts';
 import type { Clock } from '#client/clock.ts';
 import { inTurns, letOthersIn } from '#client/turns.ts';
 import { StoreError } from '#control/store/errors.ts';
-import type { Store } from '#control/store/store.ts';
+import type { PutOptions, Store, WriteResult } from '#control/store/store.ts';
 import { type CacheFeed, withRevision } from '../cache/cache-feed.ts';
 import { CachedObject } from '../cache/cached-object.ts';
+import { storedWithRevision } from '../cache/object-json.ts';
 import { isLarge, isLargeText } from '../cache/object-size.ts';
 import type { KindCatalog } from '../catalog.ts';
 import { ExpiryLeases } from './expiry-leases.ts';
-import { storedWithRevision, toStored, toStoredSteps } from './object-keys.ts';
+import { toStored, toStoredSteps } from './object-keys.ts';
 
 /** What writes need. */
 export interface ObjectWriterDeps {
@@ -58,7 +59,7 @@ export class ObjectWriter {
     const value = isLarge(stored) ? await inTurns(toStoredSteps(stored)) : toStored(stored);
     const isLong = isLargeText(value.length);
     if (isLong) await letOthersIn();
-    const result = await this.#deps.store.put(key, value, { expectedRevision, lease });
+    const result = await this.#stored(resource, key, value, { expectedRevision, lease }, stored === object);
     // The caches decode it in this turn of the event loop, so the answer is made in the next one.
     if (isLong) await letOthersIn();
     const { kind, revision } = result;
@@ -66,9 +67,31 @@ export class ObjectWriter {
       await this.#deps.feed.reach(revision);
       return { kind, revision };
     }
-    // The answer with a large object reuses the stored JSON, unless the resource is stored in another form.
-    const json = isLong && stored === object ? storedWithRevision(value, revision) : undefined;
+    // The answer reuses the stored JSON, unless the resource is stored in another form.
+    const json = stored === object ? storedWithRevision(value, revision) : undefined;
     return { kind, revision, written: CachedObject.written(key, revision, withRevision(object, revision), value.length, json) };
+  }
+
+  /** @param isServedForm whether the value is the object as it is served, so that the caches can use its text */
+  async #stored(
+    resource: Resource,
+    key: string,
+    value: Uint8Array,
+    options: PutOptions,
+    isServedForm: boolean,
+  ): Promise<WriteResult> {
+    const { store, feed, catalog } = this.#deps;
+    // Custom resources are pruned and get defaults when they are read, as their schema is by then.
+    if (!isServedForm || catalog.kind(resource).unstructured !== undefined) return await store.put(key, value, options);
+    feed.ownWrites.begin(key, value);
+    try {
+      const result = await store.put(key, value, options);
+      if (result.kind === 'conflict') feed.ownWrites.failed(key, value);
+      return result;
+    } catch (error) {
+      feed.ownWrites.failed(key, value);
+      throw error;
+    }
   }
 
   /**

@@ -3,15 +3,11 @@ import { errorText } from '#api/error-text.ts';
 import { jsonText } from '#api/go-json.ts';
 import type { JsonObject } from '#api/json.ts';
 import { ApiError, failure, internalError, unknownError } from '#api/status.ts';
-import type { TransportResponse } from '#client/transport.ts';
+import { type TransportResponse, WholeBody } from '#client/transport.ts';
 import { letOthersIn } from '#client/turns.ts';
 import { StoreError } from '#control/store/errors.ts';
 import { contentTypeOf, type Format } from './negotiation.ts';
 import { encodeAny } from './wire.ts';
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  if (bytes.length > 0) yield bytes;
-}
 
 /** An answer whose body is complete. */
 export function bytesResponse(
@@ -23,7 +19,7 @@ export function bytesResponse(
   return {
     status,
     headers: { 'content-type': contentType, 'content-length': String(bytes.length), ...headers },
-    body: once(bytes),
+    body: new WholeBody(bytes),
   };
 }
 

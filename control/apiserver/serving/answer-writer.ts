@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Writable } from 'node:stream';
-import type { TransportResponse } from '#client/transport.ts';
+import { type TransportResponse, WholeBody } from '#client/transport.ts';
 import { endWithoutReading, isRestUnwanted } from './body-reader.ts';
 import { ChunkFrames } from './chunk-frames.ts';
 
@@ -14,6 +14,14 @@ const maxTurnMs = 10;
 
 /** Headers of one HTTP/1.1 hop, which HTTP/2 does not have. */
 const hopHeaders = ['connection', 'keep-alive', 'transfer-encoding'];
+
+/** What a stream takes without asking its writer to wait: an answer up to here costs no more memory than Node's own buffers. */
+const atOnceBytes = 16 * 1024;
+
+/** The body of an answer that is written as a whole, in one frame with its end; undefined: it goes piece by piece. */
+export function writtenAtOnce({ body }: TransportResponse, request: Http2ServerRequest): Uint8Array | undefined {
+  return body instanceof WholeBody && body.bytes.length < atOnceBytes && !isRestUnwanted(request) ? body.bytes : undefined;
+}
 
 /**
  * Writes one answer to its last byte.
@@ -37,6 +45,13 @@ export async function writeResponse(
     await answer.body[Symbol.asyncIterator]().return?.();
     return;
   }
+  const whole = writtenAtOnce(answer, request);
+  if (whole !== undefined) {
+    if (gone.aborted) throw leftEarly();
+    if (whole.length === 0) response.end();
+    else response.end(whole);
+    return;
+  }
   // A watch answers at once, also when it has nothing to tell yet.
   if (answer.headers['content-length'] === undefined && 'flushHeaders' in response)
     (response as unknown as ServerResponse).flushHeaders();
@@ -54,10 +69,12 @@ export async function writeResponse(
       turnMs = performance.now();
     }
   }
-  if (gone.aborted) throw new Error('the client left, or its time was over, before its answer was complete');
+  if (gone.aborted) throw leftEarly();
   if (isUnwanted) await endWithoutReading(request, response, gone);
   else response.end();
 }
+
+const leftEarly = (): Error => new Error('the client left, or its time was over, before its answer was complete');
 
 function withoutHop(headers: Record<string, string>): Record<string, string> {
   if (!hopHeaders.some((name) => Object.hasOwn(headers, name))) return headers;

@@ -12,6 +12,8 @@ import { maxBodyBytes } from '../rest/request-body.ts';
 
 /** Bodies up to here, which nearly all are, never wait. */
 const smallBodyBytes = 256 * 1024;
+/** One that came in one piece and is no longer than this is not copied. */
+const briefBytes = 16 * 1024;
 /** Large bodies in memory at a time, from their first byte until their answer is known. */
 const turns = 4;
 /** The time for a whole body to arrive, its turn included: upstream's `--request-timeout`. */
@@ -69,14 +71,17 @@ export class BodyReader {
   async #turn(reading: Reading): Promise<() => void> {
     if (this.#free > 0) this.#free -= 1;
     else {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting.push(resolve);
+      let take: (() => void) | undefined;
       try {
-        await Promise.race([promise, reading.broken]);
+        await reading.unlessBroken<void>((resolve) => {
+          take = resolve;
+          this.#waiting.push(resolve);
+        });
       } catch (error) {
-        const index = this.#waiting.indexOf(resolve);
+        // Undefined: it was broken before it waited.
+        const index = take === undefined ? -1 : this.#waiting.indexOf(take);
         if (index >= 0) this.#waiting.splice(index, 1);
-        else this.#end();
+        else if (take !== undefined) this.#end();
         throw error;
       }
     }
@@ -96,8 +101,6 @@ export class BodyReader {
 
 /** One body on its way. */
 class Reading {
-  /** Rejects when the client goes away or takes too long. */
-  readonly broken: Promise<never>;
   readonly #request: Http2ServerRequest;
   #chunks: Buffer[] = [];
   #length = 0;
@@ -105,19 +108,17 @@ class Reading {
   #isEnded = false;
   #lastMs = performance.now();
   #settle: ((result: 'all' | 'more') => void) | undefined;
+  /** Why nothing more comes: the client has gone away, or takes too long. */
+  #broken: Error | undefined;
+  /** Whoever waits for something of the client. */
+  #whenBroken: ((error: Error) => void) | undefined;
   #isStopped = false;
   readonly #timers: NodeJS.Timeout[] = [];
-  #breakOff: (error: Error) => void;
   readonly #gone: AbortSignal;
   readonly #leave: () => void;
 
   constructor(request: Http2ServerRequest, gone: AbortSignal) {
     this.#request = request;
-    const { promise, reject } = Promise.withResolvers<never>();
-    this.broken = promise;
-    // Somebody waits for it only while waiting for something.
-    promise.catch(() => undefined);
-    this.#breakOff = reject;
     request.on('data', (chunk: Buffer) => this.#received(chunk));
     request.pause();
     request.on('end', () => {
@@ -125,18 +126,30 @@ class Reading {
       this.#settle?.('all');
     });
     this.#gone = gone;
-    this.#leave = () => reject(new Error('the client went away before its request was complete'));
+    this.#leave = () => this.#breakOff(new Error('the client went away before its request was complete'));
     if (gone.aborted) this.#leave();
     gone.addEventListener('abort', this.#leave, { once: true });
-    this.#timers.push(setTimeout(() => reject(timeout()), deadlineMs));
+    this.#timers.push(setTimeout(() => this.#breakOff(timeout()), deadlineMs));
+  }
+
+  #breakOff(error: Error): void {
+    this.#broken ??= error;
+    this.#whenBroken?.(error);
+  }
+
+  /** What `start` resolves to; rejects when the body breaks off before. One waits at a time. */
+  unlessBroken<T>(start: (resolve: (value: T) => void) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#broken !== undefined) return reject(this.#broken);
+      this.#whenBroken = reject;
+      start(resolve);
+    });
   }
 
   /** Reads on until the body ends or is longer than `limit` bytes. @param isHurried whether somebody waits for this one */
   async upTo(limit: number, isHurried?: () => boolean): Promise<'all' | 'more'> {
     if (this.#isEnded) return 'all';
     if (this.#length > limit) return 'more';
-    const { promise, resolve } = Promise.withResolvers<'all' | 'more'>();
-    this.#settle = resolve;
     this.#limit = limit;
     this.#lastMs = performance.now();
     if (isHurried !== undefined) {
@@ -145,9 +158,11 @@ class Reading {
       };
       this.#timers.push(setInterval(look, stalledMs / 5));
     }
-    this.#request.resume();
     try {
-      return await Promise.race([promise, this.broken]);
+      return await this.unlessBroken((resolve) => {
+        this.#settle = resolve;
+        this.#request.resume();
+      });
     } finally {
       this.#settle = undefined;
     }
@@ -164,7 +179,10 @@ class Reading {
   }
 
   take(): Uint8Array | undefined {
-    return this.#length === 0 ? undefined : Buffer.concat(this.#chunks);
+    if (this.#length === 0) return undefined;
+    const [first] = this.#chunks;
+    // A piece is a part of a larger buffer, which would stay in memory with a body that is kept, so only a brief one is not copied.
+    return this.#chunks.length === 1 && this.#length < briefBytes ? first : Buffer.concat(this.#chunks);
   }
 
   stop(): void {

@@ -78,7 +78,8 @@ export const socketOf = (request: Http2ServerRequest): Duplex => request.socket 
 /** Lower-case names, one value each: several of one name are joined, as RFC 9110 allows. */
 export function plainHeaders(headers: IncomingHttpHeaders): Record<string, string> {
   const plain: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
+  for (const name in headers) {
+    const value = headers[name];
     if (value !== undefined && !name.startsWith(':')) plain[name] = Array.isArray(value) ? value.join(', ') : value;
   }
   return plain;

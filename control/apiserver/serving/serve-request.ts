@@ -4,7 +4,7 @@ import type { TransportResponse } from '#client/transport.ts';
 import type { ApiServer } from '../api-server.ts';
 import { anonymousUser } from '../authentication/anonymous.ts';
 import { parseRequestInfo, type RequestInfo } from '../rest/request-info.ts';
-import { writeResponse } from './answer-writer.ts';
+import { writeResponse, writtenAtOnce } from './answer-writer.ts';
 import { type BodyReader, passedOn } from './body-reader.ts';
 import type { Arrival } from './filter-chain.ts';
 import { refusal } from './http-refusals.ts';
@@ -42,7 +42,11 @@ export async function serve(
 ): Promise<void> {
   const gone = new AbortController();
   const release = occupy(socketOf(request));
-  const leave = (): void => gone.abort(clientLeft);
+  // Nothing goes on behind an answer that was written at once, so nobody has to be told that it is over. (Behind a 504 the handler does.)
+  let isOver = false;
+  const leave = (): void => {
+    if (!isOver) gone.abort(clientLeft);
+  };
   request.on('aborted', leave);
   request.on('error', leave);
   response.on('close', leave);
@@ -52,8 +56,10 @@ export async function serve(
   try {
     const found = await answer(serving, request, info, gone.signal, goOn);
     if (found.answer.headers['connection'] === 'close' || found.isAnonymous) closeAfter(request);
-    limit.answering(found.answer.status);
+    const isBrief = writtenAtOnce(found.answer, request) !== undefined;
+    if (!isBrief) limit.answering(found.answer.status);
     await writeResponse(found.answer, request, response, gone.signal);
+    isOver = isBrief && found.answer.status !== 504;
   } catch (error) {
     if (!gone.signal.aborted) serving.log.warn({ err: error, path: request.url }, 'answer broke off');
     // HTTP/1.1 has no streams: there the connection ends, or the client would wait for the rest for ever.
