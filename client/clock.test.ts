@@ -20,6 +20,28 @@ describe('system clock', () => {
 });
 
 describe('sleep', () => {
+  it('is for thousands with one signal: they share a listener, and those that have ended are forgotten', async () => {
+    const clock = new FakeClock();
+    const abort = new AbortController();
+    let listeners = 0;
+    const add = abort.signal.addEventListener.bind(abort.signal);
+    abort.signal.addEventListener = (...args: Parameters<typeof add>) => {
+      listeners++;
+      add(...args);
+    };
+    let woken = 0;
+    const all = Array.from({ length: 2_000 }, async (_, index) => {
+      await sleep(clock, index < 1_000 ? 1_000 : 60_000, abort.signal);
+      woken++;
+    });
+    assert.equal(listeners, 1);
+    await clock.advance(1_000);
+    assert.equal(woken, 1_000);
+    abort.abort();
+    await Promise.all(all);
+    assert.equal(woken, 2_000);
+  });
+
   it('ends at its time, or at once when aborted', async () => {
     const clock = new FakeClock();
     const abort = new AbortController();

@@ -38,17 +38,39 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
       resolve();
       return;
     }
-    const finish = (): void => {
-      signal?.removeEventListener('abort', stop);
+    const cancel = clock.after(delayMs, () => {
+      forget?.();
       resolve();
-    };
-    const cancel = clock.after(delayMs, finish);
+    });
     const stop = (): void => {
       cancel();
       resolve();
     };
-    signal?.addEventListener('abort', stop, { once: true });
+    const forget = signal === undefined ? undefined : onceAborted(signal, stop);
   });
+}
+
+/**
+ * Who waits for each signal. A signal goes through all of its listeners whenever one is added or removed: thousands that sleep until the same
+ * end would spend their time on that, so they share one listener.
+ */
+const sleepers = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** Calls `wake` when the signal aborts. @returns forgets it */
+function onceAborted(signal: AbortSignal, wake: () => void): () => void {
+  let waiting = sleepers.get(signal);
+  if (waiting === undefined) {
+    const all = new Set<() => void>();
+    waiting = all;
+    sleepers.set(signal, all);
+    const wakeAll = (): void => {
+      for (const one of all) one();
+      all.clear();
+    };
+    signal.addEventListener('abort', wakeAll, { once: true });
+  }
+  waiting.add(wake);
+  return () => waiting.delete(wake);
 }
 
 /** Resolves with whether `work` was done before `limitMs` ran out, or `signal` aborted. @throws what `work` throws before that */

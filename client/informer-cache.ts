@@ -1,6 +1,7 @@
 /** The store of one informer: objects by key, and the indexes by namespace and by controlling owner. */
 import type { KubeObject } from '#api/meta.ts';
 import { controllerOf, keyOf } from '#api/meta.ts';
+import type { Pod } from '#api/types.generated.ts';
 import type { Cache } from './informer.ts';
 
 /** What a change did to the cache, for handlers. */
@@ -14,6 +15,7 @@ export class InformerCache<T extends KubeObject> implements Cache<T> {
   #objects = new Map<string, T>();
   #byNamespace = new Map<string, Map<string, T>>();
   #byOwner = new Map<string, Map<string, T>>();
+  #byNode = new Map<string, Map<string, T>>();
 
   get size(): number {
     return this.#objects.size;
@@ -29,6 +31,10 @@ export class InformerCache<T extends KubeObject> implements Cache<T> {
 
   ownedBy(owner: { metadata: { uid?: string | undefined } }): T[] {
     return [...(this.#byOwner.get(owner.metadata.uid ?? '')?.values() ?? [])];
+  }
+
+  onNode(name: string): T[] {
+    return [...(this.#byNode.get(name)?.values() ?? [])];
   }
 
   /** Adds or replaces. A repeat of the version already held changes nothing. */
@@ -93,11 +99,20 @@ export class InformerCache<T extends KubeObject> implements Cache<T> {
 
   #indexes(object: T): [Map<string, Map<string, T>>, string][] {
     const owner = controllerOf(object);
+    const node = nodeOf(object);
     return [
       ...(object.metadata.namespace === undefined
         ? []
         : [[this.#byNamespace, object.metadata.namespace] as [Map<string, Map<string, T>>, string]]),
       ...(owner === undefined ? [] : [[this.#byOwner, owner.uid] as [Map<string, Map<string, T>>, string]]),
+      ...(node === undefined ? [] : [[this.#byNode, node] as [Map<string, Map<string, T>>, string]]),
     ];
   }
+}
+
+/** The node that a pod is bound to. */
+function nodeOf(object: KubeObject): string | undefined {
+  if (object.kind !== 'Pod') return undefined;
+  const name: unknown = (object as Partial<Pod>).spec?.nodeName;
+  return typeof name === 'string' && name !== '' ? name : undefined;
 }

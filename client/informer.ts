@@ -10,6 +10,8 @@ export interface Cache<T extends KubeObject> {
   list(namespace?: string): T[];
   /** Objects whose controlling owner is `owner`, by UID. */
   ownedBy(owner: { metadata: ObjectMeta }): T[];
+  /** Pods that are bound to a node (upstream's index `spec.nodeName`). Empty for other kinds. */
+  onNode(name: string): T[];
 }
 
 /** Told of each change after the cache has it. What a handler throws is logged, and does not stop others. */

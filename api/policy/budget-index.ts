@@ -25,8 +25,12 @@ export class BudgetIndex {
   /** By namespace, then by place, then by key. */
   readonly #places = new Map<string, Map<string, Map<string, PodDisruptionBudget>>>();
 
+  /** How often a budget has come, changed or gone. */
+  changes = 0;
+
   /** Adds the budget, or replaces what has its name. */
   put(budget: PodDisruptionBudget): void {
+    this.changes++;
     const key = keyOf(budget);
     this.remove(key);
     const places = placesOf(budgetMatcher(budget));
@@ -38,6 +42,7 @@ export class BudgetIndex {
   remove(key: string): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
+    this.changes++;
     this.#entries.delete(key);
     const namespace = entry.budget.metadata.namespace ?? '';
     const inNamespace = this.#places.get(namespace);

@@ -61,6 +61,7 @@ class HollowInformer implements Informer<KubeObject> {
     list: (namespace?: string) =>
       [...this.#byKey.values()].filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace),
     ownedBy: () => [],
+    onNode: () => [],
   };
 
   untilSynced(): Promise<void> {

@@ -50,6 +50,7 @@ it('creates no pod again that shows up in the cache while others are claimed', a
     get: (key: string) => (id === 'pods' ? shown.find((pod) => `default/${pod.metadata.name}` === key) : set),
     list: () => (id === 'pods' ? [...shown] : [set]),
     ownedBy: () => shown.filter(({ metadata: { ownerReferences } }) => ownerReferences !== undefined),
+    onNode: () => [],
   });
   const events: ControllerDeps['events'] = { event: () => undefined };
   const log = pino({ level: 'silent' });

@@ -9,9 +9,8 @@ import { keyOf } from '#api/meta.ts';
 import type { Node } from '#api/types.generated.ts';
 import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
-import { own } from '#client/controller-runner.ts';
 import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
-import { nextFree } from './cidr-set.ts';
+import { CidrParts } from './cidr-set.ts';
 
 /** Configuration of the node IPAM controller. */
 export interface NodeIpamOptions {
@@ -23,25 +22,65 @@ export interface NodeIpamOptions {
   serviceCidr?: string | undefined;
 }
 
+/** The ranges of one node. */
+interface Holding {
+  uid: string;
+  /** The state in which the ranges were read. */
+  node?: Node;
+  cidrs: readonly Cidr[];
+  /** Ranges that cannot be used. */
+  bad: readonly LeftOut[];
+  /** Allocated here, and the cache does not show it yet. */
+  isAllocated: boolean;
+}
+
 /** Makes the node IPAM controller. @throws RangeError for a malformed range */
 export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOptions): Controller => {
   const { client, caches, events } = deps;
   const clusterRanges = options.clusterCidr.split(',').map((text) => mustParseCidr(text.trim()));
   const reserved =
     options.serviceCidr === undefined ? [] : options.serviceCidr.split(',').map((text) => mustParseCidr(text.trim()));
-  /** Ranges that were allocated to a node, but that the cache does not show yet. */
-  const pending = new Map<string, { uid: string; cidrs: Cidr[] }>();
-  const last = clusterRanges.map(() => -1);
   const maskSizes = clusterRanges.map((range) => maskSize(range, options));
-  const report = (bad: readonly LeftOut[]): void => deps.leftOut.report('node-ipam', bad);
+  const parts = clusterRanges.map((range, index) => new CidrParts(range, maskSizes[index] ?? 0));
+  for (const range of reserved) for (const all of parts) all.take(range);
+  /** What each node has. A range that was just allocated to it counts before the cache shows it. */
+  const holdings = new Map<string, Holding>();
+  let hasReported = false;
+
+  function hold(name: string, holding: Holding | undefined): void {
+    const before = holdings.get(name);
+    for (const all of parts) {
+      for (const range of before?.cidrs ?? []) all.free(range);
+      for (const range of holding?.cidrs ?? []) all.take(range);
+    }
+    if (holding === undefined) holdings.delete(name);
+    else holdings.set(name, holding);
+    if ((before?.bad.length ?? 0) + (holding?.bad.length ?? 0) === 0 && hasReported) return;
+    hasReported = true;
+    const bad = Array.from(holdings.values(), (one) => one.bad).flat();
+    deps.leftOut.report('node-ipam', bad);
+  }
+
+  /** @returns whether the node is gone */
+  function observe(name: string): boolean {
+    const node = caches.cache('nodes').get(name);
+    const known = holdings.get(name);
+    if (node === undefined) hold(name, undefined);
+    else if (known?.node !== node && !(known?.isAllocated === true && known.uid === node.metadata.uid && !hasRange(node))) {
+      const bad: LeftOut[] = [];
+      const cidrs = usedRanges([node], clusterRanges, maskSizes, (found) => bad.push(...found));
+      hold(name, { uid: node.metadata.uid, node, cidrs, bad, isAllocated: false });
+    }
+    return node === undefined;
+  }
+
   return {
     name: 'node-ipam',
     watches: [
-      own('nodes'),
-      // A deleted node frees its range, so the nodes without a range are tried again.
       {
         resource: 'nodes',
-        keys: (node, _, all) => (all.cache('nodes').get(node.metadata.name) === undefined ? withoutRange(all) : []),
+        // A deleted node frees its range, so the nodes without a range are tried again.
+        keys: ({ metadata: { name } }, _, all) => (observe(name) ? [name, ...withoutRange(all)] : [name]),
       },
     ],
     // One key at a time: two nodes must not get the same range.
@@ -49,22 +88,10 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
 
     async reconcile(name) {
       const node = caches.cache('nodes').get(name);
-      if (node === undefined || hasRange(node)) {
-        pending.delete(name);
-        return done;
-      }
-      const known = pending.get(name);
-      if (known?.uid === node.metadata.uid) return done; // The range is allocated; the cache does not show it yet.
-      const used = [
-        ...reserved,
-        ...usedRanges(caches.cache('nodes').list(), clusterRanges, maskSizes, report),
-        ...[...pending.values()].flatMap(({ cidrs }) => cidrs),
-      ];
-      const given = clusterRanges.map((range, index) => {
-        const found = nextFree(range, maskSizes[index] ?? 0, used, last[index] ?? -1);
-        if (found !== undefined) last[index] = found.index;
-        return found?.cidr;
-      });
+      if (node === undefined || hasRange(node)) return done;
+      const known = holdings.get(name);
+      if (known?.isAllocated === true && known.uid === node.metadata.uid) return done; // The cache does not show the range yet.
+      const given = parts.map((all) => all.next());
       if (!given.every((cidr) => cidr !== undefined)) {
         events.event(node, 'Normal', 'CIDRNotAvailable', `Node ${keyOf(node)} status is now: CIDRNotAvailable`);
         throw new Error(
@@ -79,7 +106,9 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
             { name },
             { type: 'strategic', body: { metadata: { uid: node.metadata.uid }, spec: { podCIDR: podCIDRs[0], podCIDRs } } },
           );
-        pending.set(name, { uid: node.metadata.uid, cidrs: given });
+        const now = caches.cache('nodes').get(name);
+        if (now?.metadata.uid === node.metadata.uid && !hasRange(now))
+          hold(name, { uid: node.metadata.uid, cidrs: given, bad: [], isAllocated: true });
       } catch (error) {
         events.event(node, 'Normal', 'CIDRAssignmentFailed', `Node ${name} status is now: CIDRAssignmentFailed`);
         throw error;

@@ -109,10 +109,7 @@ async function markSilent(
  * @returns the failures; all other pods are marked
  */
 async function markPodsNotReady(node: Node, { client, caches, clock, events }: ControllerDeps): Promise<unknown[]> {
-  const pods = caches
-    .cache('pods')
-    .list()
-    .filter(({ spec }) => spec.nodeName === node.metadata.name);
+  const pods = caches.cache('pods').onNode(node.metadata.name);
   const results = await Promise.allSettled(
     pods.filter(isPodReady).map(async (pod) => {
       try {

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { formatCidr, mustParseCidr } from '#api/ip.ts';
 import type { New } from '#api/meta.ts';
 import type { Endpoint, EndpointSlice, Node, NodeCondition, Pod, Service, Taint, Toleration } from '#api/types.generated.ts';
-import { nextFree } from './cidr-set.ts';
+import { CidrParts } from './cidr-set.ts';
 import { maxAddresses, planEndpoints } from './endpoints.ts';
 import { groupEndpoints } from './endpointslice.ts';
 import { observeHealth, plannedTaints, silentConditions, zoneState } from './node-health.ts';
@@ -444,15 +444,30 @@ describe('taint eviction', () => {
 
 describe('CIDR ranges', () => {
   it('finds the next free one, and starts again after the last', () => {
-    const cluster = mustParseCidr('10.244.0.0/22');
-    const used = ['10.244.0.0/24', '10.244.3.0/24'].map(mustParseCidr);
-    const give = (after: number) => {
-      const found = nextFree(cluster, 24, used, after);
-      return found === undefined ? undefined : formatCidr(found.cidr);
+    const parts = new CidrParts(mustParseCidr('10.244.0.0/22'), 24);
+    const [take, free] = [(text: string) => parts.take(mustParseCidr(text)), (text: string) => parts.free(mustParseCidr(text))];
+    const give = () => {
+      const found = parts.next();
+      return found === undefined ? undefined : formatCidr(found);
     };
-    assert.deepEqual([give(-1), give(1), give(2)], ['10.244.1.0/24', '10.244.2.0/24', '10.244.1.0/24']);
-    used.push(mustParseCidr('10.244.1.0/25'), mustParseCidr('10.244.2.0/24'));
-    assert.equal(give(-1), undefined);
+    for (const used of ['10.244.0.0/24', '10.244.3.0/24', '10.0.0.0/24', 'fd00::/64']) take(used);
+    assert.deepEqual([give(), give(), give()], ['10.244.1.0/24', '10.244.2.0/24', '10.244.1.0/24']);
+    take('10.244.1.0/25');
+    take('10.244.2.0/24');
+    assert.equal(give(), undefined);
+    free('10.244.1.0/25');
+    assert.equal(give(), '10.244.1.0/24');
+    free('10.244.2.0/24');
+    take('10.240.0.0/12');
+    assert.equal(give(), undefined, 'a range around the whole cluster takes everything');
+  });
+
+  it('of two kinds of sizes: a large range takes all of its parts, and 65,536 parts are the most', () => {
+    const parts = new CidrParts(mustParseCidr('10.0.0.0/8'), 30);
+    parts.take(mustParseCidr('10.0.0.0/16'));
+    assert.equal(formatCidr(parts.next() ?? mustParseCidr('0.0.0.0/0')), '10.1.0.0/30');
+    parts.take(mustParseCidr('10.0.0.0/14'));
+    assert.equal(parts.next(), undefined, 'the 65,536 parts of four addresses are 10.0.0.0/14');
   });
 });
 

@@ -53,12 +53,11 @@ export const podGcController = (
       },
       {
         resource: 'nodes',
-        keys: (node, _, all) =>
-          all
-            .cache('pods')
-            .list()
-            .filter(({ spec }) => spec.nodeName === node.metadata.name)
-            .map(keyOf),
+        // A heartbeat changes nothing for the pods.
+        keys: (node, previous, all) =>
+          previous !== undefined && isOut(node) === isOut(previous)
+            ? []
+            : all.cache('pods').onNode(node.metadata.name).map(keyOf),
       },
     ],
 
@@ -97,10 +96,13 @@ export function collectReason(pod: Pod, node: Node | undefined, isBeyondThreshol
   const terminating = pod.metadata.deletionTimestamp !== undefined;
   if ((pod.spec.nodeName ?? '') === '') return terminating ? 'unscheduled' : isBeyondThreshold ? 'terminated' : undefined;
   if (node === undefined) return 'orphaned';
-  const isOut = readyCondition(node)?.status !== 'True' && (node.spec.taints ?? []).some(({ key }) => key === outOfServiceTaint);
-  if (terminating && isOut) return 'outOfService';
+  if (terminating && isOut(node)) return 'outOfService';
   return isBeyondThreshold ? 'terminated' : undefined;
 }
+
+/** Whether an operator has declared the node out of service, and it is not ready. */
+const isOut = (node: Node): boolean =>
+  readyCondition(node)?.status !== 'True' && (node.spec.taints ?? []).some(({ key }) => key === outOfServiceTaint);
 
 function terminatedBeyond(pod: Pod, keys: ReadonlySet<string>, caches: Caches, threshold: number): boolean {
   if (threshold <= 0 || keys.size <= threshold || !isPodTerminal(pod)) return false;

@@ -29,6 +29,7 @@ function observe(at: Record<string, KubeObject[]>): { deps: ControllerDeps; reco
     get: (key: string) => at[id]?.find((one) => keyOf(one) === key),
     list: () => at[id] ?? [],
     ownedBy: () => [],
+    onNode: () => [],
   });
   const events: ControllerDeps['events'] = {
     event: (about, _type, reason) => void recorded.push(`${'metadata' in about ? about.metadata.name : about.kind} ${reason}`),

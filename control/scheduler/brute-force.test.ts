@@ -10,6 +10,7 @@ import { SchedulerCache } from './cache.ts';
 import { chooseNode } from './decide.ts';
 import { node, type PodFixture, pod } from './objects.testing.ts';
 import { filterPlugins, scorePlugins } from './plugins.ts';
+import { TemplateMemos } from './template-memo.ts';
 
 const apps = ['a', 'b'];
 const selector = fc.constantFrom<LabelSelector>(
@@ -329,23 +330,21 @@ describe('a decision over the kept sums', () => {
         fc.array(anyPod, { minLength: 1, maxLength: 3 }),
         (nodeSeeds, actions, incoming) => {
           const cache = new SchedulerCache();
+          // Kept over all decisions, as the scheduler keeps them.
+          const search = () => ({ percentageOfNodesToScore: 100, start: 0, memos });
+          const plugins = { filters: filterPlugins, scores: scorePlugins };
+          const memos = new TemplateMemos();
           const naive: Naive = { nodes: nodeSeeds.map((seed, index) => nodeOf(index, seed)), placed: [] };
           for (const one of naive.nodes) cache.setNode(one);
           const decide = (seed: PodSeed, name: string): void => {
             const one = podOf(name, { ...seed, leaving: false });
-            const choice = chooseNode(
-              one,
-              cache.snapshot(),
-              new Map(),
-              { filters: filterPlugins, scores: scorePlugins },
-              () => 0,
-            );
+            const choice = chooseNode(one, cache.snapshot(), new Map(), plugins, () => 0, search());
             const byName = new Map(naive.nodes.map((each) => [each.metadata.name, each]));
             for (const [each, it] of byName)
               assert.equal(choice.rejections.get(each)?.plugin, naiveFilter(one, it, naive), `${name} on ${each}`);
             const feasible = choice.feasible.flatMap(({ name: each }) => byName.get(each) ?? []);
             if (feasible.length < 2) return;
-            const scores = Object.fromEntries(choice.scores.map(({ plugin, scores: all }) => [plugin, [...all]]));
+            const scores = Object.fromEntries(choice.scores.map(({ plugin, scores: all }) => [plugin, Array.from(all)]));
             assert.deepEqual(scores, naiveScores(one, feasible, naive));
           };
           actions.forEach(({ kind, pod: seed, node: index, relabelled }, step) => {

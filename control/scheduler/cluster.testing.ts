@@ -104,6 +104,7 @@ class FakeInformer implements Informer<KubeObject> {
     list: (namespace?: string) =>
       [...this.#byKey.values()].filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace),
     ownedBy: () => [],
+    onNode: () => [],
   };
 
   untilSynced(): Promise<void> {

@@ -4,6 +4,7 @@ import { filterWithNominations, type Nominations, prepareFilters } from './feasi
 import type { FilterPlugin, Rejection, ScorePlugin } from './framework.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { TemplateMemo, TemplateMemos } from './template-memo.ts';
 
 export { type Nominations, rejectNodeIn } from './feasible-nodes.ts';
 
@@ -30,9 +31,9 @@ export interface PluginScores {
   readonly plugin: string;
   readonly weight: number;
   /** The plugin's own numbers. */
-  readonly raw: readonly number[];
+  readonly raw: ArrayLike<number>;
   /** The same as scores from 0 to 100. */
-  readonly scores: readonly number[];
+  readonly scores: ArrayLike<number>;
 }
 
 /** The result of one scheduling decision. */
@@ -67,6 +68,8 @@ export interface NodeSearch {
   percentageOfNodesToScore: number;
   /** Where in the snapshot's order the next search begins, so that every node gets its turn. {@link chooseNode} moves it on. */
   start: number;
+  /** What was found out for earlier pods. Absent: every node is looked at anew. */
+  memos?: TemplateMemos;
 }
 
 /** So many feasible nodes are looked for in any case (upstream's minFeasibleNodesToFind). */
@@ -90,9 +93,10 @@ export function chooseNode(
   random: () => number,
   search: NodeSearch = { percentageOfNodesToScore: 100, start: 0 },
 ): Choice {
-  const found = findNodes(pod, snapshot, nominations, plugins, search);
+  const memo = search.memos?.of(plugins, pod);
+  const found = findNodes(pod, snapshot, nominations, plugins, search, memo);
   const { feasible } = found;
-  const scores = feasible.length > 1 ? scoreNodes(pod, feasible, snapshot, plugins.scores) : [];
+  const scores = feasible.length > 1 ? scoreNodes(pod, feasible, snapshot, plugins.scores, memo, found.positions) : [];
   return choiceOf(snapshot, found, scores, feasible[best(totals(feasible.length, scores), random)]?.name);
 }
 
@@ -103,6 +107,8 @@ export interface Found {
   readonly refusal?: Rejection | undefined;
   /** Rejects all nodes that are neither feasible nor in {@link rejections}. Absent: these were not looked at. */
   readonly others?: Rejection | undefined;
+  /** Where the feasible nodes stand among the snapshot's, if their answers were remembered. */
+  readonly positions?: readonly number[];
 }
 
 /** Runs the filters until enough nodes are found. */
@@ -112,13 +118,14 @@ export function findNodes(
   nominations: Nominations,
   { filters, scores, findOne = scores.length === 0 }: Plugins,
   search: NodeSearch,
+  memo?: TemplateMemo,
 ): Found {
   const prepared = prepareFilters(pod, snapshot, filters);
   const rejections = new Map<string, Rejection>();
   const { refusal, onlyNodes } = prepared;
   if (refusal !== undefined) return { feasible: [], rejections, refusal, others: refusal };
-  const check = (info: NodeInfo): boolean => {
-    const rejection = filterWithNominations(pod, info, nominations, prepared);
+  const check = (info: NodeInfo, known?: TemplateMemo, position?: number): boolean => {
+    const rejection = filterWithNominations(pod, info, nominations, prepared, known, position);
     if (rejection !== undefined) rejections.set(info.name, rejection);
     return rejection === undefined;
   };
@@ -128,20 +135,32 @@ export function findNodes(
   const nodes = onlyNodes === undefined ? snapshot.nodes : [...onlyNodes.names].flatMap((name) => snapshot.node(name) ?? []);
   // Without scores, the first node that fits is as good as any.
   const wanted = findOne ? 1 : nodesToFind(search.percentageOfNodesToScore, nodes.length);
-  const feasible = walk(nodes, search.start, wanted, (info) => !rejections.has(info.name) && check(info));
+  // Positions are those of the snapshot's nodes, so a choice among other nodes has none.
+  const known = onlyNodes === undefined ? memo : undefined;
+  const positions: number[] = [];
+  const feasible = walk(nodes, search.start, wanted, (info, position) => {
+    if (info === nominated || !check(info, known, position)) return false;
+    positions.push(position);
+    return true;
+  });
   const { length } = snapshot.nodes;
   if (length > 0) search.start = (search.start + feasible.length + rejections.size) % length;
-  return { feasible, rejections, others: onlyNodes?.rejection };
+  return { feasible, rejections, others: onlyNodes?.rejection, ...(known === undefined ? {} : { positions }) };
 }
 
 /** The first `wanted` nodes from position `start` on, in a circle, that pass the check. */
-function walk(nodes: readonly NodeInfo[], start: number, wanted: number, check: (info: NodeInfo) => boolean): NodeInfo[] {
+function walk(
+  nodes: readonly NodeInfo[],
+  start: number,
+  wanted: number,
+  check: (info: NodeInfo, position: number) => boolean,
+): NodeInfo[] {
   const found: NodeInfo[] = [];
   const { length } = nodes;
   let position = length === 0 ? 0 : start % length;
   for (let looked = 0; looked < length && found.length < wanted; looked++) {
     const info = nodes[position];
-    if (info !== undefined && check(info)) found.push(info);
+    if (info !== undefined && check(info, position)) found.push(info);
     position = position + 1 === length ? 0 : position + 1;
   }
   return found;
@@ -153,25 +172,31 @@ export function scoreNodes(
   feasible: readonly NodeInfo[],
   snapshot: Snapshot,
   plugins: readonly ScorePlugin[],
+  memo?: TemplateMemo,
+  positions?: readonly number[],
 ): PluginScores[] {
   const all: PluginScores[] = [];
-  for (const { name, weight, score, normalise } of plugins) {
-    const raw = score(pod, feasible, snapshot);
+  for (const [place, plugin] of plugins.entries()) {
+    const { name, weight, normalise } = plugin;
+    const raw =
+      memo !== undefined && positions !== undefined && plugin.seesNodeOnly === true
+        ? memo.scores(plugin, place, pod, feasible, positions, snapshot)
+        : plugin.score(pod, feasible, snapshot);
     if (raw !== undefined) all.push({ plugin: name, weight, raw, scores: normalise === undefined ? raw : normalise(raw) });
   }
   return all;
 }
 
 /** The weighted sums for all feasible nodes. */
-export function totals(count: number, scores: readonly PluginScores[]): number[] {
-  const sums = Array.from({ length: count }, () => 0);
+export function totals(count: number, scores: readonly PluginScores[]): Float64Array {
+  const sums = new Float64Array(count);
   for (const { weight, scores: ofPlugin } of scores)
     for (let index = 0; index < count; index++) sums[index] = (sums[index] ?? 0) + (ofPlugin[index] ?? 0) * weight;
   return sums;
 }
 
 /** The position of the highest sum. Chance decides among several. */
-export function best(sums: readonly number[], random: () => number): number {
+export function best(sums: Float64Array, random: () => number): number {
   let highest = Number.NEGATIVE_INFINITY;
   let tied = 0;
   for (const sum of sums) {

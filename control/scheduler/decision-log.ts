@@ -39,7 +39,7 @@ export interface DecisionLogLimits {
   decisions?: number;
   /** Decisions of one pod. Default 5. */
   perPod?: number;
-  /** Verdicts of plugins on nodes, in all decisions together: each takes some 16 bytes. Default 2 million. */
+  /** Verdicts on nodes, in all decisions together: each takes some 16 bytes. Default a million. */
   verdicts?: number;
 }
 
@@ -49,7 +49,7 @@ interface Kept extends Decision {
 }
 
 /** Makes a log. The oldest decisions are forgotten first. */
-export function createDecisionLog({ decisions = 1000, perPod = 5, verdicts = 2_000_000 }: DecisionLogLimits = {}): DecisionLog {
+export function createDecisionLog({ decisions = 1000, perPod = 5, verdicts = 1_000_000 }: DecisionLogLimits = {}): DecisionLog {
   const all = new Set<Kept>();
   const byPod = new Map<string, Kept[]>();
   let cost = 0;
@@ -83,7 +83,7 @@ export function createDecisionLog({ decisions = 1000, perPod = 5, verdicts = 2_0
 function keep({ pod, atMs, attempt, outcome, choice }: Attempt): Kept {
   // Only names: the infos of nodes would keep all their pods in memory.
   const feasible = (choice?.feasible ?? []).map(({ name }) => name);
-  const scores: readonly PluginScores[] = choice?.scores ?? [];
+  const scores: readonly PluginScores[] = (choice?.scores ?? []).map(packed);
   const rejections: ReadonlyMap<string, Rejection> = choice?.rejections ?? new Map<string, Rejection>();
   return {
     pod,
@@ -91,9 +91,25 @@ function keep({ pod, atMs, attempt, outcome, choice }: Attempt): Kept {
     attempt,
     outcome,
     key: `${pod.namespace}/${pod.name}`,
-    cost: 1 + feasible.length * (2 + scores.length) + 2 * rejections.size,
+    cost: 1 + feasible.length * (1 + scores.length / 4) + 2 * rejections.size,
     get nodes() {
       return verdictsOf(feasible, scores, rejections);
     },
   };
+}
+
+/** The same numbers in less memory: most are from 0 to 100, and a byte each is enough. */
+function packed({ plugin, weight, raw, scores }: PluginScores): PluginScores {
+  const small = inBytes(scores);
+  return { plugin, weight, raw: raw === scores ? small : inBytes(raw), scores: small };
+}
+
+function inBytes(numbers: ArrayLike<number>): ArrayLike<number> {
+  const bytes = new Uint8Array(numbers.length);
+  for (let index = 0; index < numbers.length; index++) {
+    const number = numbers[index] ?? 0;
+    bytes[index] = number;
+    if (bytes[index] !== number) return Float64Array.from(numbers);
+  }
+  return bytes;
 }

@@ -33,7 +33,7 @@ describe('the decision record', () => {
   it('keeps the last attempts of each pod, and no more verdicts than it may', () => {
     const snapshot = snapshotOf(Array.from({ length: 50 }, (_, index) => node(`n${index}`)));
     const choice = chooseNode(pod('p'), snapshot, new Map(), { filters: filterPlugins, scores: scorePlugins }, () => 0);
-    const log = createDecisionLog({ decisions: 100, perPod: 2, verdicts: 1000 });
+    const log = createDecisionLog({ decisions: 100, perPod: 2, verdicts: 350 });
     const about = (name: string) => ({ namespace: 'default', name, uid: `uid-${name}` });
     const kept = (): string[] => log.list().map(({ pod: { name }, attempt }: Decision) => `${name}${attempt}`);
     for (let attempt = 1; attempt <= 3; attempt++)

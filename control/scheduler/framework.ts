@@ -36,7 +36,13 @@ export type NodeCheck = (info: NodeInfo, changes?: PodChanges) => Rejection | un
  */
 export type Filtering =
   | { kind: 'skip' }
-  | { kind: 'check'; check: NodeCheck; onlyNodes?: ReadonlySet<string> }
+  | {
+      kind: 'check';
+      check: NodeCheck;
+      onlyNodes?: ReadonlySet<string>;
+      /** It rejects no node as long as no pods are tried there that have affinity of their own. Default false. */
+      isIdle?: boolean;
+    }
   | { kind: 'refuse'; rejection: Rejection };
 
 /** Nothing to check: upstream's status Skip of PreFilter. */
@@ -45,6 +51,8 @@ export const skip: Filtering = { kind: 'skip' };
 /** A filter plugin: finds the nodes that can run a pod. */
 export interface FilterPlugin {
   name: string;
+  /** Its answer follows from the pod's spec and the node alone, and is remembered (`template-memo.ts`). Default false. */
+  seesNodeOnly?: boolean;
   /** Prepares the check of one pod, once for all nodes. Pure. */
   prepare(pod: Pod, snapshot: Snapshot): Filtering;
 }
@@ -54,6 +62,8 @@ export interface ScorePlugin {
   name: string;
   /** The factor of this plugin's scores in the sum of all scores. */
   weight: number;
+  /** As in {@link FilterPlugin}: {@link score} of each node, and whether the plugin applies, follow from pod and node alone. */
+  seesNodeOnly?: boolean;
   /**
    * The plugin's own number for each feasible node, in the order of `feasible`: 0 to 100 where there is no {@link normalise}.
    * Undefined when the plugin does not apply to this pod (upstream's status Skip of PreScore).
@@ -61,6 +71,15 @@ export interface ScorePlugin {
   score(pod: Pod, feasible: readonly NodeInfo[], snapshot: Snapshot): number[] | undefined;
   /** Makes scores from 0 to 100 of the numbers for all feasible nodes. */
   normalise?(raw: readonly number[]): number[];
+}
+
+/** A node, and who would have to go there. */
+export interface Candidate {
+  node: string;
+  /** Sorted by importance, the most important first. */
+  victims: readonly Pod[];
+  /** Evictions that break a disruption budget. */
+  violations: number;
 }
 
 /** The highest score of a plugin. */

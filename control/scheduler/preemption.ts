@@ -5,10 +5,15 @@ import type { BudgetIndex } from '#api/policy/budget-index.ts';
 import { budgetMatcher, disruptedAt } from '#api/policy/disruption-budget.ts';
 import type { Pod, PodDisruptionBudget } from '#api/types.generated.ts';
 import { type NodeVerdict, type Nominations, rejectNodeIn } from './decide.ts';
-import { type FilterPlugin, type Rejection, rejectionOf } from './framework.ts';
+import { expectedOf, prepareFilters } from './feasible-nodes.ts';
+import { type Candidate, type FilterPlugin, type Rejection, rejectionOf } from './framework.ts';
+
 import { fitErrorMessage } from './messages.ts';
-import { type NodeInfo, podPriority, withoutPods, withPods } from './node-info.ts';
+import { hasPodAffinity, type NodeInfo, podPriority, withoutPods, withPods } from './node-info.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { TemplateMemo } from './template-memo.ts';
+
+export type { Candidate } from './framework.ts';
 
 /** What the choice depends on. */
 export interface PreemptionInput {
@@ -18,11 +23,13 @@ export interface PreemptionInput {
   verdicts: readonly NodeVerdict[];
   nominations: Nominations;
   filters: readonly FilterPlugin[];
-  budgets: Pick<BudgetIndex, 'of'>;
+  budgets: Pick<BudgetIndex, 'of' | 'changes'>;
   /** Counts as the start time of pods that have none yet. */
   nowMs: number;
   /** How many nodes on which evictions would help are enough. Absent: all are looked at. */
   search?: CandidateSearch | undefined;
+  /** What was found out for earlier pods like this one. */
+  memo?: TemplateMemo | undefined;
 }
 
 /** How the nodes of a large cluster are tried. Source: upstream's DefaultPreemptionArgs. */
@@ -42,15 +49,6 @@ export type PreemptionPlan =
   | { kind: 'evict'; node: string; victims: readonly Pod[] }
   /** `message` has no leading `preemption: `. `clearNomination`: the pod's former nomination is obsolete. */
   | { kind: 'none'; message: string; clearNomination: boolean };
-
-/** A node, and who would have to go there. */
-export interface Candidate {
-  node: string;
-  /** Sorted by importance, the most important first. */
-  victims: readonly Pod[];
-  /** Evictions that break a disruption budget. */
-  violations: number;
-}
 
 const plugin = 'DefaultPreemption';
 const notHelpful = rejectionOf(plugin, false, 'Preemption is not helpful for scheduling');
@@ -124,6 +122,26 @@ function isBeingPreempted({ metadata, status }: Pod): boolean {
  * important first, and pods with a disruption budget before all others.
  */
 function victimsOn(info: NodeInfo, input: PreemptionInput): Candidate | Rejection {
+  const memo = isMemorable(info, input) ? input.memo?.of(info) : undefined;
+  const nominated = input.nominations.get(info.name);
+  const priority = podPriority(input.pod);
+  const { changes } = input.budgets;
+  const known = memo?.victims;
+  if (known?.priority === priority && known.nominated === nominated && known.budgets === changes) return known.result;
+  const result = findVictims(info, input);
+  if (memo !== undefined) memo.victims = { priority, nominated, budgets: changes, result };
+  return result;
+}
+
+/** Whether another pod of the template would find the same victims: nothing but this node has a say. */
+function isMemorable(info: NodeInfo, { pod, snapshot, filters, nominations, memo }: PreemptionInput): boolean {
+  if (memo === undefined || info.podsWithAffinity.length > 0) return false;
+  if (!prepareFilters(pod, snapshot, filters).seesNodeOnly) return false;
+  const nominated = nominations.get(info.name) ?? [];
+  return !nominated.some((other) => other.metadata.uid === pod.metadata.uid || hasPodAffinity(other));
+}
+
+function findVictims(info: NodeInfo, input: PreemptionInput): Candidate | Rejection {
   const { pod, nowMs } = input;
   const lower = info.pods.filter((other) => podPriority(other) < podPriority(pod));
   if (lower.length === 0) return noVictims;
@@ -149,9 +167,7 @@ function victimsOn(info: NodeInfo, input: PreemptionInput): Candidate | Rejectio
 }
 
 function rejects(info: NodeInfo, { pod, snapshot, nominations, filters }: PreemptionInput): Rejection | undefined {
-  const expected = (nominations.get(info.name) ?? []).filter(
-    (other) => other.metadata.uid !== pod.metadata.uid && podPriority(other) >= podPriority(pod),
-  );
+  const expected = expectedOf(nominations.get(info.name) ?? [], pod);
   return (
     (expected.length === 0 ? undefined : rejectNodeIn(pod, withPods(info, expected), snapshot, filters)) ??
     rejectNodeIn(pod, info, snapshot, filters)

@@ -50,6 +50,7 @@ import { type QueuedPod, type QueueLengths, type QueueOptions, SchedulingQueue }
 import { podResources } from './resources.ts';
 import { type Remedy, smallestChanges } from './smallest-change.ts';
 import type { Snapshot } from './snapshot.ts';
+import { TemplateMemos } from './template-memo.ts';
 import { StorageCache } from './volumes/storage-cache.ts';
 import { reserveVolumes, type VolumeBinderDeps, type VolumeReservation } from './volumes/volume-binder.ts';
 
@@ -170,8 +171,9 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     node: (name) => cache.node(name),
     exists: (pod) => pods.cache.get(podKey(pod))?.metadata.uid === pod.metadata.uid,
   };
+  const memos = new TemplateMemos();
   /** Where the next search begins, whichever profile's it is. */
-  const search: NodeSearch = { percentageOfNodesToScore: 0, start: 0 };
+  const search: NodeSearch = { percentageOfNodesToScore: 0, start: 0, memos };
 
   const profileOf = ({ spec }: Pod): Profile | undefined => profiles.get(spec.schedulerName ?? 'default-scheduler');
 
@@ -416,7 +418,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     queue.done(uid);
     ended('scheduled');
     events.event(pod, 'Normal', 'Scheduled', `Successfully assigned ${podKey(pod)} to ${node}`);
-    log.info({ pod: podKey(pod), node }, 'Successfully bound pod to node');
+    log.debug({ pod: podKey(pod), node }, 'Successfully bound pod to node');
   }
 
   type Remember = (outcome: Outcome, choice?: Choice) => void;
@@ -450,6 +452,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       budgets,
       nowMs: clock.now(),
       search: { maxCandidates: candidatesToFind(seen.nodes.length, minPercentage, minAbsolute), start: random() },
+      memo: memos.of(profile, pod),
     };
     const found = asked.length === 0 ? planPreemption(input) : findCandidates(input);
     if ('kind' in found) notPlaced(pod, found, choice, seen, remember);

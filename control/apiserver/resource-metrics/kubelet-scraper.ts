@@ -37,6 +37,9 @@ const maxBodyBytes = 16 << 20;
 const maxSpreadMs = 4000;
 const spreadPerNodeMs = 8;
 
+/** Why what still belongs to a request that is over is aborted. Made once: an error costs the trace of its making. */
+const ended = new Error('the request is over');
+
 /** Asks each node's kubelet for its resource metrics. A node that does not answer keeps no other from being asked. */
 export class KubeletScraper {
   readonly metrics: readonly Metric[];
@@ -44,6 +47,8 @@ export class KubeletScraper {
   readonly #options: KubeletScraperOptions;
   /** Nodes whose last request has not ended. */
   readonly #underWay = new Map<string, Promise<void>>();
+  /** Nodes that did not answer when they were last asked. */
+  readonly #silent = new Set<string>();
   readonly #requests: Counter;
   readonly #durations: Histogram;
 
@@ -80,7 +85,9 @@ export class KubeletScraper {
   async round(signal: AbortSignal): Promise<void> {
     const { nodes, store } = this.#deps;
     const present = await nodes();
-    store.keepOnly(new Set(present.map(({ metadata }) => metadata.name)));
+    const names = new Set(present.map(({ metadata }) => metadata.name));
+    store.keepOnly(names);
+    for (const name of this.#silent) if (!names.has(name)) this.#silent.delete(name);
     const spreadMs = Math.min(maxSpreadMs, present.length * spreadPerNodeMs);
     for (const node of present) {
       const { name } = node.metadata;
@@ -96,7 +103,7 @@ export class KubeletScraper {
   }
 
   async #scrape(node: Node, spreadMs: number, signal: AbortSignal): Promise<void> {
-    const { clock, log, random, store } = this.#deps;
+    const { clock, random, store } = this.#deps;
     const delayMs = random() * spreadMs;
     if (delayMs > 0) await sleep(clock, delayMs, signal);
     if (signal.aborted) return;
@@ -106,14 +113,22 @@ export class KubeletScraper {
     try {
       store.add(node.metadata.name, await this.#read(node, AbortSignal.any([signal, over.signal])));
       this.#requests.inc({ success: 'true' });
+      this.#silent.delete(node.metadata.name);
     } catch (error) {
       this.#requests.inc({ success: 'false' });
-      if (!signal.aborted) log.warn({ err: error, node: node.metadata.name }, 'the use of a node could not be read');
+      if (!signal.aborted) this.#failed(node.metadata.name, error);
     } finally {
       clearTimeout(timer);
-      over.abort();
+      over.abort(ended);
       this.#durations.observe((performance.now() - startMs) / 1000);
     }
+  }
+
+  /** Told once for each node until it answers again: a thousand nodes that are gone would fill the log every few seconds. */
+  #failed(node: string, error: unknown): void {
+    if (this.#silent.has(node)) return;
+    this.#silent.add(node);
+    this.#deps.log.warn({ err: error, node }, 'the use of a node could not be read');
   }
 
   async #read(node: Node, signal: AbortSignal) {

@@ -8,11 +8,14 @@ import { finishedCondition } from '#api/batch/job.ts';
 import { controllerOf, keyOf, keyToName } from '#api/meta.ts';
 import type { Job, Pod } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
-import { done } from '#client/controller.ts';
+import { done, requeueAfter } from '#client/controller.ts';
 import { liveObject } from '../live-object.ts';
 import { isManagedByOthers } from './job.ts';
 import { takeFinalizer } from './pod-changes.ts';
 import { isTracked } from './pod-facts.ts';
+
+/** How long the cache of pods may be behind that of Jobs. */
+const settleMs = 1_000;
 
 /** Makes the controller. Its keys are those of pods. */
 export const jobOrphanPodController = ({ client, caches }: ControllerDeps): Controller => {
@@ -25,6 +28,8 @@ export const jobOrphanPodController = ({ client, caches }: ControllerDeps): Cont
     const key = jobKeyOf(pod);
     return key === undefined ? undefined : await liveObject(client, 'jobs.batch', keyToName(key));
   };
+  /** Keys that have been looked at once, and are looked at again before anything is asked or written. */
+  const waiting = new Set<string>();
   return {
     name: 'job_orphan_pod',
     watches: [
@@ -41,7 +46,16 @@ export const jobOrphanPodController = ({ client, caches }: ControllerDeps): Cont
 
     async reconcile(key) {
       const pod = caches.cache('pods').get(key);
-      if (pod === undefined || !isTracked(pod) || isHeld(pod, cachedJob(pod))) return done;
+      if (pod === undefined || !isTracked(pod) || isHeld(pod, cachedJob(pod))) {
+        waiting.delete(key);
+        return done;
+      }
+      // Most pods of a Job that has just ended have lost their finalizer already, and the cache will show it in a moment.
+      if (!waiting.has(key)) {
+        waiting.add(key);
+        return requeueAfter(settleMs);
+      }
+      waiting.delete(key);
       // The cache of Jobs may be older than that of pods. Ask the server, so that no pod loses its finalizer before it is counted.
       if (!isHeld(pod, await storedJob(pod))) await takeFinalizer(client, pod);
       return done;

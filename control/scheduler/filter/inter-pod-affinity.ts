@@ -23,8 +23,9 @@ export const interPodAffinity: FilterPlugin = {
     if (affinity.length > 0) checks.push(affinityCheck(pod, affinity, snapshot));
     if (antiAffinity.length > 0) checks.push(antiAffinityCheck(antiAffinity, snapshot));
     // Also when no placed pod has such a term: pods that are tried on a node, because they are nominated there, may bring some.
-    checks.push(theirsCheck(pod, snapshot));
-    return { kind: 'check', check: firstOf(checks) };
+    const theirs = theirsCheck(pod, snapshot);
+    checks.push(theirs.check);
+    return { kind: 'check', check: firstOf(checks), isIdle: checks.length === 1 && !theirs.forbids };
   },
 };
 
@@ -89,11 +90,11 @@ function antiAffinityCheck(terms: readonly AffinityTerm[], snapshot: Snapshot): 
 }
 
 /** The anti-affinity of placed pods against this one. */
-function theirsCheck(pod: Pod, snapshot: Snapshot): NodeCheck {
+function theirsCheck(pod: Pod, snapshot: Snapshot): { check: NodeCheck; forbids: boolean } {
   const forbidding: PlacedTerm[] = [...snapshot.podIndex.termsFor(pod)].filter(({ kind }) => kind === 'requiredAntiAffinity');
   const owns = (other: Pod, key: string): boolean =>
     termsOf(other).some(({ kind, term }) => kind === 'requiredAntiAffinity' && term.key === key);
-  return (info, changes) => {
+  const check: NodeCheck = (info, changes) => {
     for (const { term, owners } of forbidding) {
       const domain = domainOf(info, term.topologyKey);
       if (domain === undefined) continue;
@@ -106,4 +107,5 @@ function theirsCheck(pod: Pod, snapshot: Snapshot): NodeCheck {
     );
     return forbids ? theirFoes : undefined;
   };
+  return { check, forbids: forbidding.length > 0 };
 }

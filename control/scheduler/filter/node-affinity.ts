@@ -13,6 +13,7 @@ export function nodeAffinityFilter(added?: NodeSelector): FilterPlugin {
   const isAllowed = added === undefined ? undefined : nodeSelector(added);
   return {
     name,
+    seesNodeOnly: true,
     prepare(pod) {
       const { nodeSelector: labels, affinity } = pod.spec;
       const isSelective =

@@ -7,6 +7,7 @@ const other = rejectionOf(name, false, "node(s) didn't match the requested node 
 /** The filter NodeName. */
 export const nodeName: FilterPlugin = {
   name,
+  seesNodeOnly: true,
   prepare({ spec }) {
     if (spec.nodeName === undefined || spec.nodeName === '') return skip;
     return { kind: 'check', check: (info) => (info.name === spec.nodeName ? undefined : other) };

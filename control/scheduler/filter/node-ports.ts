@@ -8,6 +8,7 @@ const taken = rejectionOf(name, true, "node(s) didn't have free ports for the re
 /** The filter NodePorts. */
 export const nodePorts: FilterPlugin = {
   name,
+  seesNodeOnly: true,
   prepare(pod) {
     const wanted = hostPorts(pod);
     if (wanted.length === 0) return skip;

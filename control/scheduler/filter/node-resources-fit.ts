@@ -26,6 +26,7 @@ export function nodeResourcesFitFilter({
     isExtended(resource) && (ignoredNames.has(resource) || ignoredGroups.has(resource.slice(0, resource.indexOf('/'))));
   return {
     name,
+    seesNodeOnly: true,
     prepare(pod) {
       const { requested } = podResources(pod);
       const [cpu, memory] = [amountOf(requested, 'cpu'), amountOf(requested, 'memory')];

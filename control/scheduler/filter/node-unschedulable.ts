@@ -9,6 +9,7 @@ const cordoned = rejectionOf(name, false, 'node(s) were unschedulable');
 /** The filter NodeUnschedulable. */
 export const nodeUnschedulable: FilterPlugin = {
   name,
+  seesNodeOnly: true,
   prepare({ spec }) {
     const taint = { key: unschedulableTaint, effect: 'NoSchedule' };
     if (tolerationOf(spec.tolerations, taint) !== undefined) return skip;

@@ -8,6 +8,7 @@ const untolerated = rejectionOf(name, false, 'node(s) had untolerated taint(s)')
 /** The filter TaintToleration. */
 export const taintToleration: FilterPlugin = {
   name,
+  seesNodeOnly: true,
   prepare: ({ spec }) => ({
     kind: 'check',
     check({ node }) {

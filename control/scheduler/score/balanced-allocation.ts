@@ -14,6 +14,7 @@ export function balancedAllocationScore(resources: readonly string[], weight = 1
   return {
     name: 'NodeResourcesBalancedAllocation',
     weight,
+    seesNodeOnly: true,
     score(pod, feasible) {
       const { requested } = podResources(pod);
       // A pod without requests changes nothing on any node.

@@ -10,6 +10,7 @@ import { podResources } from '../resources.ts';
 export const freeSpaceScore = (weight = 1): ScorePlugin => ({
   name: 'FreeSpace',
   weight,
+  seesNodeOnly: true,
   score(pod, feasible) {
     const wanted = amountOf(podResources(pod).requested, 'cpu');
     return feasible.map(({ cpu, usedCpu }) => Math.max(0, (cpu - usedCpu - wanted) / 1000));

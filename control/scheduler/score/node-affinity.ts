@@ -7,6 +7,7 @@ import { normalise, type ScorePlugin } from '../framework.ts';
 export const nodeAffinityScorer = (weight = 2, added: readonly PreferredSchedulingTerm[] = []): ScorePlugin => ({
   name: 'NodeAffinity',
   weight,
+  seesNodeOnly: true,
   score({ spec }, feasible) {
     const preferred = [...added, ...(spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [])];
     if (preferred.length === 0) return undefined;

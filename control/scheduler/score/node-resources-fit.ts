@@ -34,6 +34,7 @@ export function nodeResourcesFitScore(strategy: ScoringStrategy, weight = 1): Sc
   return {
     name: 'NodeResourcesFit',
     weight,
+    seesNodeOnly: true,
     score(pod, feasible) {
       const { nonZero } = podResources(pod);
       const wanted = resources.map(({ name }) => amountOf(nonZero, name));

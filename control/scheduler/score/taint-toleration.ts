@@ -6,6 +6,7 @@ import { normalise, type ScorePlugin } from '../framework.ts';
 export const taintTolerationScorer = (weight = 3): ScorePlugin => ({
   name: 'TaintToleration',
   weight,
+  seesNodeOnly: true,
   score({ spec }, feasible) {
     return feasible.map(({ node }) => {
       let count = 0;
