@@ -12,3 +12,5 @@ export const zoneLabel = 'topology.kubernetes.io/zone';
 export const regionLabel = 'topology.kubernetes.io/region';
 /** The kind of machine that the node is (cloud providers set it). */
 export const instanceTypeLabel = 'node.kubernetes.io/instance-type';
+/** Marks a node that runs the control plane, and is the key of its taint. */
+export const controlPlaneRoleLabel = 'node-role.kubernetes.io/control-plane';

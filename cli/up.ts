@@ -88,13 +88,22 @@ function nextSteps(lab: Lab): string {
     [`export KUBECONFIG=${lab.kubeconfig}`, ''],
     ['./bin/kubectl get pods -A', 'or any other kubectl'],
     ['./bin/kubectl run x --rm -it --image=busybox', 'a shell in a pod'],
-    [`ls ${lab.logDir}`, `logs: control plane, agents, ${lab.runtime}`],
-    [`nsenter --net=/run/netns/${first?.netns} iptables-save`, `the rules of ${first?.name}`],
+    ...(lab.controlPlane === undefined
+      ? ([
+          [`ls ${lab.logDir}`, `logs: control plane, agents, ${lab.runtime}`],
+          [`nsenter --net=/run/netns/${first?.netns} iptables-save`, `the rules of ${first?.name}`],
+        ] as const)
+      : ([
+          [`./bin/tinker shell${named(lab)} ${lab.controlPlane.name}`, 'a shell on a host'],
+          [`./bin/tinker logs${named(lab)} kube-apiserver`, 'what a service has written'],
+        ] as const)),
     [downCommand(lab), 'takes everything away'],
   ] as const;
   const width = Math.max(...commands.map(([command]) => command.length));
   return `Go on:\n${commands.map(([command, what]) => `  ${command.padEnd(width)}   ${what}`.trimEnd()).join('\n')}\n`;
 }
+
+const named = ({ name }: Lab): string => (name === defaultLab.name ? '' : ` --name ${name}`);
 
 /** Runs the steps, each with a tick and its time: live on a terminal, one line per step elsewhere. */
 async function runSteps(steps: readonly LabStep[]): Promise<void> {

@@ -5,8 +5,16 @@ import { type Cidr, formatCidr, ipAddress, mustParseCidr, overlap, parseCidr } f
 /** The container runtimes that a lab can have. */
 export type LabRuntime = 'containerd' | 'docker';
 
+/**
+ * How the control plane is laid out. single: one process on the real machine, and hosts that are network namespaces. services: each
+ * component a service of the host `controlplane`, and hosts that are machines.
+ */
+export type LabLayout = 'single' | 'services';
+
 /** The options of a lab. */
 export interface LabOptions {
+  /** Default single. */
+  layout?: LabLayout | undefined;
   /**
    * Prefix of the names of namespaces, links, cgroups and process folders. At most 8 characters, because a link's name has at
    * most 15.
@@ -28,8 +36,9 @@ export interface LabOptions {
   agentArgs?: readonly string[] | undefined;
 }
 
-/** One worker of a lab. */
+/** One host of a lab: a worker, or the control plane. */
 export interface Worker {
+  isControlPlane: boolean;
   name: string;
   /** Name of the network namespace, `/run/netns/<netns>`. */
   netns: string;
@@ -55,8 +64,18 @@ export interface Lab extends LabOptions {
   logDir: string;
   kubeconfig: string;
   cgroup: string;
+  /** The workers. */
   hosts: readonly Worker[];
+  /** The host of the control plane; undefined in layout single. */
+  controlPlane: Worker | undefined;
 }
+
+/** All hosts of a lab. */
+export const allHosts = ({ controlPlane, hosts }: Pick<Lab, 'controlPlane' | 'hosts'>): Worker[] =>
+  controlPlane === undefined ? [...hosts] : [controlPlane, ...hosts];
+
+/** The name of the control plane's host, as in courses. */
+const controlPlaneName = 'controlplane';
 
 /** The options of `tinker up` without flags. */
 export const defaultLab: LabOptions = {
@@ -85,24 +104,24 @@ export function planLab(options: LabOptions): Lab {
   // The prefix keeps a lab called "docker" from using Docker's control group.
   const cgroup = `/tinkernetes-${options.name}`;
   const hostIp = addressAt(subnet, 1);
-  const hosts = Array.from({ length: options.workers }, (_, index): Worker => {
-    const name = `worker-${index + 1}`;
-    return {
-      name,
-      netns: `${options.name}-${name}`,
-      hostLink: `${options.name}-w${index + 1}`,
-      ip: addressAt(subnet, 11 + index),
-      dataDir: join(options.dataDir, name),
-      stateDir: join(stateDir, name),
-      cgroup: `${cgroup}/${name}`,
-    };
+  const host = (name: string, link: string, offset: number): Worker => ({
+    isControlPlane: name === controlPlaneName,
+    name,
+    netns: `${options.name}-${name}`,
+    hostLink: `${options.name}-${link}`,
+    ip: addressAt(subnet, offset),
+    dataDir: join(options.dataDir, name),
+    stateDir: join(stateDir, name),
+    cgroup: `${cgroup}/${name}`,
   });
+  const hosts = Array.from({ length: options.workers }, (_, index) => host(`worker-${index + 1}`, `w${index + 1}`, 11 + index));
+  const controlPlane = (options.layout ?? 'single') === 'single' ? undefined : host(controlPlaneName, 'cp', 10);
   return {
     ...options,
     bridge: `${options.name}0`,
     prefixLength: subnet.prefixLength,
     hostIp,
-    apiServer: `https://${hostIp}:6443`,
+    apiServer: `https://${controlPlane?.ip ?? hostIp}:6443`,
     registry: `http://${hostIp}:5000`,
     clusterDns: addressAt(services, 10),
     stateDir,
@@ -110,6 +129,7 @@ export function planLab(options: LabOptions): Lab {
     kubeconfig: join(options.dataDir, 'admin.conf'),
     cgroup,
     hosts,
+    controlPlane,
   };
 }
 

@@ -8,7 +8,7 @@ import { createCgroups } from '#agent/host/cgroup.ts';
 import { daemonPid } from '#agent/host/daemon.ts';
 import type { Exec } from '#agent/host/exec.ts';
 import { mustParseCidr, overlap, parseCidr } from '#api/ip.ts';
-import type { Lab } from './config.ts';
+import { allHosts, type Lab } from './config.ts';
 import { serverDaemon } from './control-plane.ts';
 import { labNamespaces } from './network.ts';
 import { readRecord } from './record.ts';
@@ -40,7 +40,7 @@ export function checkSpace(dataDir: string): void {
 }
 
 async function checkNames(lab: Lab, exec: Exec): Promise<void> {
-  const wanted = [lab.bridge, ...lab.hosts.map(({ hostLink }) => hostLink)];
+  const wanted = [lab.bridge, ...allHosts(lab).map(({ hostLink }) => hostLink)];
   const { stdout } = await exec(['ip', '-j', 'link', 'show']);
   const link = (JSON.parse(stdout) as { ifname: string }[]).find(({ ifname }) => wanted.includes(ifname));
   const [netns] = await labNamespaces(lab, exec);
@@ -83,7 +83,7 @@ export async function checkRoutes(lab: Pick<Lab, 'subnet' | 'clusterCidr' | 'bri
 
 async function checkPorts(lab: Lab, exec: Exec): Promise<void> {
   const ports = new Map([
-    [6443, serverDaemon(lab)],
+    ...(lab.controlPlane === undefined ? ([[6443, serverDaemon(lab)]] as const) : []),
     [5000, registryDaemon(lab)],
   ]);
   const { stdout } = await exec(['ss', '-Hltnp']);

@@ -40,10 +40,11 @@ export function adminClient(lab: Lab): { client: Client; close: () => void } {
 
 /** Starts `tinker server` unless it runs, and waits until it is ready. @throws Error with the last lines of its log */
 export async function startControlPlane(lab: Lab): Promise<void> {
-  await startAndAwait(serverDaemon(lab), () => ready(lab), 30_000);
+  await startAndAwait(serverDaemon(lab), () => isReady(lab), 30_000);
 }
 
-async function ready(lab: Lab): Promise<boolean> {
+/** Whether the API server says that it is ready. @throws Error when it cannot be reached */
+export async function isReady(lab: Lab): Promise<boolean> {
   const { client, close } = adminClient(lab);
   try {
     return (await client.raw({ method: 'GET', path: '/readyz', headers: {} })).status === 200;

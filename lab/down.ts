@@ -70,7 +70,7 @@ async function removeEmpty(folder: string): Promise<void> {
 /** The lab's files in the folder, and whether the folder has other files. */
 async function ownFiles(dataDir: string): Promise<{ own: string[]; others: boolean }> {
   const names = (await readdir(dataDir).catch(ignoreAbsence)) ?? [];
-  const own = names.filter((name) => /^(admin\.conf(\.new)?|lab\.json|log|registry|server|worker-\d)$/.test(name));
+  const own = names.filter((name) => /^(admin\.conf(\.new)?|lab\.json|log|registry|server|controlplane|worker-\d)$/.test(name));
   return { own: own.map((name) => join(dataDir, name)), others: own.length < names.length };
 }
 

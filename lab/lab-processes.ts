@@ -20,6 +20,7 @@ export function pidFilesOf({ stateDir }: Pick<Lab, 'stateDir'>): { agents: strin
     agents: workers.map((folder) => join(folder, 'agent.pid')),
     others: [
       ...workers.map((folder) => join(folder, 'runtime.pid')),
+      ...[join(stateDir, 'controlplane'), ...workers].map((folder) => join(folder, 'machine.pid')),
       ...['server', 'registry', 'registry-push'].map((name) => join(stateDir, `${name}.pid`)),
     ],
   };

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { type Exec, ExecError } from '#agent/host/exec.ts';
-import type { Lab, Worker } from './config.ts';
+import { allHosts, type Lab, type Worker } from './config.ts';
 import { UsageError } from './system.ts';
 
 /** The argv prefix that runs a program in the worker's network namespace. */
@@ -18,7 +18,7 @@ export async function createNetwork(lab: Lab, exec: Exec): Promise<void> {
   await exec(['sysctl', '-qw', 'net.ipv4.ip_forward=1']);
   await loadBridgeFilter(exec);
   await ensureHostRules(lab, exec);
-  for (const worker of lab.hosts) await createHost(lab, worker, exec);
+  for (const host of allHosts(lab)) await createHost(lab, host, exec);
 }
 
 /**
@@ -39,7 +39,8 @@ async function loadBridgeFilter(exec: Exec): Promise<void> {
   }
 }
 
-async function createHost(lab: Lab, worker: Worker, exec: Exec): Promise<void> {
+/** Makes one host's namespace, its link and addresses. Idempotent. @throws ExecError */
+export async function createHost(lab: Lab, worker: Worker, exec: Exec): Promise<void> {
   if (!existsSync(`/run/netns/${worker.netns}`)) await exec(['ip', 'netns', 'add', worker.netns]);
   const inside = nsenter(worker);
   if (!(await linkExists(exec, [], worker.hostLink))) {
@@ -51,6 +52,11 @@ async function createHost(lab: Lab, worker: Worker, exec: Exec): Promise<void> {
   await exec([...inside, 'ip', 'link', 'set', 'eth0', 'up']);
   // Without a default route there is no route to a ClusterIP, and the packet does not reach the rules that translate it.
   await exec([...inside, 'ip', 'route', 'replace', 'default', 'via', lab.hostIp]);
+}
+
+/** Takes one host's namespace and link away. @throws ExecError */
+export async function removeHost({ netns }: Worker, exec: Exec): Promise<void> {
+  if (existsSync(`/run/netns/${netns}`)) await exec(['ip', 'netns', 'delete', netns]);
 }
 
 async function linkExists(exec: Exec, inside: string[], link: string): Promise<boolean> {
@@ -95,7 +101,7 @@ export async function removeNetwork(lab: Lab, exec: Exec): Promise<void> {
   for (const netns of await labNamespaces(lab, exec)) await exec(['ip', 'netns', 'delete', netns]);
   const { stdout } = await exec(['ip', '-j', 'link', 'show']);
   const links = (JSON.parse(stdout) as { ifname: string }[]).map(({ ifname }) => ifname);
-  for (const link of links.filter((name) => name === lab.bridge || new RegExp(`^${lab.name}-w\\d$`).test(name))) {
+  for (const link of links.filter((name) => name === lab.bridge || new RegExp(`^${lab.name}-(w\\d|cp)$`).test(name))) {
     // Deleting a namespace deletes its end of the pair, and the kernel then deletes the other end, some time later.
     await exec(['ip', 'link', 'delete', link]).catch((error: unknown) => {
       if (!(error instanceof ExecError) || !/Cannot find device/.test(error.message)) throw error;
@@ -110,7 +116,7 @@ export async function removeNetwork(lab: Lab, exec: Exec): Promise<void> {
 export async function labNamespaces(lab: Lab, exec: Exec): Promise<string[]> {
   const { stdout } = await exec(['ip', '-j', 'netns', 'list']);
   const names = stdout.trim() === '' ? [] : (JSON.parse(stdout) as { name: string }[]).map(({ name }) => name);
-  return names.filter((name) => new RegExp(`^${lab.name}-worker-\\d$`).test(name));
+  return names.filter((name) => new RegExp(`^${lab.name}-(worker-\\d|controlplane)$`).test(name));
 }
 
 /** The pids of all processes in the lab's namespaces: agents, runtimes and their shims. */

@@ -4,7 +4,7 @@
  */
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import { type PodRoute, planRoutes, podCidrsOf, readRoutes, routeArgv } from '#agent/network/routes.ts';
-import type { Lab } from './config.ts';
+import { allHosts, type Lab } from './config.ts';
 import { adminClient } from './control-plane.ts';
 import { UsageError } from './system.ts';
 
@@ -16,8 +16,8 @@ export async function routeToPods(lab: Lab, exec: Exec): Promise<void> {
   try {
     const { items } = await client.resource('nodes').list();
     // Routes of other labs have the same protocol number, but other gateways.
-    const own = (await readRoutes(exec, 'IPv4')).filter(({ gateway }) => lab.hosts.some(({ ip }) => ip === gateway));
-    const wanted = lab.hosts.flatMap(({ name, ip }) => {
+    const own = (await readRoutes(exec, 'IPv4')).filter(({ gateway }) => allHosts(lab).some(({ ip }) => ip === gateway));
+    const wanted = allHosts(lab).flatMap(({ name, ip }) => {
       const node = items.find(({ metadata }) => metadata.name === name);
       return node === undefined ? [] : podCidrsOf(node).map((destination) => ({ destination, gateway: ip }));
     });

@@ -9,7 +9,10 @@ import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { readDescriptions } from '#api/schema/descriptions.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const bundle = fileURLToPath(new URL('../dist/tinker.mjs', import.meta.url));
+/** Holds the bundles. */
+export const distFolder = fileURLToPath(new URL('../dist', import.meta.url));
+const bundle = join(distFolder, 'tinker.mjs');
+const machineBundle = join(distFolder, 'machine.mjs');
 
 /**
  * Flags of Node for `tinker server`. With a young generation of 2 MiB, as agents have, moving objects of running requests into the old
@@ -25,6 +28,9 @@ export const serverArgv = (): string[] => [process.execPath, '--no-warnings', ..
 
 /** The argv prefix of `tinker agent`. */
 export const agentArgv = (): string[] => [process.execPath, '--no-warnings', ...agentNodeFlags, bundle, 'agent'];
+
+/** The argv prefix of a machine's first programs. They stay small: they have little to do. */
+export const machineArgv = (): string[] => [process.execPath, '--no-warnings', '--max-semi-space-size=1', machineBundle];
 
 /** Bundles cli/tinker.ts. Takes less than a second. */
 export async function buildProgram(): Promise<void> {
@@ -45,12 +51,15 @@ export async function buildProgram(): Promise<void> {
     outfile: bundle,
     format: 'esm',
     plugins: [embedPlugin(embedded), withoutSsh],
-    // CommonJS packages call `require` for Node's own modules.
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    banner: requireBanner,
     // The lab needs the bundler and the sources, so it runs from the repository and is not part of the bundle.
-    external: ['esbuild', './up.ts'],
+    external: ['esbuild', './up.ts', './machines.ts'],
   });
+  await build({ ...options, entryPoints: ['lab/machine/main.ts'], outfile: machineBundle, format: 'esm', banner: requireBanner });
 }
+
+/** CommonJS packages call `require` for Node's own modules. */
+const requireBanner = { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" };
 
 /** The content of api/embedded.ts in a bundled program. */
 async function filesToEmbed(options: BuildOptions): Promise<Record<string, string>> {

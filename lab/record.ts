@@ -27,11 +27,11 @@ export interface LabRecord extends LabOptions {
 
 /** Writes both copies of the record. @throws UsageError when the folder cannot be made */
 export function writeRecord(lab: Lab): void {
-  const { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir } = lab;
+  const { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir, layout } = lab;
   const before = readRecord(name, dataDir)?.madeDataDir === true;
   const madeDataDir = makeDataDir(dataDir) || before;
   makeFolder(lab.stateDir);
-  const record: LabRecord = { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir, madeDataDir };
+  const record: LabRecord = { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir, layout, madeDataDir };
   for (const folder of [lab.stateDir, dataDir]) writeFileSync(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
 }
 
@@ -74,12 +74,15 @@ export function checkRecord(lab: Lab): void {
     throw new UsageError(`--data-dir ${lab.dataDir} holds ${what}: name a new or an empty folder.`);
   }
   const option = (Object.keys(fixedOptions) as (keyof typeof fixedOptions)[]).find((name) => record[name] !== lab[name]);
+  const [was, wanted] = [record.layout ?? 'single', lab.layout ?? 'single'];
   const differs =
-    option !== undefined
-      ? `${fixedOptions[option]} ${record[option]}, not ${lab[option]}`
-      : record.workers > lab.workers
-        ? `--workers ${record.workers}, not ${lab.workers}`
-        : undefined;
+    was !== wanted
+      ? `--layout ${was}, not ${wanted}`
+      : option !== undefined
+        ? `${fixedOptions[option]} ${record[option]}, not ${lab[option]}`
+        : record.workers > lab.workers
+          ? `--workers ${record.workers}, not ${lab.workers}`
+          : undefined;
   if (differs === undefined) return;
   throw new UsageError(
     `The lab "${lab.name}" exists with ${differs}: take it away first (${downCommand(lab)}), or start another with --name, --subnet and --data-dir.`,

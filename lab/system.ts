@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCapability } from '#agent/host/capabilities.ts';
 import { type Exec, ExecError } from '#agent/host/exec.ts';
-import type { LabRuntime } from './config.ts';
+import type { LabLayout, LabOptions, LabRuntime } from './config.ts';
 
 /**
  * The needed packages, each with a file or program that shows whether it is installed. A program may come from another package
@@ -27,13 +27,18 @@ const runtimePackages: Record<LabRuntime, Record<string, string>> = {
   containerd: { containerd: 'containerd', runc: 'runc' },
   docker: { 'docker.io': 'dockerd' },
 };
+/** What layouts need whose hosts are machines. */
+const layoutPackages: Record<LabLayout, Record<string, string>> = {
+  single: {},
+  services: { 'etcd-client': 'etcdctl', 'etcd-server': 'etcd', tini: 'tini' },
+};
 const programFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin'];
 
 /**
  * The services that those packages start at once and at every boot: a registry on the port of the lab's own registry, and
  * runtimes that the user did not ask for. The lab starts its own, so such a service is stopped, unless it existed before.
  */
-const services = ['containerd.service', 'docker-registry.service', 'docker.service', 'docker.socket'];
+const services = ['etcd.service', 'containerd.service', 'docker-registry.service', 'docker.service', 'docker.socket'];
 
 /** An error of the user's machine or input. The message says in one line what is wrong and what to do. */
 export class UsageError extends Error {
@@ -93,9 +98,9 @@ export function checkSystem(machine: Machine = thisMachine()): void {
   }
 }
 
-/** The packages that this runtime needs and that are not installed. */
-export function missingPackages(runtime: LabRuntime): string[] {
-  const wanted = { ...packages, ...runtimePackages[runtime] };
+/** The packages that this lab needs and that are not installed. */
+export function missingPackages({ runtime, layout = 'single' }: Pick<LabOptions, 'runtime' | 'layout'>): string[] {
+  const wanted = { ...packages, ...runtimePackages[runtime], ...layoutPackages[layout] };
   return Object.keys(wanted).filter((name) => !isInstalled(wanted[name] as string));
 }
 

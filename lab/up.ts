@@ -1,11 +1,13 @@
 /** Starts a lab, step by step. Every step first checks what exists, so that running it twice is harmless. */
 import type { Exec } from '#agent/host/exec.ts';
 import { untilOrEnd } from './await-daemon.ts';
-import type { Lab } from './config.ts';
+import { allHosts, type Lab, type Worker } from './config.ts';
 import { checkConflicts } from './conflicts.ts';
 import { adminClient, startControlPlane } from './control-plane.ts';
 import { findBusybox } from './images/busybox.ts';
 import { buildLabImages } from './images/lab-images.ts';
+import { makeMachines, markControlPlane, startMachines } from './layout/services.ts';
+import { machineDaemon } from './machine/machine.ts';
 import { createNetwork } from './network.ts';
 import { routeToPods } from './pod-routes.ts';
 import { buildProgram } from './program.ts';
@@ -32,8 +34,8 @@ export function labSteps(lab: Lab, exec: Exec): LabStep[] {
     { title: 'Check the machine', run: async () => checkMachine(lab, exec) },
     {
       title: "Install Debian's packages",
-      skip: () => missingPackages(lab.runtime).length === 0 && 'all there',
-      run: () => installPackages(missingPackages(lab.runtime), exec),
+      skip: () => missingPackages(lab).length === 0 && 'all there',
+      run: () => installPackages(missingPackages(lab), exec),
     },
     { title: 'Bundle the program', run: buildProgram },
     { title: `Join ${lab.hosts.length} network namespaces by the bridge ${lab.bridge}`, run: () => startNetwork(lab, exec) },
@@ -47,12 +49,30 @@ export function labSteps(lab: Lab, exec: Exec): LabStep[] {
       },
       note: () => note,
     },
+    ...(lab.controlPlane === undefined ? processSteps(lab) : machineSteps(lab, lab.controlPlane)),
+    { title: 'Route to the pods', run: () => routeToPods(lab, exec) },
+  ];
+}
+
+/** Layout single: one process is the control plane, and one on each worker the node. */
+function processSteps(lab: Lab): LabStep[] {
+  return [
     { title: 'Start the control plane', run: () => startControlPlane(lab) },
     { title: 'Make the default StorageClass', run: () => makeStorageClass(lab) },
     { title: `Start ${lab.runtime} on every worker`, run: () => onEveryWorker(lab, (worker) => startRuntime(lab, worker)) },
     { title: 'Start the agents', run: () => onEveryWorker(lab, (worker) => startAgent(lab, worker)) },
     { title: 'Wait for Ready nodes', run: () => untilNodesReady(lab) },
-    { title: 'Route to the pods', run: () => routeToPods(lab, exec) },
+  ];
+}
+
+/** The layouts whose hosts are machines. */
+function machineSteps(lab: Lab, controlPlane: Worker): LabStep[] {
+  return [
+    { title: 'Make keys, certificates and unit files', run: () => makeMachines(lab, controlPlane, Date.now()) },
+    { title: `Switch on ${allHosts(lab).length} machines`, run: () => startMachines(lab, controlPlane) },
+    { title: 'Make the default StorageClass', run: () => makeStorageClass(lab) },
+    { title: 'Wait for Ready nodes', run: () => untilNodesReady(lab) },
+    { title: `Give ${controlPlane.name} its role and taint`, run: () => markControlPlane(lab, controlPlane) },
   ];
 }
 
@@ -67,7 +87,7 @@ async function checkMachine(lab: Lab, exec: Exec): Promise<void> {
   checkSystem();
   checkRecord(lab);
   // On a new machine iproute2 is installed with the packages. Then this check runs before the network is made.
-  if (!missingPackages(lab.runtime).includes('iproute2')) await checkConflicts(lab, exec);
+  if (!missingPackages(lab).includes('iproute2')) await checkConflicts(lab, exec);
 }
 
 async function startNetwork(lab: Lab, exec: Exec): Promise<void> {
@@ -91,7 +111,7 @@ export async function untilNodesReady(lab: Lab, timeoutMs = 60_000): Promise<voi
   const ask = async (): Promise<boolean> => {
     const nodes = (await client.resource('nodes').list()).items;
     states = await Promise.all(
-      lab.hosts.map(async ({ name }) => {
+      allHosts(lab).map(async ({ name }) => {
         const node = nodes.find(({ metadata }) => metadata.name === name);
         const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
         if (ready?.status !== 'True')
@@ -109,7 +129,9 @@ export async function untilNodesReady(lab: Lab, timeoutMs = 60_000): Promise<voi
     return states.every((state) => state === '');
   };
   try {
-    const agents = lab.hosts.map((worker) => agentDaemon(lab, worker));
+    const agents = allHosts(lab).map((host) =>
+      lab.controlPlane === undefined ? agentDaemon(lab, host) : machineDaemon(lab, host),
+    );
     await untilOrEnd('all nodes are Ready', agents, ask, {
       timeoutMs,
       everyMs: 100,

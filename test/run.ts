@@ -124,8 +124,8 @@ async function removeLabs(): Promise<void> {
 async function installForTests(): Promise<void> {
   const wanted = [
     ...new Set([
-      ...missingPackages('containerd'),
-      ...missingPackages('docker'),
+      ...missingPackages({ runtime: 'containerd', layout: 'services' }),
+      ...missingPackages({ runtime: 'docker' }),
       ...Object.keys(testPackages).filter((name) => !isInstalled(testPackages[name] as string)),
     ]),
   ];

@@ -41,7 +41,8 @@ export interface CertificateRequest {
   commonName: string;
   /** The groups, for a client. */
   organizations?: readonly string[] | undefined;
-  usage: 'client' | 'server';
+  /** peer: both, as members of etcd need. */
+  usage: 'client' | 'server' | 'peer';
   dnsNames?: readonly string[] | undefined;
   ipAddresses?: readonly string[] | undefined;
 }
@@ -85,7 +86,10 @@ export async function issueCertificate(authority: KeyPair, request: CertificateR
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature | KeyUsageFlags.keyEncipherment, true),
-      new ExtendedKeyUsageExtension([request.usage === 'client' ? ExtendedKeyUsage.clientAuth : ExtendedKeyUsage.serverAuth]),
+      new ExtendedKeyUsageExtension([
+        ...(request.usage === 'client' ? [] : [ExtendedKeyUsage.serverAuth]),
+        ...(request.usage === 'server' ? [] : [ExtendedKeyUsage.clientAuth]),
+      ]),
       ...(names.length === 0 ? [] : [new SubjectAlternativeNameExtension(names)]),
     ],
   });
