@@ -45,7 +45,7 @@ export async function startMachines(lab: Lab, controlPlane: Worker): Promise<voi
   const hosts = allHosts(lab);
   await Promise.all(hosts.map((host) => startMachine(lab, host)));
   await untilOrEnd('the API server is ready', [machineDaemon(lab, controlPlane)], () => isReady(lab), {
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
     everyMs: 100,
     onTimeout: () => `its log is ${outside(machineOf(lab, controlPlane), '/var/log/services/kube-apiserver.log')}`,
   });

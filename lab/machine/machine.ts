@@ -72,7 +72,12 @@ export async function makeMachine(
     ...layeredFolders,
     ...ownFolders,
     serviceLogs,
-    ...['/var/lib/containerd', '/var/lib/kubelet', '/var/lib/cni', '/var/log/pods', '/var/log/containers', '/var/cache'],
+    '/var/lib/containerd',
+    '/var/lib/kubelet',
+    '/var/lib/cni',
+    '/var/log/pods',
+    '/var/log/containers',
+    '/var/cache',
     '/etc/cni/net.d',
     '/etc/kubernetes/manifests',
   ];

@@ -44,15 +44,23 @@ async function enter(): Promise<void> {
   // runc makes a group for each container in every hierarchy: also there it has to be below the machine's own.
   for (const root of roots) mkdirSync(join(root, spec.cgroup), { recursive: true });
   for (const root of roots) appendFileSync(join(root, spec.cgroup, 'cgroup.procs'), String(process.pid));
-  const [node = '', ...flags] = [process.execPath, ...process.execArgv, process.argv[1] ?? '', 'init', specFile];
+  const inside = [process.execPath, ...process.execArgv, process.argv[1] ?? '', 'init', specFile];
   process.execve?.(
     '/usr/bin/nsenter',
     [
       'nsenter',
       `--net=/run/netns/${spec.netns}`,
       'unshare',
-      ...['--mount', '--pid', '--fork', '--uts', '--ipc', '--cgroup', '--kill-child'],
-      ...['tini', '--', node, ...flags],
+      '--mount',
+      '--pid',
+      '--fork',
+      '--uts',
+      '--ipc',
+      '--cgroup',
+      '--kill-child',
+      'tini',
+      '--',
+      ...inside,
     ],
     process.env as Record<string, string>,
   );

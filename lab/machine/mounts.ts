@@ -76,7 +76,7 @@ function cgroupMounts(before: readonly MountEntry[]): string[][] {
 
 function controllers(superOptions: readonly string[]): string {
   const names = superOptions.filter(
-    (option) => !['rw', 'ro', 'xattr', 'clone_children'].includes(option) && !/^release_agent=/.test(option),
+    (option) => !['rw', 'ro', 'xattr', 'clone_children'].includes(option) && !option.startsWith('release_agent='),
   );
   return names.some((name) => name.startsWith('name=')) ? ['none', ...names].join(',') : names.join(',');
 }
