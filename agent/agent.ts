@@ -6,38 +6,29 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Metric } from 'prom-client';
-import { execSysctl } from '#agent/host/sysctl.ts';
 import { agentContext, agentUsers } from '#api/agent-users.ts';
 import { type Client } from '#client/client.ts';
 import { type Clock, systemClock, within } from '#client/clock.ts';
-import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
 import { createHttpTransport, type HttpTransport } from '#client/http-transport.ts';
-import { createInformers, type Informers } from '#client/informers.ts';
 import { KubeconfigError, type LoadedKubeconfig, loadKubeconfig } from '#client/kubeconfig.ts';
-import { createLeftOutReporter, leftOutMetric } from '#client/left-out.ts';
+import { leftOutMetric } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
 import { untilAborted } from '#client/until-aborted.ts';
 import { certificateMetrics } from './credentials/certificate-metrics.ts';
 import { type CredentialOptions, createNodeCredentials, type NodeUserName } from './credentials/node-credentials.ts';
-import { createDnsServer } from './dns/dns-server.ts';
-import { publishDns } from './dns/publish-dns.ts';
-import { hasCapability } from './host/capabilities.ts';
-import { execFile } from './host/exec.ts';
-import { createKernelLog } from './host/kernel-log.ts';
-import { machineProcesses } from './host/processes.ts';
-import { createKubelet, kubeletSelections } from './kubelet/kubelet.ts';
 import type { KubeletAuthSettings, ServingCertificate } from './kubelet/options.ts';
 import { addMetric } from './kubelet/server/metrics.ts';
 import type { PodManifests } from './kubelet/static/pod-manifests.ts';
-import { createNodeNetwork } from './network/node-network.ts';
-import { networkPolicyMetrics } from './network-policy/metrics.ts';
-import { createNetworkPolicies, type NetworkPolicies, type NetworkPoliciesDeps } from './network-policy/network-policies.ts';
-import { createPolicyTable } from './network-policy/nft.ts';
-import { createProxy } from './proxy/proxy.ts';
-import { createConnection } from './runtime/cri/connection.ts';
-import { createCriRuntime } from './runtime/cri/cri-runtime.ts';
-import { createOrphanedShims } from './runtime/cri/orphaned-shims.ts';
-import { withOomReports } from './runtime/oom-kills.ts';
+import {
+  dnsPart,
+  kubeletPart,
+  networkPart,
+  networkPolicyPart,
+  type PartDeps,
+  proxyPart,
+  type RuntimeOptions,
+  runtimeOf,
+} from './parts.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 
 /** What {@link runAgent} needs to know. Flags of `tinker agent` fill it. */
@@ -110,7 +101,7 @@ export async function runAgent(options: AgentOptions, log: Logger, signal: Abort
     dns: clientOf('cluster-dns', kubeconfigOf(agentUsers.dns, options.kubeconfig), 'dns'),
     networkPolicy: clientOf('network-policy', kubeconfigOf(agentUsers.networkPolicy, options.kubeconfig), 'networkPolicy'),
   };
-  const runtime = await runtimeOf({ options, clock, log });
+  const runtime = await runtimeOf(options, { clock, log });
   try {
     const apiServerHost = new URL(kubeconfig.server).hostname.replace(/^\[(.*)\]$/, '$1');
     const serving = credentials.serving();
@@ -204,170 +195,49 @@ function agentParts({
   signal,
 }: Context): Promise<void>[] {
   const { nodeName } = options;
-  // Each part watches what its own rights let it see: the kubelet the pods and the Node of this node, DNS this Node.
-  const informers: Record<keyof AgentClients, Informers> = {
-    kubelet: createInformers({ client: clients.kubelet, clock, log }, kubeletSelections(nodeName)),
-    proxy: createInformers({ client: clients.proxy, clock, log }),
-    network: createInformers({ client: clients.network, clock, log }),
-    networkPolicy: createInformers({ client: clients.networkPolicy, clock, log }),
-    dns: createInformers({ client: clients.dns, clock, log }, { nodes: kubeletSelections(nodeName).nodes ?? {} }),
-  };
-  const recorder = (client: Client, component: string) => createEventRecorder({ client, clock, log, component, host: nodeName });
-  const recorders = {
-    kubelet: recorder(clients.kubelet, 'kubelet'),
-    proxy: recorder(clients.proxy, 'kube-proxy'),
-    network: recorder(clients.network, 'node-network'),
-    dns: recorder(clients.dns, 'cluster-dns'),
-    networkPolicy: recorder(clients.networkPolicy, 'network-policy'),
-  };
-  const proxyLeftOut = createLeftOutReporter({ events: recorders.proxy, log });
-  const networkLeftOut = createLeftOutReporter({ events: recorders.network, log });
-  const policyLeftOut = createLeftOutReporter({ events: recorders.networkPolicy, log });
-  const dnsLeftOut = createLeftOutReporter({ events: recorders.dns, log });
-  const kubeletLeftOut = createLeftOutReporter({ events: recorders.kubelet, log });
-  addMetric(leftOutMetric([proxyLeftOut, networkLeftOut, policyLeftOut, dnsLeftOut, kubeletLeftOut]));
-  const networkPolicies = options.networkPolicy
-    ? networkPoliciesOf(nodeName, {
-        informers: informers.networkPolicy,
-        client: clients.networkPolicy,
-        clock,
-        log,
-        events: recorders.networkPolicy,
-        leftOut: policyLeftOut,
-      })
-    : undefined;
-  const kubelet = createKubelet(
-    {
-      client: clients.kubelet,
-      informers: informers.kubelet,
-      runtime,
-      clock,
-      random: Math.random,
-      log,
-      events: recorders.kubelet,
-      leftOut: kubeletLeftOut,
-      exec: execFile,
-      podManifests: options.staticPods?.manifests,
-      networkGate: networkPolicies,
-    },
-    {
-      nodeName,
-      staticPodPath: options.staticPods?.path,
-      fileCheckFrequencyMs: options.staticPods?.checkFrequencyMs,
-      nodeIps: [options.nodeIp],
-      serving: { certificate: serving, clientCa },
-      auth: options.kubeletAuth,
-      clusterDns: [options.clusterDns],
-      clusterDomain: options.clusterDomain,
-      resolvConf: options.resolvConf,
-      dataDir: options.rootDir,
-      podLogsDir: options.podLogsDir,
-      cgroupRoot: options.cgroupRoot,
-      maxPods: options.maxPods,
-      syncFrequencyMs: options.syncFrequencyMs,
-      nodeLeaseDurationSeconds: options.nodeLeaseDurationSeconds,
-    },
-  );
-  const proxy = createProxy(
-    {
-      services: informers.proxy.informer('services'),
-      endpointSlices: informers.proxy.informer('endpointslices.discovery.k8s.io'),
-      nodes: informers.proxy.informer('nodes'),
-      exec: execFile,
-      sysctl: execSysctl(execFile),
-      clock,
-      log,
-      events: recorders.proxy,
-      leftOut: proxyLeftOut,
-    },
-    { nodeName, nodeIps: [options.nodeIp], clusterCidr: options.clusterCidr },
-  );
-  const network = createNodeNetwork(
-    { nodes: informers.network.informer('nodes'), exec: execFile, clock, log, leftOut: networkLeftOut },
-    { ...options, hostAddresses: [options.nodeIp, apiServerHost, ...options.dnsAddresses] },
-  );
-  const services = informers.dns.informer('services');
-  const endpointSlices = informers.dns.informer('endpointslices.discovery.k8s.io');
-  const dns = createDnsServer(
-    { services, endpointSlices, namespaces: informers.dns.informer('namespaces'), clock, log, leftOut: dnsLeftOut },
-    {
-      clusterDomain: options.clusterDomain,
-      addresses: [options.nodeIp, ...options.dnsAddresses],
-      serverIps: [options.clusterDns],
-      upstream: { resolvConf: options.resolvConf },
-    },
-  );
+  const own = (client: Client): PartDeps => ({ client, nodeName, clock, log });
+  const networkPolicies = options.networkPolicy ? networkPolicyPart(own(clients.networkPolicy)) : undefined;
+  for (const metric of networkPolicies?.metrics ?? []) addMetric(metric);
+  const podManifests = options.staticPods?.manifests;
   const parts = [
-    ...Object.values(informers).map((one) => one.run(signal)),
-    kubelet.run(signal),
-    proxy.run(signal),
-    network.run(signal),
-    ...(networkPolicies === undefined ? [] : [networkPolicies.run(signal)]),
-    dns.run(signal),
-    publishDns(
-      { client: clients.dns, nodes: informers.dns.informer('nodes'), services, endpointSlices, clock, log },
+    kubeletPart(
+      { ...own(clients.kubelet), runtime, podManifests, networkGate: networkPolicies?.gate },
+      {
+        nodeName,
+        staticPodPath: options.staticPods?.path,
+        fileCheckFrequencyMs: options.staticPods?.checkFrequencyMs,
+        nodeIps: [options.nodeIp],
+        serving: { certificate: serving, clientCa },
+        auth: options.kubeletAuth,
+        clusterDns: [options.clusterDns],
+        clusterDomain: options.clusterDomain,
+        resolvConf: options.resolvConf,
+        dataDir: options.rootDir,
+        podLogsDir: options.podLogsDir,
+        cgroupRoot: options.cgroupRoot,
+        maxPods: options.maxPods,
+        syncFrequencyMs: options.syncFrequencyMs,
+        nodeLeaseDurationSeconds: options.nodeLeaseDurationSeconds,
+      },
+      options,
+    ),
+    proxyPart(own(clients.proxy), { nodeName, nodeIps: [options.nodeIp], clusterCidr: options.clusterCidr }),
+    networkPart(own(clients.network), {
+      ...options,
+      hostAddresses: [options.nodeIp, apiServerHost, ...options.dnsAddresses],
+    }),
+    ...(networkPolicies === undefined ? [] : [networkPolicies]),
+    dnsPart(
+      own(clients.dns),
+      {
+        clusterDomain: options.clusterDomain,
+        addresses: [options.nodeIp, ...options.dnsAddresses],
+        serverIps: [options.clusterDns],
+        upstream: { resolvConf: options.resolvConf },
+      },
       { nodeName, nodeIp: options.nodeIp, clusterIp: options.clusterDns },
-      signal,
     ),
   ];
-  if (options.runtime === 'containerd') parts.push(killOrphanedShims(options, { clock, log, events: recorders.kubelet }, signal));
-  return [
-    ...parts,
-    Promise.all(parts).then(async () => void (await Promise.all(Object.values(recorders).map((one) => one.flush())))),
-  ];
-}
-
-function networkPoliciesOf(
-  nodeName: string,
-  {
-    informers,
-    client,
-    ...deps
-  }: Omit<NetworkPoliciesDeps, 'policies' | 'namespaces' | 'pods' | 'client' | 'table'> & {
-    informers: Informers;
-    client: Client;
-  },
-): NetworkPolicies {
-  for (const metric of networkPolicyMetrics) addMetric(metric);
-  return createNetworkPolicies(
-    {
-      ...deps,
-      policies: informers.informer('networkpolicies.networking.k8s.io'),
-      namespaces: informers.informer('namespaces'),
-      pods: informers.informer('pods'),
-      client: client.resource('networkpolicies.networking.k8s.io'),
-      table: createPolicyTable(execFile),
-    },
-    nodeName,
-  );
-}
-
-function killOrphanedShims(
-  { nodeName, runtimeEndpoint: endpoint }: AgentOptions,
-  { clock, log, events }: Pick<Context, 'clock' | 'log'> & { events: EventRecorder },
-  signal: AbortSignal,
-): Promise<void> {
-  const connection = createConnection({ endpoint, log, clock });
-  const report = (message: string): void =>
-    events.event({ kind: 'Node', name: nodeName, uid: nodeName }, 'Warning', 'OrphanedShim', message);
-  const shims = createOrphanedShims({ connection, endpoint, processes: machineProcesses, exec: execFile, clock, log, report });
-  return shims.run(signal).finally(() => connection.close());
-}
-
-/** Docker's client is imported only when it is used, because it takes several megabytes of memory. */
-async function runtimeOf({ options, clock, log }: Pick<Context, 'options' | 'clock' | 'log'>): Promise<ContainerRuntime> {
-  const kernelLog = createKernelLog();
-  if (options.runtime === 'containerd')
-    return withOomReports(createCriRuntime({ endpoint: options.runtimeEndpoint, log, clock }), { kernelLog, log });
-  const { createDockerRuntime } = await import('./runtime/docker/docker-runtime.ts');
-  const docker = createDockerRuntime({
-    socketPath: options.runtimeEndpoint.replace(/^unix:\/\//, ''),
-    cni: { confDir: options.cniConfDir, binDir: options.cniBinDir },
-    dataDir: `${options.rootDir}/docker-runtime`,
-    sandboxImage: options.sandboxImage,
-    ...(hasCapability('CAP_SYS_RESOURCE') ? {} : { minOomScoreAdj: 0 }),
-    log,
-    clock,
-  });
-  return withOomReports(docker, { kernelLog, log });
+  addMetric(leftOutMetric(parts.map(({ leftOut }) => leftOut)));
+  return parts.map((part) => part.run(signal));
 }

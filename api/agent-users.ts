@@ -11,6 +11,9 @@ export const agentUsers = {
   dns: 'tinkernetes:cluster-dns',
 } as const;
 
+/** The service accounts, as `namespace/name`, that pod network and DNS are where each is a DaemonSet. */
+export const partAccounts = { network: 'kube-system/tinkernetes-network', dns: 'kube-system/tinkernetes-dns' } as const;
+
 /** The user that a node's kubelet is. */
 export const kubeletUser = (nodeName: string): string => `system:node:${nodeName}`;
 

@@ -5,7 +5,7 @@ import { CommanderError, program } from 'commander';
 import { explain } from './checks.ts';
 import { createClusterCommands } from './cluster-commands.ts';
 import { runComponent } from './components/component.ts';
-import { calledComponent, components } from './components/index.ts';
+import { calledComponent } from './components/index.ts';
 import { createLabCommands } from './lab-commands.ts';
 import { createTokenCommand } from './token-command.ts';
 import { version } from './version.ts';
@@ -13,10 +13,10 @@ import { createWhyCommand } from './why-command.ts';
 
 const called = calledComponent(process.argv0, process.argv.slice(2));
 // As `ps` shows upstream's: by its own name, with its flags.
-process.title = called === undefined ? `tinker ${process.argv[2] ?? ''}`.trim() : [called.component, ...called.argv].join(' ');
+process.title = called === undefined ? `tinker ${process.argv[2] ?? ''}`.trim() : [called.title, ...called.argv].join(' ');
 
 // The title's beginning becomes the name of the main thread, cut to 15 bytes: without this it would end in a space, or in a flag.
-if (called !== undefined) writeFileSync('/proc/self/comm', called.component.slice(0, 15));
+if (called !== undefined) writeFileSync('/proc/self/comm', called.title.slice(0, 15));
 
 program
   .name('tinker')
@@ -32,9 +32,8 @@ createTokenCommand(program);
 createWhyCommand(program);
 
 try {
-  const component = called === undefined ? undefined : components[called.component];
-  if (called === undefined || component === undefined) await program.parseAsync();
-  else process.exitCode = (await runComponent(await component(), called.argv)) ?? process.exitCode;
+  if (called === undefined) await program.parseAsync();
+  else process.exitCode = (await runComponent(await called.load(), called.argv)) ?? process.exitCode;
 } catch (error) {
   process.exitCode = report(error);
 }
@@ -54,7 +53,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode;
   if (!(error instanceof Error)) throw error;
   process.stderr.write(
-    `${called?.component ?? 'tinker'}: ${process.env['TINKER_DEBUG'] === undefined ? explain(error) : error.stack}\n`,
+    `${called?.title ?? 'tinker'}: ${process.env['TINKER_DEBUG'] === undefined ? explain(error) : error.stack}\n`,
   );
   return 1;
 }

@@ -37,6 +37,8 @@ export interface BootstrapOptions {
   certDir: string;
   /** Time to wait for a certificate. Default 1 h, as upstream. */
   timeoutMs?: number | undefined;
+  /** The kubeconfig is upstream's: it holds the kubelet alone, under its current context. */
+  isKubeletAlone?: boolean | undefined;
 }
 
 /** The dependencies of the bootstrap. */
@@ -50,7 +52,7 @@ const hourMs = 3_600_000;
 
 /** Whether the kubeconfig has an unexpired certificate for every user of the node. Logs what is wrong with a file that exists. */
 export function hasCredentials(
-  { nodeName, kubeconfig }: BootstrapOptions,
+  { nodeName, kubeconfig, isKubeletAlone = false }: BootstrapOptions,
   { clock, log }: Pick<BootstrapDeps, 'clock' | 'log'>,
 ): boolean {
   try {
@@ -60,8 +62,8 @@ export function hasCredentials(
     throw new KubeconfigError(`${kubeconfig} cannot be read: ${errorText(error)}`, { cause: error });
   }
   try {
-    for (const { user } of nodeUsers(nodeName)) {
-      const { cert = '', key = '' } = loadKubeconfig(kubeconfig, agentContext(user));
+    for (const { user } of nodeUsers(nodeName, isKubeletAlone)) {
+      const { cert = '', key = '' } = loadKubeconfig(kubeconfig, isKubeletAlone ? undefined : agentContext(user));
       const { notAfterMs } = readCertificateAndKey(cert, key);
       if (notAfterMs <= clock.now())
         throw new Error(`the certificate of ${user} has expired on ${new Date(notAfterMs).toISOString()}`);
@@ -85,7 +87,7 @@ export async function bootstrapCredentials(
   const transport = createHttpTransport({ ...bootstrap, clock: deps.clock });
   try {
     const client = createClient(boundedTransport(transport), { userAgent: 'kubelet', clock: deps.clock, signal: deps.signal });
-    const [kubelet, ...others] = nodeUsers(options.nodeName);
+    const [kubelet, ...others] = nodeUsers(options.nodeName, options.isKubeletAlone);
     // The kubelet's certificate comes first: without it the others are useless.
     for (const user of [kubelet, ...others]) await bootstrapUser(client, user, options, deps);
     writeKubeconfig(bootstrap, kubelet, others, options);

@@ -55,6 +55,8 @@ interface Options {
   tlsCertFile: string | undefined;
   tlsKeyFile: string | undefined;
   credentials: CredentialOptions;
+  /** The kubeconfig is upstream's: it holds the kubelet alone, under its current context. */
+  isKubeletAlone?: boolean | undefined;
 }
 
 interface Deps {
@@ -72,10 +74,13 @@ export function createNodeCredentials(options: Options, deps: Deps): NodeCredent
   let serving: CertificateManager | undefined;
   let files: CertificateFiles | undefined;
   if (credentials.rotateClients) {
-    for (const { user, prefix, wanted } of nodeUsers(nodeName)) {
+    for (const { user, prefix, wanted } of nodeUsers(nodeName, options.isKubeletAlone)) {
       const name = nameOf(user, nodeName);
       const store = new CertificateStore(credentials.certDir, prefix);
-      const { cert = '', key = '' } = loadKubeconfig(options.kubeconfig, agentContext(user));
+      const { cert = '', key = '' } = loadKubeconfig(
+        options.kubeconfig,
+        options.isKubeletAlone === true ? undefined : agentContext(user),
+      );
       const client = (current: StoredCertificate | undefined): Client =>
         (current === undefined ? bootstrapClient(credentials, deps) : undefined) ?? clientOf(clients, name);
       const { failed, rotated } = name === 'kubelet' ? clientMetrics : quiet;

@@ -12,13 +12,14 @@ export interface NodeUser {
 }
 
 /** The kubelet first; then the agent's other parts, each a user of its own. */
-export function nodeUsers(nodeName: string): [kubelet: NodeUser, ...others: NodeUser[]] {
+export function nodeUsers(nodeName: string, isKubeletAlone = false): [kubelet: NodeUser, ...others: NodeUser[]] {
   const user = kubeletUser(nodeName);
   const kubelet = {
     user,
     prefix: 'kubelet-client',
     wanted: { commonName: user, organizations: ['system:nodes'], signerName: kubeletClientSigner, usage: 'client auth' as const },
   };
+  if (isKubeletAlone) return [kubelet];
   const others = Object.values(agentUsers).map((name) => ({
     user: name,
     prefix: `${name.slice(name.indexOf(':') + 1)}-client`,

@@ -176,12 +176,12 @@ function parsedValue(option: Option, flag: string, value: string | undefined, pr
   }
 }
 
-/** The name within three changes of a letter (and a third of its length); undefined: none is near. Pure. */
+/** The name within three changes of a letter, and of a third of its letters; undefined: none is near. Pure. */
 export function nearestOf(name: string, known: readonly string[]): string | undefined {
   let nearest: { name: string; changes: number } | undefined;
   for (const one of known) {
     const changes = distance(name, one);
-    if (changes < (nearest?.changes ?? Math.min(4, Math.max(2, name.length / 3 + 1)))) nearest = { name: one, changes };
+    if (changes < (nearest?.changes ?? Math.min(4, name.length / 3 + 0.5))) nearest = { name: one, changes };
   }
   return nearest?.name ?? (name.length < 4 ? undefined : known.find((one) => one.startsWith(name)));
 }

@@ -5,12 +5,22 @@ import type { Component } from './component.ts';
 export const components: Readonly<Record<string, () => Promise<Component>>> = {
   'kube-apiserver': async () => (await import('./kube-apiserver.ts')).kubeApiserver,
   'kube-controller-manager': async () => (await import('./kube-controller-manager.ts')).kubeControllerManager,
+  kubelet: async () => (await import('./kubelet.ts')).kubelet,
+  'kube-proxy': async () => (await import('./kube-proxy.ts')).kubeProxy,
   'kube-scheduler': async () => (await import('./kube-scheduler.ts')).kubeScheduler,
+};
+
+/** Parts of a node that upstream leaves to others: only commands of `tinker`, for DaemonSets. */
+const tinkerComponents: Readonly<Record<string, () => Promise<Component>>> = {
+  network: async () => (await import('./node-network.ts')).network,
+  dns: async () => (await import('./node-network.ts')).dns,
 };
 
 /** By which name the program was called, and with what. */
 export interface Call {
-  component: string;
+  /** As the process is called. */
+  title: string;
+  load(): Promise<Component>;
   argv: readonly string[];
 }
 
@@ -21,7 +31,11 @@ export interface Call {
  */
 export function calledComponent(name: string, argv: readonly string[]): Call | undefined {
   const called = name.slice(name.lastIndexOf('/') + 1);
-  if (Object.hasOwn(components, called)) return { component: called, argv };
+  const byName = Object.hasOwn(components, called) ? components[called] : undefined;
+  if (byName !== undefined) return { title: called, load: byName, argv };
   const [first = '', ...rest] = argv;
-  return Object.hasOwn(components, first) ? { component: first, argv: rest } : undefined;
+  const byArgument = Object.hasOwn(components, first) ? components[first] : undefined;
+  if (byArgument !== undefined) return { title: first, load: byArgument, argv: rest };
+  const ours = Object.hasOwn(tinkerComponents, first) ? tinkerComponents[first] : undefined;
+  return ours === undefined ? undefined : { title: `tinker ${first}`, load: ours, argv: rest };
 }

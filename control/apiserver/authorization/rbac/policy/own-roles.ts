@@ -4,7 +4,7 @@
  *
  * Source: kubeadm `app/phases/kubeconfig` (`kubeadm:cluster-admins`), `app/phases/bootstraptoken/node/tlsbootstrap.go`.
  */
-import { agentUsers } from '#api/agent-users.ts';
+import { agentUsers, partAccounts } from '#api/agent-users.ts';
 import { defaultNodeTokenGroup } from '#api/bootstrap-token.ts';
 import { localPathAccount } from '#api/storage/local-path.ts';
 import { events, type RuleText } from './policy-text.ts';
@@ -42,13 +42,18 @@ export const ownClusterRoles: Readonly<Record<string, readonly RuleText[]>> = {
 
 const joining = `group ${defaultNodeTokenGroup}`;
 const agents = Object.values(agentUsers).map((user) => `user ${user}`);
+/** A part is a user of its own in `tinker agent`, and a service account as a DaemonSet. */
+const partSubjects = (part: keyof typeof partAccounts): string[] => [`user ${agentUsers[part]}`, `account ${partAccounts[part]}`];
 const bound = (name: string, role: string, ...subjects: string[]) => ({ [name]: { role, subjects } });
 
 /** By name: the role, and to whom it is bound. Subjects as in `policy-text.ts`. */
 export const ownClusterRoleBindings: Readonly<Record<string, { role: string; subjects: readonly string[] }>> = {
-  [agentUsers.network]: { role: agentUsers.network, subjects: [`user ${agentUsers.network}`] },
-  [agentUsers.networkPolicy]: { role: agentUsers.networkPolicy, subjects: [`user ${agentUsers.networkPolicy}`] },
-  [agentUsers.dns]: { role: agentUsers.dns, subjects: [`user ${agentUsers.dns}`] },
+  [agentUsers.network]: { role: agentUsers.network, subjects: partSubjects('network') },
+  [agentUsers.networkPolicy]: {
+    role: agentUsers.networkPolicy,
+    subjects: [`user ${agentUsers.networkPolicy}`, `account ${partAccounts.network}`],
+  },
+  [agentUsers.dns]: { role: agentUsers.dns, subjects: partSubjects('dns') },
   [localPathRole]: { role: localPathRole, subjects: [`account kube-system/${localPathAccount}`] },
   ...bound('tinkernetes:agentclient', 'tinkernetes:agentclient', joining),
   ...bound('tinkernetes:selfagentclient', 'tinkernetes:selfagentclient', ...agents),
