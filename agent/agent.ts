@@ -19,16 +19,7 @@ import { type CredentialOptions, createNodeCredentials, type NodeUserName } from
 import type { KubeletAuthSettings, ServingCertificate } from './kubelet/options.ts';
 import { addMetric } from './kubelet/server/metrics.ts';
 import type { PodManifests } from './kubelet/static/pod-manifests.ts';
-import {
-  dnsPart,
-  kubeletPart,
-  networkPart,
-  networkPolicyPart,
-  type PartDeps,
-  proxyPart,
-  type RuntimeOptions,
-  runtimeOf,
-} from './parts.ts';
+import { dnsPart, kubeletPart, networkPart, networkPolicyPart, type PartDeps, proxyPart, runtimeOf } from './parts.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 
 /** What {@link runAgent} needs to know. Flags of `tinker agent` fill it. */
