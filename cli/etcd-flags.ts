@@ -1,10 +1,10 @@
 /** The flags of `tinker server` about the store, under upstream's names; certificates and keys are read here. */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { Command } from 'commander';
 import { errorText } from '#api/error-text.ts';
 import { compactionIntervalMs } from '#control/apiserver/cache/compaction.ts';
 import type { ServerOptions } from '#control/server-options.ts';
-import { credentialsOf, parseEndpoint } from '#control/store/etcd/etcd-endpoints.ts';
 import { checkFile } from './checks.ts';
 import { durationMs, names } from './flags.ts';
 
@@ -16,6 +16,7 @@ export interface EtcdFlags {
   etcdKeyfile: string | undefined;
   etcdPrefix: string;
   etcdCompactionInterval: number;
+  listenClientUrls: string[];
 }
 
 /** Adds them. */
@@ -31,11 +32,18 @@ export function addEtcdFlags(command: Command): Command {
     .option('--etcd-certfile <file>', 'our certificate for etcd')
     .option('--etcd-keyfile <file>', 'its key')
     .option('--etcd-prefix <path>', 'what all keys begin with in etcd', '/registry')
-    .option('--etcd-compaction-interval <duration>', 'how long history is kept; 0: for ever', durationMs, compactionIntervalMs);
+    .option('--etcd-compaction-interval <duration>', 'how long history is kept; 0: for ever', durationMs, compactionIntervalMs)
+    .option(
+      '--listen-client-urls <urls>',
+      "where the store in the data folder answers etcd's API, for etcdctl: https://127.0.0.1:2379; certificates are in <data-dir>/pki/etcd",
+      names,
+      [],
+    );
 }
 
 /** What the flags say; undefined: no etcd. @throws Error that names the flag */
-export function etcdOptions(flags: EtcdFlags): ServerOptions['etcd'] {
+export async function etcdOptions(flags: EtcdFlags): Promise<ServerOptions['etcd']> {
+  checkListen(flags);
   const { etcdServers: endpoints, etcdCafile, etcdCertfile, etcdKeyfile, etcdPrefix: prefix } = flags;
   if (endpoints.length === 0) {
     const files = Object.entries({ '--etcd-cafile': etcdCafile, '--etcd-certfile': etcdCertfile, '--etcd-keyfile': etcdKeyfile });
@@ -49,6 +57,7 @@ export function etcdOptions(flags: EtcdFlags): ServerOptions['etcd'] {
   const key = etcdKeyfile === undefined ? undefined : read('--etcd-keyfile', etcdKeyfile);
   const ca = etcdCafile === undefined ? undefined : read('--etcd-cafile', etcdCafile);
   const access = { endpoints, ca, identity: certificate && key ? { certificate, key } : undefined };
+  const { credentialsOf, parseEndpoint } = await import('#control/store/etcd/etcd-endpoints.ts');
   try {
     for (const url of endpoints) credentialsOf(parseEndpoint(url), access);
   } catch (error) {
@@ -60,4 +69,18 @@ export function etcdOptions(flags: EtcdFlags): ServerOptions['etcd'] {
 function read(flag: string, path: string): Buffer {
   checkFile(flag, path);
   return readFileSync(path);
+}
+
+/** Whoever is let in may read and change everything. @throws Error */
+function checkListen({ listenClientUrls, etcdServers }: EtcdFlags): void {
+  for (const url of listenClientUrls) {
+    const parsed = URL.canParse(url) ? new URL(url) : undefined;
+    const host = parsed?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '';
+    if (parsed === undefined || !['http:', 'https:'].includes(parsed.protocol) || parsed.pathname !== '/' || isIP(host) === 0)
+      throw new Error(`--listen-client-urls ${url}: give a URL with an address such as https://127.0.0.1:2379`);
+    if (parsed.protocol === 'http:' && host !== '127.0.0.1' && host !== '::1')
+      throw new Error(`--listen-client-urls ${url}: without TLS only on 127.0.0.1 or [::1]; use https`);
+  }
+  if (listenClientUrls.length > 0 && etcdServers.length > 0)
+    throw new Error('--listen-client-urls is for the store in the data folder: with --etcd-servers, ask etcd itself');
 }

@@ -98,6 +98,8 @@ export interface ServerOptions {
   encryption?: { configuration: EncryptionConfiguration; file?: ConfigFile<EncryptionConfiguration> | undefined } | undefined;
   /** `--etcd-…`: where the cluster's state is; absent: in the data folder. */
   etcd?: EtcdStoreOptions | undefined;
+  /** `--listen-client-urls`: where the embedded store answers etcd's API; empty: nowhere. */
+  etcdListen: readonly string[];
   /** `--etcd-compaction-interval`, also of the embedded store; 0: never. */
   compactionIntervalMs: number;
   /** `--audit-…`; absent: nothing is audited. */

@@ -33,13 +33,12 @@ import { listen } from './apiserver/serving/listener.ts';
 import { begun } from './begun.ts';
 import { buildApiServer } from './build-api-server.ts';
 import { addComponentChecks } from './component-checks.ts';
+import { openStore } from './open-store.ts';
 import { clientOf, runClients, runOwnClients } from './run-clients.ts';
 import type { ServerOptions } from './server-options.ts';
 import { loadKeys, servingCertificate, writeKubeconfigs } from './server-pki.ts';
 import { EncryptedStore } from './store/encryption/encrypted-store.ts';
 import { Encryption } from './store/encryption/encryption.ts';
-import { createEtcdStore } from './store/etcd/etcd-store.ts';
-import { createSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 
 const builtInRows = createResourceCatalog();
@@ -53,7 +52,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   const serviceIp = apiServerIpOf(options.serviceCidr);
   const keys = await loadKeys(options, serviceIp, clock);
   const served = servingCertificate(options);
-  const plain = await openStore(options, clock, log);
+  const { store: plain, close } = await openStore(options, clock, log);
   let rows = (): ResourceCatalog => builtInRows;
   const encryption = options.encryption === undefined ? undefined : new Encryption({ clock, log });
   const encrypted =
@@ -223,14 +222,9 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     await serving;
   } finally {
     for (const controller of Object.values(ending)) controller.abort();
+    await close();
     await store.close();
   }
-}
-
-/** The store that the flags say: etcd, or a file in the data folder. */
-function openStore({ etcd, dataDir, storeWorker }: ServerOptions, clock: Clock, log: Logger): Promise<Store> {
-  if (etcd !== undefined) return createEtcdStore({ ...etcd, clock, log });
-  return createSqliteStore({ path: join(dataDir, 'state.db'), clock, log, worker: storeWorker });
 }
 
 /** The chain changes with the file. */

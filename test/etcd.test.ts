@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { execFile } from '#agent/host/exec.ts';
 import { createAuthority, createTokenKey, issueCertificate } from '#control/pki/certificates.ts';
 import { EtcdCluster } from '#control/store/etcd/etcd-cluster.testing.ts';
+import { freePort } from './free-port.ts';
 import { ServerProcess } from './hostile/server-process.ts';
 
 const namespace = '/api/v1/namespaces/default';
@@ -179,3 +180,42 @@ async function watchNames(server: ServerProcess, signal: AbortSignal): Promise<s
   });
   return names;
 }
+
+describe('a server with its own store that answers etcdctl', { timeout: 300_000 }, () => {
+  it('get, watch and snapshot save, with the certificates of its data folder; values are as they are stored', async () => {
+    const port = await freePort();
+    const server = await ServerProcess.start([`--listen-client-urls=https://127.0.0.1:${port}`]);
+    try {
+      const pki = join(server.folder, 'pki/etcd');
+      const etcdctl = async (...argv: string[]): Promise<string> => {
+        const identity = ['--cert', join(pki, 'healthcheck-client.crt'), '--key', join(pki, 'healthcheck-client.key')];
+        const flags = ['--endpoints', `https://127.0.0.1:${port}`, '--cacert', join(pki, 'ca.crt'), ...identity];
+        return (await execFile(['etcdctl', ...flags, ...argv], { env: { ETCDCTL_API: '3' } })).stdout;
+      };
+      const made = await server.request('POST', `${namespace}/configmaps`, { metadata: { name: 'x' }, data: { a: 'b' } });
+      assert.equal(made.status, 201, made.text);
+      const keys = (await etcdctl('get', '/', '--prefix', '--keys-only')).split('\n');
+      assert.ok(keys.includes('/registry/configmaps/default/x') && keys.includes('/registry/namespaces/default'));
+      const stored = JSON.parse(await etcdctl('get', '/registry/configmaps/default/x', '--print-value-only'));
+      assert.deepEqual(stored.data, { a: 'b' });
+      const file = join(server.folder, 'snapshot.db');
+      await etcdctl('snapshot', 'save', file);
+      assert.ok(JSON.parse(await etcdctl('snapshot', 'status', file, '--write-out=json')).revision > 10);
+      // A change by etcdctl is a change as any: clients hear of it.
+      await etcdctl('del', '/registry/configmaps/default/x');
+      for (let tries = 0; tries < 100; tries++) {
+        const { status } = await server.request('GET', `${namespace}/configmaps/x`);
+        if (status === 404) break;
+        await wait(50);
+      }
+      assert.equal((await server.request('GET', `${namespace}/configmaps/x`)).status, 404);
+      await assert.rejects(
+        execFile(['etcdctl', '--endpoints', `https://127.0.0.1:${port}`, '--cacert', join(pki, 'ca.crt'), 'get', '/'], {
+          env: { ETCDCTL_API: '3' },
+        }),
+      );
+    } finally {
+      await server.stop();
+    }
+  });
+});

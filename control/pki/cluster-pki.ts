@@ -64,12 +64,8 @@ export async function loadClusterPki({ folder, nowMs, dnsNames, ipAddresses }: P
   ];
   const ca = foundCa ?? (await makeAuthority(folder, nowMs, clusterCa));
   const proxyCa = foundProxyCa ?? (await makeAuthority(folder, nowMs, frontProxyCa));
-  const current = async (name: keyof typeof requests, found: KeyPair | undefined, issuer = ca): Promise<KeyPair> => {
-    if (found !== undefined && (await stillServes(issuer, found, requests[name], nowMs))) return found;
-    const made = await issueCertificate(issuer, requests[name], nowMs);
-    writePair(folder, certificateNames(name), { key: made.key, public: made.certificate });
-    return made;
-  };
+  const current = (name: keyof typeof requests, found: KeyPair | undefined, issuer = ca): Promise<KeyPair> =>
+    keptOrIssued({ folder, nowMs, issuer }, name, requests[name], found);
   return {
     ca,
     apiserver: await current('apiserver', foundServer),
@@ -77,6 +73,40 @@ export async function loadClusterPki({ folder, nowMs, dnsNames, ipAddresses }: P
     frontProxy: { ca: proxyCa.certificate, client: await current('front-proxy-client', foundProxy, proxyCa) },
     tokens: foundTokens ?? (await makeTokenKey(folder)),
   };
+}
+
+/** What etcd's API is served with, as kubeadm names it below `pki/etcd`. */
+export interface EtcdPki {
+  /** PEM: the CA of the server and of its clients. */
+  ca: string;
+  server: KeyPair;
+}
+
+/**
+ * Loads or makes what etcd's API is served with, and a certificate for clients (`healthcheck-client`).
+ * @throws PkiError for a file that cannot be used
+ */
+export async function loadEtcdPki({ folder, nowMs, dnsNames, ipAddresses }: PkiOptions): Promise<EtcdPki> {
+  makePkiFolder(folder);
+  const issuer = readAuthority(folder, nowMs, etcdCa) ?? (await makeAuthority(folder, nowMs, etcdCa));
+  const place = { folder, nowMs, issuer };
+  const server: CertificateRequest = { commonName: 'etcd', usage: 'server', dnsNames, ipAddresses };
+  const client: CertificateRequest = { commonName: 'kube-etcd-healthcheck-client', usage: 'client' };
+  await keptOrIssued(place, 'healthcheck-client', client, readIssued(folder, 'healthcheck-client'));
+  return { ca: issuer.certificate, server: await keptOrIssued(place, 'server', server, readIssued(folder, 'server')) };
+}
+
+/** What was found, if it still serves; else a new one, which is written down. */
+async function keptOrIssued(
+  { folder, nowMs, issuer }: { folder: string; nowMs: number; issuer: KeyPair },
+  name: string,
+  request: CertificateRequest,
+  found: KeyPair | undefined,
+): Promise<KeyPair> {
+  if (found !== undefined && (await stillServes(issuer, found, request, nowMs))) return found;
+  const made = await issueCertificate(issuer, request, nowMs);
+  writePair(folder, certificateNames(name), { key: made.key, public: made.certificate });
+  return made;
 }
 
 /** The cluster's CA; made if this is the first start. @throws PkiError for files that cannot be used */
@@ -98,6 +128,8 @@ const frontProxyCa: Authority = {
   commonName: 'front-proxy-ca',
   costs: 'which aggregated servers learn by themselves',
 };
+
+const etcdCa: Authority = { name: 'ca', commonName: 'etcd-ca', costs: "for which etcd's clients need new certificates" };
 
 async function makeAuthority(folder: string, nowMs: number, { name, commonName }: Authority): Promise<KeyPair> {
   const made = await createAuthority(nowMs, commonName);

@@ -10,3 +10,6 @@ export function prefixEnd(prefix: string): string | undefined {
   }
   return undefined;
 }
+
+/** Orders keys by their UTF-8 bytes, for sorting. */
+export const compareKeys = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));

@@ -42,6 +42,16 @@ export class LeaseExpiry {
     running.expiresAtMs = this.#clock.now() + running.ttlMs;
   }
 
+  /** All leases that have not expired. */
+  all(): { id: number; ttlSeconds: number; remainingMs: number }[] {
+    const nowMs = this.#clock.now();
+    return Array.from(this.#leases, ([id, { ttlMs, expiresAtMs }]) => ({
+      id,
+      ttlSeconds: ttlMs / 1_000,
+      remainingMs: Math.max(0, expiresAtMs - nowMs),
+    }));
+  }
+
   /** Stops the timer of a lease, which was revoked. */
   stop(lease: number): void {
     this.#leases.get(lease)?.cancel();

@@ -97,11 +97,11 @@ export class MemoryStore implements Store {
     return { revision, entry: this.#stateAt(revision, (one) => one === key).get(key) };
   }
 
-  async range({ prefix, revision = 0, startKey, limit = 0 }: RangeOptions): Promise<RangeResult> {
+  async range({ prefix, revision = 0, startKey, endKey, limit = 0 }: RangeOptions): Promise<RangeResult> {
     this.#refuseWhenClosed();
     const isCurrent = this.#isCurrent(revision);
     const from = startKey !== undefined && compare(startKey, prefix) > 0 ? startKey : prefix;
-    const to = prefixEnd(prefix);
+    const to = earlierEnd(prefixEnd(prefix), endKey);
     const state = isCurrent ? this.#current : this.#stateAt(revision, (key) => key.startsWith(prefix));
     const keys = isCurrent ? this.#keys : new SortedKeys(state.keys());
     const found = keys.between(from, to);
@@ -260,6 +260,9 @@ export class MemoryStore implements Store {
   }
 }
 
+const earlierEnd = (a: string | undefined, b: string | undefined): string | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : compare(a, b) < 0 ? a : b;
+
 const closed = (): StoreError => new StoreError('closed', 'the store in memory has been closed');
 
 /** Keys in the order of their UTF-8 bytes. */
@@ -285,6 +288,7 @@ class SortedKeys {
 
   /** @param to absent: to the end */
   between(from: string, to: string | undefined): string[] {
+    if (to !== undefined && compare(to, from) <= 0) return [];
     return this.#keys.slice(this.#at(from), to === undefined ? undefined : this.#at(to));
   }
 

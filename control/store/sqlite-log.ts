@@ -1,10 +1,18 @@
 /** etcd's model in SQL: the log of changes, the current state, leases, compaction. It does not know about threads. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { LeaseNotFoundError } from './errors.ts';
-import { prefixEnd } from './key-range.ts';
+import { compareKeys, prefixEnd } from './key-range.ts';
 import type { ChangesOperation, ChangesResult, GetResult, RevokeResult, WriteOperation } from './sqlite-protocol.ts';
 import type { RangeOptions, RangeResult, StoreEntry, StoreEvent, WriteResult } from './store.ts';
 import { CompactedError, FutureRevisionError } from './store.ts';
+import {
+  holds,
+  type KeySpan,
+  type StepResult,
+  type Transaction,
+  type TransactionResult,
+  type TransactionStep,
+} from './transaction.ts';
 
 /** Limit of revisions that one replay request reads, so that writes behind it do not wait long. */
 const REPLAY_REVISIONS = 20_000;
@@ -103,7 +111,7 @@ const statements = (db: DatabaseSync) => ({
     'INSERT INTO current (key, revision, lease) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, lease = excluded.lease',
   ),
   dropCurrent: db.prepare('DELETE FROM current WHERE key = ?'),
-  grant: db.prepare('INSERT INTO lease (ttl_seconds) VALUES (?)'),
+  grant: db.prepare('INSERT INTO lease (id, ttl_seconds) VALUES (?, ?)'),
   revoke: db.prepare('DELETE FROM lease WHERE id = ?'),
   setMeta: db.prepare('UPDATE meta SET value = ? WHERE name = ?'),
   forget: db.prepare('DELETE FROM log WHERE revision = ?'),
@@ -151,6 +159,12 @@ export class SqliteLog {
     return this.#compacted;
   }
 
+  /** The size of the database file in bytes. */
+  get sizeBytes(): number {
+    const pragma = (name: string): number => Number(this.#db.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
+    return pragma('page_count') * pragma('page_size');
+  }
+
   /** The TTL in seconds of each lease that was granted and not revoked. */
   get leases(): ReadonlyMap<number, number> {
     return this.#leases;
@@ -180,20 +194,56 @@ export class SqliteLog {
   }
 
   /** Applies one write. Call it within a {@link transaction}. @throws LeaseNotFoundError before anything is changed */
-  write(operation: WriteOperation): WriteResult | RevokeResult | number {
+  write(operation: WriteOperation): WriteResult | RevokeResult | TransactionResult | number {
     switch (operation.op) {
       case 'put':
         return this.#put(operation.key, operation.value, operation.expectedRevision, operation.lease);
       case 'delete':
         return this.#delete(operation.key, operation.expectedRevision);
       case 'grant': {
-        const id = Number(this.#run.grant.run(operation.ttlSeconds).lastInsertRowid);
+        // SQLite chooses an id where none is given.
+        const id = Number(this.#run.grant.run(operation.id ?? null, operation.ttlSeconds).lastInsertRowid);
         this.#leases.set(id, operation.ttlSeconds);
         return id;
       }
       case 'revoke':
         return this.#revoke(operation.lease);
+      case 'transact':
+        return this.#transact(operation.transaction);
     }
+  }
+
+  /** What can be refused is refused before anything is changed. */
+  #transact({ comparisons, success, failure }: Transaction): TransactionResult {
+    const succeeded = comparisons.every((comparison) => holds(comparison, this.#spanned(comparison.span)));
+    const steps = succeeded ? success : failure;
+    for (const step of steps) {
+      if (step.op === 'put' && step.lease !== 0 && !this.#leases.has(step.lease)) throw new LeaseNotFoundError(step.lease);
+      if (step.op === 'range') this.#readRevision(step.revision);
+    }
+    const events: StoreEvent[] = [];
+    const results = steps.map((step) => this.#step(step, events));
+    return { revision: this.#revision, succeeded, results, events };
+  }
+
+  #step(step: TransactionStep, events: StoreEvent[]): StepResult {
+    if (step.op === 'range') {
+      const { span, limit, revision } = step;
+      return { op: 'range', range: this.range({ prefix: '', startKey: span.from, endKey: span.to, limit, revision }) };
+    }
+    if (step.op === 'delete') {
+      const deleted = this.#spanned(step.span);
+      for (const entry of deleted) events.push({ type: 'delete', revision: this.#bury(entry), entry, previous: undefined });
+      return { op: 'delete', deleted };
+    }
+    const { previous } = this.#put(step.key, step.value, undefined, step.lease) as Extract<WriteResult, { kind: 'ok' }>;
+    const entry = this.#current(step.key) as StoreEntry;
+    events.push({ type: 'put', revision: entry.modRevision, entry, previous });
+    return { op: 'put', previous };
+  }
+
+  #spanned({ from, to }: KeySpan): StoreEntry[] {
+    return this.#query.currentRange.all(from, to ?? NO_END, -1).map(toEntry);
   }
 
   #put(key: string, value: Uint8Array, expectedRevision: number | undefined, lease: number): WriteResult {
@@ -250,17 +300,19 @@ export class SqliteLog {
   }
 
   /** Reads a range. @throws CompactedError @throws FutureRevisionError */
-  range({ prefix, revision = 0, startKey, limit = 0 }: RangeOptions): RangeResult {
-    const from = startKey !== undefined && Buffer.compare(Buffer.from(startKey), Buffer.from(prefix)) > 0 ? startKey : prefix;
-    const to = prefixEnd(prefix) ?? NO_END;
+  range({ prefix, revision = 0, startKey, endKey, limit = 0 }: RangeOptions): RangeResult {
+    const from = startKey !== undefined && compareKeys(startKey, prefix) > 0 ? startKey : prefix;
+    const afterPrefix = prefixEnd(prefix);
+    const to = endKey !== undefined && (afterPrefix === undefined || compareKeys(endKey, afterPrefix) < 0) ? endKey : afterPrefix;
+    const end = to ?? NO_END;
     // Reads one row more than asked for, to know whether there are more. -1 is SQLite's "no limit".
     const rows = limit > 0 ? limit + 1 : -1;
     const atCurrent = this.#readRevision(revision) === 'current';
-    const found = atCurrent ? this.#query.currentRange.all(from, to, rows) : this.#query.rangeAt.all(from, to, revision, rows);
+    const found = atCurrent ? this.#query.currentRange.all(from, end, rows) : this.#query.rangeAt.all(from, end, revision, rows);
     const more = limit > 0 && found.length > limit;
     const entries = (more ? found.slice(0, limit) : found).map(toEntry);
     const counted = atCurrent ? this.#query.currentCount : this.#query.countAt;
-    const count = more ? (counted.get(from, to, ...(atCurrent ? [] : [revision]))?.count ?? 0) : entries.length;
+    const count = more ? (counted.get(from, end, ...(atCurrent ? [] : [revision]))?.count ?? 0) : entries.length;
     return { revision: atCurrent ? this.#revision : revision, entries, more, count };
   }
 

@@ -4,6 +4,7 @@ import { LeaseNotFoundError, StoreError, type StoreErrorCode } from './errors.ts
 import type { StoreNote } from './recovery.ts';
 import type { RangeOptions, RangeResult, StoreEntry, StoreEvent, WriteResult } from './store.ts';
 import { CompactedError, FutureRevisionError } from './store.ts';
+import type { Transaction, TransactionResult } from './transaction.ts';
 
 /** Writes a key. */
 export interface PutOperation {
@@ -23,7 +24,8 @@ export interface DeleteOperation {
 export type WriteOperation =
   | PutOperation
   | DeleteOperation
-  | { op: 'grant'; ttlSeconds: number }
+  | { op: 'grant'; ttlSeconds: number; id?: number | undefined }
+  | { op: 'transact'; transaction: Transaction }
   | { op: 'revoke'; lease: number };
 
 /** Reads the part of the log from after `after` up to `through`, to replay it to a watcher. */
@@ -60,6 +62,7 @@ export interface Results {
   put: WriteResult;
   delete: WriteResult;
   grant: number;
+  transact: TransactionResult;
   revoke: RevokeResult;
   get: GetResult;
   range: RangeResult;
@@ -85,6 +88,7 @@ export type FromWorker =
       kind: 'opened';
       revision: number;
       compactRevision: number;
+      sizeBytes: number;
       leases: { id: number; ttlSeconds: number }[];
       notes: StoreNote[];
     }
@@ -93,7 +97,7 @@ export type FromWorker =
   | { kind: 'health'; problem: string | undefined }
   | { kind: 'note'; note: StoreNote }
   /** Replies in the order of their revisions. Their writes are on disk. */
-  | { kind: 'replies'; replies: Reply[]; revision: number; compactRevision: number };
+  | { kind: 'replies'; replies: Reply[]; revision: number; compactRevision: number; sizeBytes: number };
 
 /** An error as plain data. A structured clone drops the class of an error; this keeps what callers test. */
 export type WireError =

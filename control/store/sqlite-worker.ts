@@ -22,6 +22,7 @@ import type {
   WriteOperation,
 } from './sqlite-protocol.ts';
 import { toWire } from './sqlite-protocol.ts';
+import { CompactedError, FutureRevisionError } from './store.ts';
 import { WriteHealth } from './write-health.ts';
 
 /** Limit of writes in one transaction, so that in a flood the first write does not wait for the last. */
@@ -32,7 +33,7 @@ type WriteRequest = Request & { operation: WriteOperation };
 type OtherRequest = Request & { operation: Exclude<Operation, WriteOperation> };
 
 const isWrite = (request: Request): request is WriteRequest =>
-  ['put', 'delete', 'grant', 'revoke'].includes(request.operation.op);
+  ['put', 'delete', 'grant', 'revoke', 'transact'].includes(request.operation.op);
 
 const isOther = (request: Request): request is OtherRequest => !isWrite(request);
 
@@ -44,6 +45,7 @@ class StoreThread {
   readonly #acknowledged: AcknowledgedRecord;
   readonly #health: WriteHealth;
   #isRecordStale = false;
+  #sizeBytes = 0;
   #queue: Request[] = [];
   /** Compactions that wait for the end of the sweep. */
   #sweeping: OtherRequest[] = [];
@@ -65,7 +67,8 @@ class StoreThread {
       this.#turn();
     });
     const leases = Array.from(this.#log.leases, ([id, ttlSeconds]) => ({ id, ttlSeconds }));
-    this.#send({ kind: 'opened', revision: this.#log.revision, compactRevision: this.#log.compactRevision, leases, notes });
+    const { revision, compactRevision, sizeBytes } = this.#log;
+    this.#send({ kind: 'opened', revision, compactRevision, sizeBytes, leases, notes });
     // Resumes a sweep that a crash has interrupted.
     setImmediate(() => this.#sweep());
   }
@@ -89,7 +92,10 @@ class StoreThread {
 
   #reply(replies: Reply[]): void {
     if (replies.length === 0) return;
-    this.#send({ kind: 'replies', replies, revision: this.#log.revision, compactRevision: this.#log.compactRevision });
+    // After the end the database cannot say it.
+    if (this.#database.isOpen) this.#sizeBytes = this.#log.sizeBytes;
+    const { revision, compactRevision } = this.#log;
+    this.#send({ kind: 'replies', replies, revision, compactRevision, sizeBytes: this.#sizeBytes });
   }
 
   #commitAll(writes: WriteRequest[]): void {
@@ -142,9 +148,11 @@ class StoreThread {
     try {
       return { id, result: this.#log.write(operation) };
     } catch (error) {
-      // A failed statement may have left a partial change, so the whole transaction is rolled back. A missing lease is detected
-      // before any change.
-      if (!(error instanceof LeaseNotFoundError)) throw error;
+      // A failed statement may have left a partial change, so the whole transaction is rolled back. A missing lease, and a
+      // revision that cannot be read, are detected before any change.
+      const isBefore =
+        error instanceof LeaseNotFoundError || error instanceof CompactedError || error instanceof FutureRevisionError;
+      if (!isBefore) throw error;
       return { id, error: toWire(error) };
     }
   }
@@ -216,7 +224,12 @@ function openRecord(path: string, revision: number): AcknowledgedRecord {
   }
 }
 
-const sizeOf = (operation: Operation | undefined): number => (operation?.op === 'put' ? operation.value.byteLength : 0);
+function sizeOf(operation: Operation | undefined): number {
+  if (operation?.op === 'put') return operation.value.byteLength;
+  if (operation?.op !== 'transact') return 0;
+  const { success, failure } = operation.transaction;
+  return [...success, ...failure].reduce((bytes, step) => bytes + (step.op === 'put' ? step.value.byteLength : 0), 0);
+}
 
 function start(port: MessagePort): void {
   const { path } = workerData as { path: string };

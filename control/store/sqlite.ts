@@ -8,6 +8,7 @@ import { LeaseExpiry } from './lease-expiry.ts';
 import type { FromWorker, Operation, Request, Results, ToWorker } from './sqlite-protocol.ts';
 import { fromWire } from './sqlite-protocol.ts';
 import type { PutOptions, RangeOptions, Store, StoreEvent, WriteResult } from './store.ts';
+import type { EmbeddedStore, GrantedLease, Transaction, TransactionResult, TransactionStep } from './transaction.ts';
 import { WatchHub } from './watch-hub.ts';
 
 /**
@@ -33,7 +34,7 @@ export interface SqliteStoreOptions {
  * @throws StoreError `busy`, `corrupt`, `foreign` or `io`. The message names the problem, the path and what to do; the file is
  * unchanged
  */
-export async function createSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+export async function createSqliteStore(options: SqliteStoreOptions): Promise<EmbeddedStore> {
   const path = absolute(options.path);
   if (openHere.has(path))
     throw new StoreError('busy', `store ${path} is already open in this process: use that one, or close it first`);
@@ -80,7 +81,7 @@ interface Pending {
   reject(error: Error): void;
 }
 
-class SqliteStore implements Store {
+class SqliteStore implements EmbeddedStore {
   readonly #worker: Worker;
   readonly #path: string;
   readonly #log: Logger | undefined;
@@ -90,6 +91,7 @@ class SqliteStore implements Store {
   #outbox: Request[] = [];
   #nextId = 1;
   #compactRevision: number;
+  #sizeBytes: number;
   #problem: string | undefined;
   #ended: Error | undefined;
   #closing: Promise<void> | undefined;
@@ -99,6 +101,7 @@ class SqliteStore implements Store {
     this.#path = options.path;
     this.#log = options.log;
     this.#compactRevision = opened.compactRevision;
+    this.#sizeBytes = opened.sizeBytes;
     this.#hub = new WatchHub(opened.revision, (part) => this.#call({ op: 'changes', ...part }));
     this.#leases = new LeaseExpiry(options.clock ?? systemClock, (lease) => this.#expire(lease));
     for (const { level, message } of opened.notes) this.#log?.[level](message);
@@ -155,9 +158,29 @@ class SqliteStore implements Store {
     await this.#call({ op: 'compact', revision });
   }
 
-  async grantLease(ttlSeconds: number): Promise<number> {
+  async transact(transaction: Transaction): Promise<TransactionResult> {
+    const copied = (step: TransactionStep): TransactionStep =>
+      step.op === 'put' ? { ...step, value: new Uint8Array(step.value) } : step;
+    const { comparisons, success, failure } = transaction;
+    return await this.#call({
+      op: 'transact',
+      transaction: { comparisons, success: success.map(copied), failure: failure.map(copied) },
+    });
+  }
+
+  leases(): GrantedLease[] {
+    return this.#leases.all();
+  }
+
+  sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  async grantLease(ttlSeconds: number, chosen?: number): Promise<number> {
     if (!(ttlSeconds > 0)) throw new RangeError(`lease: a TTL must be above 0 seconds, got ${ttlSeconds}`);
-    const id = await this.#call({ op: 'grant', ttlSeconds });
+    if (chosen !== undefined && this.leases().some(({ id }) => id === chosen))
+      throw new RangeError(`lease: there is one with id ${chosen} already`);
+    const id = await this.#call({ op: 'grant', ttlSeconds, id: chosen });
     this.#leases.start(id, ttlSeconds);
     return id;
   }
@@ -243,6 +266,7 @@ class SqliteStore implements Store {
       }
     }
     this.#compactRevision = message.compactRevision;
+    this.#sizeBytes = message.sizeBytes;
     this.#hub.publish(events, message.revision);
   }
 
@@ -269,6 +293,7 @@ function collectEvents(operation: Operation, result: Results[keyof Results], int
       into.push({ type: 'delete', revision, entry, previous: undefined });
     return;
   }
+  if (operation.op === 'transact') into.push(...(result as Results['transact']).events);
   if (operation.op !== 'put' && operation.op !== 'delete') return;
   const written = result as WriteResult;
   if (written.kind === 'conflict') return;

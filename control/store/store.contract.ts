@@ -168,6 +168,27 @@ function ranges({ store, freshPrefix }: Context): void {
       assert.deepEqual([entries.map(({ key }) => key), count, more], [expected, 7, false]);
     });
 
+    it('has only keys between two, the first included', async () => {
+      const prefix = freshPrefix();
+      for (const name of ['a', 'b', 'b/x', 'c', 'd']) await put(store(), prefix + name, 'v');
+      const names = async (startKey?: string, endKey?: string, limit = 0): Promise<string> => {
+        const bounds = { startKey: startKey && prefix + startKey, endKey: endKey && prefix + endKey, limit };
+        const { entries, count, more } = await store().range({ prefix, ...bounds });
+        return `${entries.map(({ key }) => key.slice(prefix.length)).join()} ${count} ${more}`;
+      };
+      assert.deepEqual(
+        [
+          await names('b', 'd'),
+          await names(undefined, 'c'),
+          await names('b', 'z', 2),
+          await names('c', 'b'),
+          await names('b', 'b'),
+        ],
+        ['b,b/x,c 3 false', 'a,b,b/x 3 false', 'b,b/x 4 true', ' 0 false', ' 0 false'],
+      );
+      assert.equal((await store().range({ prefix, endKey: '0' })).count, 5 * Number('0' > prefix));
+    });
+
     it('pages through one revision while keys are written and deleted', async () => {
       const prefix = freshPrefix();
       for (const name of ['a', 'b', 'c', 'd', 'e']) await put(store(), prefix + name, `${name}1`);

@@ -36,6 +36,8 @@ export interface RangeOptions {
   revision?: number | undefined;
   /** Reads only keys from this one on. The next page begins at the last key + '\0'. */
   startKey?: string | undefined;
+  /** Reads only keys before this one. */
+  endKey?: string | undefined;
   /** Maximum number of entries. 0 or absent: no limit. */
   limit?: number | undefined;
 }
@@ -47,7 +49,7 @@ export interface RangeResult {
   entries: StoreEntry[];
   /** Whether `limit` has cut the result. */
   more: boolean;
-  /** Number of keys in the whole range from `startKey` on at that revision, without `limit` (as etcd counts). */
+  /** Number of keys in the whole range from `startKey` to before `endKey` at that revision, without `limit` (as etcd counts). */
   count: number;
 }
 

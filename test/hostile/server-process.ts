@@ -42,7 +42,8 @@ export class ServerProcess {
   readonly transport: HttpTransport;
   #process: ChildProcess;
   readonly #argv: readonly string[];
-  readonly #folder: string;
+  /** `--data-dir`. */
+  readonly folder: string;
   readonly #output: { text: string };
   readonly #transports = new WeakMap<TLSSocket, Socket>();
 
@@ -50,7 +51,7 @@ export class ServerProcess {
     this.#process = process;
     this.#argv = argv;
     this.port = port;
-    this.#folder = folder;
+    this.folder = folder;
     this.#output = output;
     this.kubeconfig = { ...loadKubeconfig(join(folder, 'admin.conf')), server: `https://127.0.0.1:${port}` };
     // A long timeout, because a busy machine must not look like a failure of the server.
@@ -189,7 +190,7 @@ export class ServerProcess {
       this.#process.kill('SIGTERM');
       await ended;
     }
-    rmSync(this.#folder, { recursive: true });
+    rmSync(this.folder, { recursive: true });
   }
 }
 

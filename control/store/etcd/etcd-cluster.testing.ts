@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execFile } from '#agent/host/exec.ts';
 import { freePort } from '#test/free-port.ts';
 
 /** Options of a cluster. */
@@ -49,6 +50,19 @@ export class EtcdCluster {
     }
     const cluster = new EtcdCluster(folder, members, options);
     for (let index = 0; index < members.length; index++) cluster.run(index);
+    return cluster;
+  }
+
+  /** One member, made of a snapshot. */
+  static async restore(snapshot: string): Promise<EtcdCluster> {
+    const cluster = await EtcdCluster.start();
+    await cluster.kill(0);
+    await cluster.forget(0);
+    const { name, peerUrl } = cluster.#members[0] as Member;
+    const argv = ['snapshot', 'restore', snapshot, '--name', name, '--data-dir', join(cluster.#folder, name)];
+    argv.push('--initial-cluster', `${name}=${peerUrl}`, '--initial-advertise-peer-urls', peerUrl);
+    await execFile(['etcdctl', ...argv], { env: { ETCDCTL_API: '3' } });
+    cluster.run(0);
     return cluster;
   }
 

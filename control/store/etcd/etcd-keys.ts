@@ -35,13 +35,15 @@ export class EtcdKeys {
     return Buffer.from(this.stored(key), 'utf8');
   }
 
-  /** The bounds of all keys with a prefix. @param startKey from this one on */
-  range(prefix: string, startKey?: string): { key: Buffer; rangeEnd: Buffer } {
+  /** The bounds of all keys with a prefix. @param startKey from this one on @param endKey to before this one */
+  range(prefix: string, startKey?: string, endKey?: string): { key: Buffer; rangeEnd: Buffer } {
     const first = this.bytes(prefix);
     const start = startKey === undefined ? first : this.bytes(startKey);
-    const end = prefixEnd(this.stored(prefix));
+    const prefixed = prefixEnd(this.stored(prefix));
+    const ends = [prefixed === undefined ? [] : Buffer.from(prefixed), endKey === undefined ? [] : this.bytes(endKey)].flat();
+    const [end = everything] = ends.sort((a, b) => Buffer.compare(a, b));
     const key = Buffer.compare(start, first) > 0 ? start : first;
-    return { key: key.length === 0 ? everything : key, rangeEnd: end === undefined ? everything : Buffer.from(end, 'utf8') };
+    return { key: key.length === 0 ? everything : key, rangeEnd: end };
   }
 
   /** An entry under the store's key. */

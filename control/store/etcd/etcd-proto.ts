@@ -76,7 +76,23 @@ export interface WatchResponse {
 /** The services. */
 export type EtcdService = 'KV' | 'Watch' | 'Lease' | 'Cluster' | 'Maintenance';
 
+/** Encodes and decodes messages of one type. */
+export interface EtcdMessage {
+  encode(value: object): Buffer;
+  decode(bytes: Buffer): object;
+}
+
+let root: protobuf.Root | undefined;
 let services: Record<EtcdService, ServiceDefinition> | undefined;
+
+/** A message of the file, for bytes that stand in etcd's database. */
+export function etcdMessage(name: 'KeyValue' | 'StoredLease'): EtcdMessage {
+  const type = protoRoot().lookupType(`etcdserverpb.${name}`);
+  return {
+    encode: (value) => Buffer.from(type.encode(type.fromObject(value)).finish()),
+    decode: (bytes) => type.toObject(type.decode(bytes), { longs: Number, defaults: true }),
+  };
+}
 
 /** The services of `proto/etcd.proto`, read once. */
 export function etcdServices(): Record<EtcdService, ServiceDefinition> {
@@ -84,12 +100,18 @@ export function etcdServices(): Record<EtcdService, ServiceDefinition> {
   return services;
 }
 
-function load(): Record<EtcdService, ServiceDefinition> {
+function protoRoot(): protobuf.Root {
   const file = 'proto/etcd.proto';
-  const text = embeddedFiles[file] ?? readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8');
-  const { root } = protobuf.parse(text, new protobuf.Root());
+  root ??= protobuf.parse(
+    embeddedFiles[file] ?? readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8'),
+    new protobuf.Root(),
+  ).root;
+  return root;
+}
+
+function load(): Record<EtcdService, ServiceDefinition> {
   const options = { keepCase: false, longs: Number, enums: String, defaults: true, arrays: true, objects: true, oneofs: true };
-  const all = fromJSON(root.toJSON(), options);
+  const all = fromJSON(protoRoot().toJSON(), options);
   const service = (name: EtcdService): ServiceDefinition => all[`etcdserverpb.${name}`] as ServiceDefinition;
   return {
     KV: service('KV'),

@@ -10,7 +10,7 @@ import type { EtcdAccess } from './etcd-endpoints.ts';
 import { isCompacted, isFuture, serviceErrorOf, toStoreError } from './etcd-errors.ts';
 import { EtcdFollower } from './etcd-follower.ts';
 import { EtcdHealth } from './etcd-health.ts';
-import { EtcdKeys } from './etcd-keys.ts';
+import { EtcdKeys, everything } from './etcd-keys.ts';
 import { EtcdLeases } from './etcd-leases.ts';
 import { askCompactRevision, readChanges } from './etcd-log.ts';
 import type { KeyValue, RangeRequest, RangeResponse, ResponseHeader, TxnResponse } from './etcd-proto.ts';
@@ -156,8 +156,11 @@ class EtcdStore implements Store {
     return { revision: revision === 0 ? header.revision : revision, entry };
   }
 
-  async range({ prefix, revision = 0, startKey, limit = 0 }: RangeOptions): Promise<RangeResult> {
-    const bounds = this.#deps.keys.range(prefix, startKey);
+  async range({ prefix, revision = 0, startKey, endKey, limit = 0 }: RangeOptions): Promise<RangeResult> {
+    const bounds = this.#deps.keys.range(prefix, startKey, endKey);
+    // etcd takes an end before the beginning for an error of its own.
+    if (Buffer.compare(bounds.rangeEnd, everything) !== 0 && Buffer.compare(bounds.key, bounds.rangeEnd) >= 0)
+      return { revision: revision === 0 ? await this.#ask(readMs) : revision, entries: [], more: false, count: 0 };
     const entries: StoreEntry[] = [];
     const asked = { ...bounds };
     let at = revision;
