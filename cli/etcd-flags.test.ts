@@ -21,11 +21,11 @@ describe('the flags of the store', () => {
     ...given,
   });
 
-  it('none: the store in the data folder', async () => assert.equal(await etcdOptions(flags({})), undefined));
+  it('none: the store in the data folder', () => assert.equal(etcdOptions(flags({})), undefined));
 
-  it('several members', async () => {
+  it('several members', () => {
     const etcdServers = ['https://10.0.0.1:2379', 'https://etcd-1.example:2379', 'https://[2001:db8::1]:2379'];
-    assert.deepEqual((await etcdOptions(flags({ etcdServers })))?.endpoints, etcdServers);
+    assert.deepEqual(etcdOptions(flags({ etcdServers }))?.endpoints, etcdServers);
   });
 
   const wrong: [given: Partial<EtcdFlags>, reason: RegExp][] = [
@@ -41,5 +41,5 @@ describe('the flags of the store', () => {
     [{ listenClientUrls: ['https://127.0.0.1:1'], etcdServers: ['http://x:1'] }, /ask etcd itself/],
   ];
   for (const [given, reason] of wrong)
-    it(`refuses ${JSON.stringify(given)}`, () => assert.rejects(etcdOptions(flags(given)), reason));
+    it(`refuses ${JSON.stringify(given)}`, () => assert.throws(() => etcdOptions(flags(given)), reason));
 });

@@ -5,22 +5,27 @@ import type { Command } from 'commander';
 import { errorText } from '#api/error-text.ts';
 import { compactionIntervalMs } from '#control/apiserver/cache/compaction.ts';
 import type { ServerOptions } from '#control/server-options.ts';
+import { checkAccess, type EtcdAccess } from '#control/store/etcd/etcd-endpoints.ts';
 import { checkFile } from './checks.ts';
 import { durationMs, names } from './flags.ts';
 
-/** As commander parses them; times in milliseconds. */
-export interface EtcdFlags {
+/** How etcd is reached. */
+export interface EtcdAccessFlags {
   etcdServers: string[];
   etcdCafile: string | undefined;
   etcdCertfile: string | undefined;
   etcdKeyfile: string | undefined;
+}
+
+/** As commander parses them; times in milliseconds. */
+export interface EtcdFlags extends EtcdAccessFlags {
   etcdPrefix: string;
   etcdCompactionInterval: number;
   listenClientUrls: string[];
 }
 
-/** Adds them. */
-export function addEtcdFlags(command: Command): Command {
+/** Adds those that say how etcd is reached. */
+export function addEtcdAccessFlags(command: Command): Command {
   return command
     .option(
       '--etcd-servers <urls>',
@@ -30,7 +35,12 @@ export function addEtcdFlags(command: Command): Command {
     )
     .option('--etcd-cafile <file>', "the CA of the members' certificates")
     .option('--etcd-certfile <file>', 'our certificate for etcd')
-    .option('--etcd-keyfile <file>', 'its key')
+    .option('--etcd-keyfile <file>', 'its key');
+}
+
+/** Adds all of them. */
+export function addEtcdFlags(command: Command): Command {
+  return addEtcdAccessFlags(command)
     .option('--etcd-prefix <path>', 'what all keys begin with in etcd', '/registry')
     .option('--etcd-compaction-interval <duration>', 'how long history is kept; 0: for ever', durationMs, compactionIntervalMs)
     .option(
@@ -42,28 +52,30 @@ export function addEtcdFlags(command: Command): Command {
 }
 
 /** What the flags say; undefined: no etcd. @throws Error that names the flag */
-export async function etcdOptions(flags: EtcdFlags): Promise<ServerOptions['etcd']> {
+export function etcdOptions(flags: EtcdFlags): ServerOptions['etcd'] {
   checkListen(flags);
-  const { etcdServers: endpoints, etcdCafile, etcdCertfile, etcdKeyfile, etcdPrefix: prefix } = flags;
-  if (endpoints.length === 0) {
-    const files = Object.entries({ '--etcd-cafile': etcdCafile, '--etcd-certfile': etcdCertfile, '--etcd-keyfile': etcdKeyfile });
-    const [flag] = files.find(([, file]) => file !== undefined) ?? [];
-    if (flag === undefined) return undefined;
-    throw new Error(`${flag} is for --etcd-servers: give that, too`);
-  }
+  const { etcdServers, etcdCafile, etcdCertfile, etcdKeyfile, etcdPrefix: prefix } = flags;
+  if (etcdServers.length > 0) return { ...etcdAccess(flags), prefix };
+  const files = Object.entries({ '--etcd-cafile': etcdCafile, '--etcd-certfile': etcdCertfile, '--etcd-keyfile': etcdKeyfile });
+  const [flag] = files.find(([, file]) => file !== undefined) ?? [];
+  if (flag === undefined) return undefined;
+  throw new Error(`${flag} is for --etcd-servers: give that, too`);
+}
+
+/** How etcd is reached. @throws Error that names the flag */
+export function etcdAccess({ etcdServers: endpoints, etcdCafile, etcdCertfile, etcdKeyfile }: EtcdAccessFlags): EtcdAccess {
   if ((etcdCertfile === undefined) !== (etcdKeyfile === undefined))
     throw new Error('--etcd-certfile and --etcd-keyfile go together: give both');
   const certificate = etcdCertfile === undefined ? undefined : read('--etcd-certfile', etcdCertfile);
   const key = etcdKeyfile === undefined ? undefined : read('--etcd-keyfile', etcdKeyfile);
   const ca = etcdCafile === undefined ? undefined : read('--etcd-cafile', etcdCafile);
   const access = { endpoints, ca, identity: certificate && key ? { certificate, key } : undefined };
-  const { credentialsOf, parseEndpoint } = await import('#control/store/etcd/etcd-endpoints.ts');
   try {
-    for (const url of endpoints) credentialsOf(parseEndpoint(url), access);
+    checkAccess(access);
   } catch (error) {
     throw new Error(`--etcd-servers: ${errorText(error)}`, { cause: error });
   }
-  return { ...access, prefix };
+  return access;
 }
 
 function read(flag: string, path: string): Buffer {

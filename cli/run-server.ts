@@ -53,7 +53,7 @@ export async function server(flags: ServerFlags): Promise<void> {
   const authorization = authorizationOptions(flags);
   const audit = auditOptions(flags);
   const encryption = encryptionOptions(flags);
-  const etcd = await etcdOptions(flags);
+  const etcd = etcdOptions(flags);
   const clusterSigner = signerOf(flags);
   const leadership = leadershipOptions(flags);
   const scheduler = flags.schedulerConfig === undefined ? undefined : schedulerConfiguration(flags.schedulerConfig);

@@ -96,6 +96,7 @@ function settle({ flags: given }: ParsedFlags<ApiServerFlags>): Settings {
     authorization: authorizationOptions(given),
     encryption: encryptionOptions(given),
     etcd: etcdOptions(given),
+    etcdListen: given.listenClientUrls,
     compactionIntervalMs: given.etcdCompactionInterval,
     audit: auditOptions(given),
     servingCertificate: servingCertificateOf(given) ?? selfSigned(given.certDir, advertiseAddress),

@@ -19,7 +19,8 @@ import {
 import type { Logger } from 'pino';
 import { type Clock, sleep } from '#client/clock.ts';
 import { StoreError } from '../errors.ts';
-import { credentialsOf, type Endpoint, type EtcdAccess, nameOption, parseEndpoint } from './etcd-endpoints.ts';
+import { credentialsOf } from './etcd-credentials.ts';
+import { type Endpoint, type EtcdAccess, nameOption, parseEndpoint } from './etcd-endpoints.ts';
 import { outcomeOf, serviceErrorOf, toStoreError } from './etcd-errors.ts';
 import { type EtcdService, etcdServices } from './etcd-proto.ts';
 import { Slots } from './slots.ts';

@@ -1,7 +1,6 @@
 /** Where etcd's members are, and how we prove who we are. */
 import { isIP } from 'node:net';
-import { checkServerIdentity } from 'node:tls';
-import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
+import { createSecureContext } from 'node:tls';
 
 /** How etcd is reached. */
 export interface EtcdAccess {
@@ -36,11 +35,12 @@ export function parseEndpoint(url: string): Endpoint {
   return { url, host, target: `dns:${parsed.hostname}:${port}`, isSecure };
 }
 
-/** The credentials of connections to one member. @throws Error when a certificate or key cannot be read */
-export function credentialsOf({ host, isSecure }: Endpoint, { ca, identity }: EtcdAccess): ChannelCredentials {
-  if (!isSecure) return credentials.createInsecure();
-  return credentials.createSsl(ca ?? null, identity?.key ?? null, identity?.certificate ?? null, {
-    checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+/** Checks that certificates and key are what they should be. @throws Error with the reason of TLS */
+export function checkAccess({ endpoints, ca, identity }: EtcdAccess): void {
+  for (const url of endpoints) parseEndpoint(url);
+  createSecureContext({
+    ...(ca === undefined ? {} : { ca }),
+    ...(identity === undefined ? {} : { cert: identity.certificate, key: identity.key }),
   });
 }
 
