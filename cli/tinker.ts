@@ -7,6 +7,7 @@ import { createClusterCommands } from './cluster-commands.ts';
 import { runComponent } from './components/component.ts';
 import { calledComponent } from './components/index.ts';
 import { createLabCommands } from './lab-commands.ts';
+import { createStoreCommand } from './store-command.ts';
 import { createTokenCommand } from './token-command.ts';
 import { version } from './version.ts';
 import { createWhyCommand } from './why-command.ts';
@@ -28,6 +29,7 @@ program
   .exitOverride();
 createClusterCommands(program);
 createLabCommands(program);
+createStoreCommand(program);
 createTokenCommand(program);
 createWhyCommand(program);
 

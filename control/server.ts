@@ -2,7 +2,6 @@
  * The control plane in one process: store, API server, controllers, scheduler. Controllers and scheduler reach the API server as
  * any client does, only without a network between: each under its own user name.
  */
-import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { formatCidr } from '#api/ip.ts';
 import { createResourceCatalog, type ResourceCatalog } from '#api/resource-catalog.ts';

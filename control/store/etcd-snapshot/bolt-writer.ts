@@ -18,11 +18,17 @@ export interface BoltBucket {
   entries: Iterable<BoltEntry>;
 }
 
-export const pageBytes = 4096;
+/** The pages that we write; a file says which size its own have. */
+const pageBytes = 4096;
+/** Number, flags, number of elements, further pages. */
 export const pageHeaderBytes = 16;
+/** Of an element of a leaf or a branch. */
 export const elementBytes = 16;
+/** Begins each meta page. */
 export const boltMagic = 0xed0cdaed;
+/** The layout's version. */
 export const boltVersion = 2;
+/** What a page is. */
 export const pageFlags = { branch: 0x01, leaf: 0x02, meta: 0x04, freelist: 0x10 } as const;
 /** An element of a leaf whose value is a bucket. */
 export const bucketFlag = 0x01;
