@@ -70,6 +70,15 @@ export interface NodeSearch {
   start: number;
   /** What was found out for earlier pods. Absent: every node is looked at anew. */
   memos?: TemplateMemos;
+  /** Is told how long the parts of a decision took. Absent: nobody is. */
+  phases?: DecisionPhases;
+}
+
+/** Times the parts of decisions. */
+export interface DecisionPhases {
+  /** Monotonic. */
+  nowMs(): number;
+  passed(point: 'PreFilter' | 'Filter' | 'Score', rejection: Rejection | undefined, ms: number): void;
 }
 
 /** So many feasible nodes are looked for in any case (upstream's minFeasibleNodesToFind). */
@@ -96,7 +105,9 @@ export function chooseNode(
   const memo = search.memos?.of(plugins, pod);
   const found = findNodes(pod, snapshot, nominations, plugins, search, memo);
   const { feasible } = found;
+  const startMs = search.phases?.nowMs() ?? 0;
   const scores = feasible.length > 1 ? scoreNodes(pod, feasible, snapshot, plugins.scores, memo, found.positions) : [];
+  if (feasible.length > 1) search.phases?.passed('Score', undefined, search.phases.nowMs() - startMs);
   return choiceOf(snapshot, found, scores, feasible[best(totals(feasible.length, scores), random)]?.name);
 }
 
@@ -120,9 +131,13 @@ export function findNodes(
   search: NodeSearch,
   memo?: TemplateMemo,
 ): Found {
+  const { phases } = search;
+  const startMs = phases?.nowMs() ?? 0;
   const prepared = prepareFilters(pod, snapshot, filters);
   const rejections = new Map<string, Rejection>();
   const { refusal, onlyNodes } = prepared;
+  const preparedMs = phases?.nowMs() ?? 0;
+  phases?.passed('PreFilter', refusal, preparedMs - startMs);
   if (refusal !== undefined) return { feasible: [], rejections, refusal, others: refusal };
   const check = (info: NodeInfo, known?: TemplateMemo, position?: number): boolean => {
     const rejection = filterWithNominations(pod, info, nominations, prepared, known, position);
@@ -131,7 +146,10 @@ export function findNodes(
   };
   // The pod has a nominated node. Like upstream, no other node is checked while that one fits.
   const nominated = snapshot.node(pod.status?.nominatedNodeName ?? '');
-  if (nominated !== undefined && check(nominated)) return { feasible: [nominated], rejections };
+  if (nominated !== undefined && check(nominated)) {
+    phases?.passed('Filter', undefined, phases.nowMs() - preparedMs);
+    return { feasible: [nominated], rejections };
+  }
   const nodes = onlyNodes === undefined ? snapshot.nodes : [...onlyNodes.names].flatMap((name) => snapshot.node(name) ?? []);
   // Without scores, the first node that fits is as good as any.
   const wanted = findOne ? 1 : nodesToFind(search.percentageOfNodesToScore, nodes.length);
@@ -143,6 +161,7 @@ export function findNodes(
     positions.push(position);
     return true;
   });
+  phases?.passed('Filter', undefined, phases.nowMs() - preparedMs);
   const { length } = snapshot.nodes;
   if (length > 0) search.start = (search.start + feasible.length + rejections.size) % length;
   return { feasible, rejections, others: onlyNodes?.rejection, ...(known === undefined ? {} : { positions }) };

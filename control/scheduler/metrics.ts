@@ -91,6 +91,13 @@ export class SchedulerMetrics {
     labelNames: ['operation'],
     registers: [],
   });
+  readonly #handling = new Histogram({
+    name: 'scheduler_event_handling_duration_seconds',
+    help: 'Event handling latency in seconds.',
+    labelNames: ['event'],
+    buckets: exponentialBuckets(0.0001, 2, 12),
+    registers: [],
+  });
   readonly #gauges: Gauge[];
 
   /** @param state asked at every scrape */
@@ -163,6 +170,7 @@ export class SchedulerMetrics {
       this.#preemptionDurations,
       this.#preemptionRuns,
       this.#volumeErrors,
+      this.#handling,
       ...this.#gauges,
     ];
   }
@@ -193,6 +201,11 @@ export class SchedulerMetrics {
   /** The volumes of a pod could not be had. */
   volumesFailed(operation: 'assume' | 'bind'): void {
     this.#volumeErrors.inc({ operation });
+  }
+
+  /** Waiting pods have been looked through for an event. */
+  handled(event: string, seconds: number): void {
+    this.#handling.observe({ event }, seconds);
   }
 
   came(queue: string, event: string): void {

@@ -23,10 +23,10 @@ import type { Informers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import { chooseNodeAsking, preemptionAsking } from './ask-extenders.ts';
 import { SchedulerCache } from './cache.ts';
-import { nodeChanges } from './cluster-event.ts';
+import { type ClusterEvent, eventLabel, nodeChanges } from './cluster-event.ts';
 import type { ExtenderConfiguration } from './config/extenders.ts';
 import { defaultProfile, type Profile } from './config/profile.ts';
-import { type Choice, chooseNode, type NodeSearch } from './decide.ts';
+import { type Choice, chooseNode, type DecisionPhases, type NodeSearch } from './decide.ts';
 import { createDecisionLog, type Decision, type Outcome } from './decision-log.ts';
 import { afterFilter, type ClaimReservation, reserveClaims } from './devices/claim-binder.ts';
 import { DeviceCache } from './devices/device-cache.ts';
@@ -37,6 +37,7 @@ import { fitErrorMessage, noNodesMessage, truncateNote } from './messages.ts';
 import { type AttemptResult, SchedulerMetrics } from './metrics.ts';
 import { podKey, podPriority } from './node-info.ts';
 import { NominationBook } from './nominations.ts';
+import { PluginMetrics } from './plugin-metrics.ts';
 import { createPodStatusWriter } from './pod-status-writer.ts';
 import {
   candidatesToFind,
@@ -117,7 +118,10 @@ const notPrepared = 'not found';
 /** Makes a scheduler. It starts with `run`. */
 export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions = {}): Scheduler {
   const { client, informers, clock, random, log, events } = deps;
-  const profiles = new Map((options.profiles ?? [defaultProfile()]).map((profile) => [profile.schedulerName, profile]));
+  const plugins = new PluginMetrics(() => clock.monotonic());
+  const profiles = new Map(
+    (options.profiles ?? [defaultProfile()]).map((profile) => [profile.schedulerName, plugins.watched(profile)]),
+  );
   const metrics = new SchedulerMetrics({
     lengths: () => queue.lengths(),
     rejections: () => queue.rejections(),
@@ -177,6 +181,13 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
 
   const profileOf = ({ spec }: Pod): Profile | undefined => profiles.get(spec.schedulerName ?? 'default-scheduler');
 
+  /** Waiting pods that the event may help are tried again. */
+  function moveFor(event: ClusterEvent): void {
+    const startMs = clock.monotonic();
+    queue.move(event);
+    metrics.handled(eventLabel(event), (clock.monotonic() - startMs) / 1000);
+  }
+
   function podChanged(pod: Pod): void {
     const { uid } = pod.metadata;
     const node = pod.spec.nodeName ?? '';
@@ -199,8 +210,8 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     nominations.delete(uid);
     cache.setPod(pod, node);
     if (known === undefined || !sameJson(known.metadata.labels ?? {}, labels ?? {}))
-      queue.move({ kind: 'assignedPodChanged', pod, ...(known === undefined ? {} : { previous: known }) });
-    if (known !== undefined && requestsLess(pod, known)) queue.move({ kind: 'resourcesFreed', pod });
+      moveFor({ kind: 'assignedPodChanged', pod, ...(known === undefined ? {} : { previous: known }) });
+    if (known !== undefined && requestsLess(pod, known)) moveFor({ kind: 'resourcesFreed', pod });
   }
 
   function podGone(pod: Pod): void {
@@ -209,13 +220,13 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     // Other pods may have been rejected because of its nomination.
     const wasNominated = nominations.nodeOf(uid) !== undefined;
     nominations.delete(uid);
-    if (cache.removePod(uid) !== undefined || wasNominated) queue.move({ kind: 'resourcesFreed', pod });
+    if (cache.removePod(uid) !== undefined || wasNominated) moveFor({ kind: 'resourcesFreed', pod });
   }
 
   function nodeUpdated(node: Node, previous: Node): void {
     cache.setNode(node);
     const changes = nodeChanges(node, previous);
-    if (changes.size > 0) queue.move({ kind: 'nodeUpdated', node, changes });
+    if (changes.size > 0) moveFor({ kind: 'nodeUpdated', node, changes });
   }
 
   function namespaceUpdated({ metadata }: Namespace, previous: Namespace): void {
@@ -224,7 +235,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
 
   function namespaceChanged(): void {
     cache.namespaceChanged();
-    queue.move({ kind: 'namespaceChanged' });
+    moveFor({ kind: 'namespaceChanged' });
   }
 
   const takePod = (pod: Pod): void =>
@@ -245,13 +256,13 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
         added: (node) =>
           takeNode(node, () => {
             cache.setNode(node);
-            queue.move({ kind: 'nodeAdded', node });
+            moveFor({ kind: 'nodeAdded', node });
           }),
         updated: (node, previous) => takeNode(node, () => nodeUpdated(node, previous)),
         deleted(node) {
           guard.forget(node);
           cache.removeNode(node.metadata.name);
-          queue.move({ kind: 'nodeDeleted' });
+          moveFor({ kind: 'nodeDeleted' });
         },
       }),
       disruptionBudgets.subscribe({
@@ -259,8 +270,8 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
         updated: (budget) => budgets.put(budget),
         deleted: (budget) => budgets.remove(keyOf(budget)),
       }),
-      storage.subscribe((event) => queue.move(event)),
-      devices.subscribe((event) => queue.move(event)),
+      storage.subscribe((event) => moveFor(event)),
+      devices.subscribe((event) => moveFor(event)),
       namespaces.subscribe({ added: namespaceChanged, updated: namespaceUpdated }),
       pods.subscribe({
         added: takePod,
@@ -334,6 +345,8 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
         unschedulable(pod, noNodesMessage, new Set(), remember);
         return undefined;
       }
+      plugins.begin();
+      search.phases = phasesOf(profile.schedulerName);
       search.percentageOfNodesToScore = profile.percentageOfNodesToScore ?? options.percentageOfNodesToScore ?? 0;
       const deciding =
         asked.length === 0
@@ -343,18 +356,33 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     } catch (error) {
       failed(error);
       return undefined;
+    } finally {
+      plugins.end();
     }
   }
 
+  const allPhases = new Map<string, DecisionPhases>();
+  const phasesOf = (profile: string): DecisionPhases =>
+    allPhases.getOrInsertComputed(profile, () => ({
+      nowMs: () => clock.monotonic(),
+      passed: (point, rejection, ms) => {
+        const unresolvable = rejection?.preemptible === false;
+        const status = rejection === undefined ? 'Success' : unresolvable ? 'UnschedulableAndUnresolvable' : 'Unschedulable';
+        plugins.passed(point, status, profile, ms);
+      },
+    }));
+
   function placeOn(pod: Pod, node: string, profile: Profile, remember: () => void, ended: (result: AttemptResult) => void): void {
-    const { volumeBinding, dynamicResources } = profile;
+    const { volumeBinding, dynamicResources, schedulerName } = profile;
+    const startMs = clock.monotonic();
     const info = cache.node(node);
     const volumes = volumeBinding === undefined || info === undefined ? undefined : reserveVolumes(pod, info, volumeDeps);
     const claims = dynamicResources === undefined ? undefined : reserveClaims(pod, node, { client, clock, devices, events });
     cache.assume(pod, node);
+    plugins.passed('Reserve', 'Success', schedulerName, clock.monotonic() - startMs);
     nominations.delete(pod.metadata.uid);
     remember();
-    if (volumes === undefined && claims === undefined) start(bind(pod, node, ended));
+    if (volumes === undefined && claims === undefined) start(bind(pod, node, schedulerName, ended));
     else start(bindWithReserved(pod, node, { volumes, claims }, profile, ended), waitingForVolumes);
   }
 
@@ -363,7 +391,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     pod: Pod,
     node: string,
     { volumes, claims }: { volumes: VolumeReservation | undefined; claims: ClaimReservation | undefined },
-    { volumeBinding, dynamicResources }: Profile,
+    { volumeBinding, dynamicResources, schedulerName }: Profile,
     attempted: (result: AttemptResult) => void,
   ): Promise<void> {
     const ended = (result: AttemptResult): void => {
@@ -371,18 +399,24 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       attempted(result);
     };
     queue.settled(pod.metadata.uid);
+    const startMs = clock.monotonic();
+    const preBound = (status: 'Success' | 'Error'): void =>
+      plugins.passed('PreBind', status, schedulerName, clock.monotonic() - startMs);
     try {
       await volumes?.bind(volumeBinding?.timeoutMs ?? 0, stopping.signal);
     } catch (error) {
       metrics.volumesFailed('bind');
+      preBound('Error');
       return bindingFailed(pod, node, `running PreBind plugin "VolumeBinding": ${errorText(error)}`, ended);
     }
     try {
       await claims?.bind(dynamicResources?.timeoutMs ?? 0, stopping.signal);
     } catch (error) {
+      preBound('Error');
       return bindingFailed(pod, node, `running PreBind plugin "DynamicResources": ${errorText(error)}`, ended);
     }
-    await bind(pod, node, ended);
+    preBound('Success');
+    await bind(pod, node, schedulerName, ended);
   }
 
   async function bindingFailed(pod: Pod, node: string, message: string, ended: (result: AttemptResult) => void): Promise<void> {
@@ -391,11 +425,12 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     ended('error');
     cache.forget(uid);
     queue.failed(uid);
-    queue.move({ kind: 'resourcesFreed', pod });
+    moveFor({ kind: 'resourcesFreed', pod });
     return reportFailure(pod, 'SchedulerError', message, '');
   }
 
-  async function bind(pod: Pod, node: string, ended: (result: AttemptResult) => void): Promise<void> {
+  async function bind(pod: Pod, node: string, profile: string, ended: (result: AttemptResult) => void): Promise<void> {
+    const startMs = clock.monotonic();
     const { uid, name, namespace } = pod.metadata;
     const binder = extenders.find((one) => one.binds && one.isInterested(pod));
     try {
@@ -407,7 +442,9 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
           target: { kind: 'Node', name: node },
         });
       else await binder.bind(pod, node);
+      plugins.passed('Bind', 'Success', profile, clock.monotonic() - startMs);
     } catch (error) {
+      plugins.passed('Bind', 'Error', profile, clock.monotonic() - startMs);
       return bindingFailed(
         pod,
         node,
@@ -454,7 +491,10 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       search: { maxCandidates: candidatesToFind(seen.nodes.length, minPercentage, minAbsolute), start: random() },
       memo: memos.of(profile, pod),
     };
+    const startMs = clock.monotonic();
     const found = asked.length === 0 ? planPreemption(input) : findCandidates(input);
+    const helps = !('kind' in found) || found.kind === 'evict';
+    plugins.passed('PostFilter', helps ? 'Success' : 'Unschedulable', profile.schedulerName, clock.monotonic() - startMs);
     if ('kind' in found) notPlaced(pod, found, choice, seen, remember);
     else
       return preemptionAsking(asked, pod, found.candidates, seen, log).then((candidates) =>
@@ -596,7 +636,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     },
     decisions: (key) => decisions.list(key),
     queueLengths: () => queue.lengths(),
-    metrics: metrics.all,
+    metrics: [...metrics.all, ...plugins.all],
     explain(key) {
       const uid = pods.cache.get(key)?.metadata.uid ?? '';
       const waiting = queue.waiting(uid);
