@@ -10,6 +10,10 @@ export const archLabel = 'kubernetes.io/arch';
 export const zoneLabel = 'topology.kubernetes.io/zone';
 /** The region of the node. */
 export const regionLabel = 'topology.kubernetes.io/region';
+/** Names of {@link zoneLabel} and {@link regionLabel} before Kubernetes 1.17. */
+export const legacyZoneLabel = 'failure-domain.beta.kubernetes.io/zone';
+/** See {@link legacyZoneLabel}. */
+export const legacyRegionLabel = 'failure-domain.beta.kubernetes.io/region';
 /** The kind of machine that the node is (cloud providers set it). */
 export const instanceTypeLabel = 'node.kubernetes.io/instance-type';
 /** Marks a node that runs the control plane, and is the key of its taint. */

@@ -1,4 +1,5 @@
 /** Time as a parameter, so that the whole control plane can run on a fake clock. */
+import { VirtualTime } from './virtual-time.ts';
 
 /** All that code may know of time. */
 export interface Clock {
@@ -85,51 +86,20 @@ export async function within(clock: Clock, limitMs: number, work: Promise<unknow
 }
 
 /** A clock that stands still until a test moves it. Timers fire in the order of their times, during {@link advance}. */
-export class FakeClock implements Clock {
-  /** Monotonic. */
-  #nowMs = 0;
-  /** What the wall clock shows at 0. */
-  #wallMs: number;
-  #timers: { atMs: number; callback: () => void }[] = [];
-
+export class FakeClock extends VirtualTime implements Clock {
   constructor(startMs = Date.UTC(2026, 0, 1)) {
-    this.#wallMs = startMs;
-  }
-
-  now(): number {
-    return this.#wallMs + this.#nowMs;
-  }
-
-  monotonic(): number {
-    return this.#nowMs;
-  }
-
-  /** Sets the wall clock forward, or back where negative, as a time server or waking up does. No time passes. */
-  setBy(byMs: number): void {
-    this.#wallMs += byMs;
-  }
-
-  after(delayMs: number, callback: () => void): () => void {
-    const timer = { atMs: this.#nowMs + Math.max(0, delayMs), callback };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
-    };
+    super(startMs);
   }
 
   /** Moves the time on, fires what falls due, and lets pending promise callbacks run between timers. */
   async advance(byMs: number): Promise<void> {
-    const untilMs = this.#nowMs + byMs;
+    const untilMs = this.monotonic() + byMs;
     await settle();
-    for (;;) {
-      const next = this.#timers.filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
-      if (next === undefined) break;
-      this.#timers = this.#timers.filter((timer) => timer !== next);
-      this.#nowMs = Math.max(this.#nowMs, next.atMs);
-      next.callback();
+    while ((this.nextMs() ?? Number.POSITIVE_INFINITY) <= untilMs) {
+      this.step();
       await settle();
     }
-    this.#nowMs = untilMs;
+    this.passTo(untilMs);
     await settle();
   }
 }

@@ -12,6 +12,7 @@ import { createEventRecorder } from '#client/event-recorder.ts';
 import { createInformers } from '#client/informers.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
+import type { VirtualTime } from '#client/virtual-time.ts';
 import { admissionPlugins } from '#control/apiserver/admission/plugins/index.ts';
 import { type ApiServer, createApiServer } from '#control/apiserver/api-server.ts';
 import { componentUser, controllerUser } from '#control/apiserver/authentication/component-users.ts';
@@ -31,7 +32,6 @@ import type { Endpoint, Network } from './network.ts';
 import { type Process, startProcess } from './process.ts';
 import type { Random } from './random.ts';
 import type { Trace } from './trace.ts';
-import type { VirtualTime } from './virtual-time.ts';
 
 /** tolerationSeconds of pods for nodes that are not ready. It is short because a world lasts only minutes. */
 export const tolerationSeconds = 30;

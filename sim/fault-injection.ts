@@ -2,12 +2,13 @@
  * Carries out the faults of a world: changes the network's weather, crashes parts and nodes, and sets the clock. It also remembers which
  * parts may be working with stale data.
  */
+
+import type { VirtualTime } from '#client/virtual-time.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { type Fault, faultText } from './faults.ts';
 import { memoryMs } from './history.ts';
 import { calm, type Network } from './network.ts';
 import type { Trace } from './trace.ts';
-import type { VirtualTime } from './virtual-time.ts';
 
 /** The parts of a world that faults affect. */
 export interface FaultDeps {

@@ -8,8 +8,8 @@
  * of them are done.
  */
 import { createRequire, syncBuiltinESMExports } from 'node:module';
+import { VirtualTime } from '#client/virtual-time.ts';
 import { createRandom, type Random } from './random.ts';
-import { VirtualTime } from './virtual-time.ts';
 
 /** Wall clock time at the start of every world. */
 export const startMs = Date.UTC(2026, 0, 1);

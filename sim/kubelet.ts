@@ -5,17 +5,18 @@
  */
 import { pino } from 'pino';
 import { controllerOf, type KubeObject, keyOf, rfc3339, rfc3339Micro } from '#api/meta.ts';
-import { isPodTerminal } from '#api/pod/conditions.ts';
+import { hostnameLabel } from '#api/node-labels.ts';
+import { isPodReady, isPodTerminal } from '#api/pod/conditions.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '#api/status.ts';
 import type { Lease, Pod, PodStatus } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import { sleep } from '#client/clock.ts';
 import { createInformers } from '#client/informers.ts';
+import type { VirtualTime } from '#client/virtual-time.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { type Process, startProcess } from './process.ts';
 import type { Random } from './random.ts';
 import type { Trace } from './trace.ts';
-import type { VirtualTime } from './virtual-time.ts';
 
 /** The dependencies of a hollow kubelet. */
 export interface KubeletDeps {
@@ -139,7 +140,7 @@ export class HollowKubelet {
     node ??= await nodes.create({
       apiVersion: 'v1',
       kind: 'Node',
-      metadata: { name: this.name, labels: { 'kubernetes.io/hostname': this.name, ...labels } },
+      metadata: { name: this.name, labels: { [hostnameLabel]: this.name, ...labels } },
       spec: {},
       status: { capacity: resources, allocatable: resources },
     });
@@ -267,7 +268,7 @@ export class HollowKubelet {
     }
     const readyMs = Number(annotations[behaviour.readySeconds] ?? '1') * 1000;
     const isReady = ranMs >= readyMs;
-    const shown = pod.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+    const shown = isPodReady(pod);
     if (pod.status?.phase !== 'Running' || shown !== isReady) await this.#report(client, pod, this.#running(pod, isReady));
     const next = Math.min(isReady ? Infinity : readyMs - ranMs, lastsMs - ranMs);
     return Number.isFinite(next) ? Math.max(1, next) : undefined;

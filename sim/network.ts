@@ -4,10 +4,10 @@
  */
 import { ObjectPiece } from '#client/object-piece.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
+import type { VirtualTime } from '#client/virtual-time.ts';
 import type { UserInfo } from '#control/apiserver/registry/strategy.ts';
 import type { Random } from './random.ts';
 import type { Trace } from './trace.ts';
-import type { VirtualTime } from './virtual-time.ts';
 
 /** A client of the network. After it was killed, its requests get no answer. */
 export interface Endpoint {

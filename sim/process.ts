@@ -1,7 +1,7 @@
 /** A simulated process with its own clock. After it was killed, its timers never fire. */
 import type { Clock } from '#client/clock.ts';
+import type { VirtualTime } from '#client/virtual-time.ts';
 import type { Endpoint } from './network.ts';
-import type { VirtualTime } from './virtual-time.ts';
 
 /** A running process. A restart makes a new one. */
 export interface Process extends Endpoint {

@@ -1,6 +1,6 @@
 /** The trace of a world, line by line, and its hash. Two runs of one seed have the same hash. */
 import { createHash } from 'node:crypto';
-import type { VirtualTime } from './virtual-time.ts';
+import type { VirtualTime } from '#client/virtual-time.ts';
 
 /** Receives the lines of a trace. */
 export interface Trace {

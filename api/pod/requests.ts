@@ -9,6 +9,7 @@ import type { Quantity } from '../json.ts';
 import { ownValue, setOwn } from '../own-value.ts';
 import { addQuantity, compareQuantity, formatQuantity, QuantityError, toMillis, toNumber } from '../quantity.ts';
 import type { Container, ContainerStatus, Pod, PodSpec } from '../types.generated.ts';
+import { podCondition } from './conditions.ts';
 import { isSidecar } from './containers.ts';
 
 /** Quantities by resource name, in the API's notation. */
@@ -228,7 +229,7 @@ function resizeState({ status }: Pick<Pod, 'status'>): ResizeState {
   const [containers, init] = [byName(status?.containerStatuses), byName(status?.initContainerStatuses)];
   return {
     status,
-    isInfeasible: status?.conditions?.find(({ type }) => type === 'PodResizePending')?.reason === 'Infeasible',
+    isInfeasible: podCondition({ status }, 'PodResizePending')?.reason === 'Infeasible',
     statusOf: (container) => containers.get(container.name) ?? (isSidecar(container) ? init.get(container.name) : undefined),
   };
 }

@@ -179,6 +179,7 @@ class Server implements ApiServer {
       // The body goes to another server as a stream, so it is neither read nor limited here.
       passesBodyOn: (info) =>
         aggregation?.find(info) !== undefined || (proxy !== undefined && findConnect(catalog, info)?.connect.to === 'proxy'),
+      opensStream: (info) => findConnect(catalog, info)?.connect.to === 'stream',
     });
   }
 

@@ -2,13 +2,13 @@
  * The order in which the scheduler looks at nodes: one of each zone in turn, so that those it looks at first are of all zones.
  * Source: upstream `pkg/scheduler/backend/cache/node_tree.go`.
  */
-import { regionLabel, zoneLabel } from '#api/node-labels.ts';
+import { legacyRegionLabel, legacyZoneLabel, regionLabel, zoneLabel } from '#api/node-labels.ts';
 import type { Node } from '#api/types.generated.ts';
 
 /** The region and zone of a node as one text; empty when it has neither. */
 export function zoneOf({ metadata: { labels = {} } }: Node): string {
-  const region = labels[regionLabel] ?? labels['failure-domain.beta.kubernetes.io/region'] ?? '';
-  const zone = labels[zoneLabel] ?? labels['failure-domain.beta.kubernetes.io/zone'] ?? '';
+  const region = labels[regionLabel] ?? labels[legacyRegionLabel] ?? '';
+  const zone = labels[zoneLabel] ?? labels[legacyZoneLabel] ?? '';
   return region === '' && zone === '' ? '' : `${region}:\0:${zone}`;
 }
 

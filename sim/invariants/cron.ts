@@ -1,4 +1,5 @@
 /** A CronJob starts a Job for a scheduled time once, and with `Forbid` only one at a time. */
+import { finishedCondition } from '#api/batch/job.ts';
 import { controllerOf, keyOf } from '#api/meta.ts';
 import type { CronJob, Job } from '#api/types.generated.ts';
 import type { InvariantOf } from './invariant.ts';
@@ -39,5 +40,4 @@ export const cronStarts: InvariantOf = ({ model, violated }) => {
 
 const isRecorded = ({ status }: CronJob, time = ''): boolean => Date.parse(status?.lastScheduleTime ?? '') >= Date.parse(time);
 
-const isActive = ({ status }: Job): boolean =>
-  status?.conditions?.some(({ type, status: is }) => ['Complete', 'Failed'].includes(type) && is === 'True') !== true;
+const isActive = (job: Job): boolean => finishedCondition(job) === undefined;

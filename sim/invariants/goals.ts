@@ -2,6 +2,7 @@
 import { controllerOf, keyOf } from '#api/meta.ts';
 import { isPodReady, isPodTerminal } from '#api/pod/conditions.ts';
 import { labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
+import { serviceNameLabel } from '#api/service-labels.ts';
 import type {
   CronJob,
   DaemonSet,
@@ -123,9 +124,7 @@ function* service(model: Model, one: Service): Iterable<string> {
   const told = model
     .all<EndpointSlice>('endpointslices')
     .filter(
-      (slice) =>
-        slice.metadata.labels?.['kubernetes.io/service-name'] === metadata.name &&
-        slice.metadata.namespace === metadata.namespace,
+      (slice) => slice.metadata.labels?.[serviceNameLabel] === metadata.name && slice.metadata.namespace === metadata.namespace,
     )
     .flatMap(({ endpoints }) =>
       (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false).map(({ targetRef }) => targetRef?.name ?? ''),

@@ -1,5 +1,6 @@
 /** StatefulSet identities are unique: at most one pod of a name runs on any node, including unreachable nodes. */
 import { controllerOf, keyOf } from '#api/meta.ts';
+import { isPodReady } from '#api/pod/conditions.ts';
 import type { Pod, StatefulSet } from '#api/types.generated.ts';
 import type { InvariantOf } from './invariant.ts';
 
@@ -44,8 +45,7 @@ export const ordinals: InvariantOf = ({ model, history, violated, nowMs }) => {
       const pod = object as Pod;
       const owner = model.byUid(controllerOf(pod)?.uid ?? '') as StatefulSet | undefined;
       if (owner?.kind !== 'StatefulSet') return;
-      if (pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'))
-        readyMs.set(`${owner.metadata.uid} ${pod.metadata.name}`, nowMs());
+      if (isPodReady(pod)) readyMs.set(`${owner.metadata.uid} ${pod.metadata.name}`, nowMs());
       if (kind !== 'created') return;
       const ordinal = Number(pod.metadata.name.slice(owner.metadata.name.length + 1));
       const known = ranges.recent(owner.metadata.uid);

@@ -1,4 +1,5 @@
 /** Job counts are exact: each finished pod is counted once, and no other pod is counted. */
+import { finishedCondition } from '#api/batch/job.ts';
 import { controllerOf, keyOf } from '#api/meta.ts';
 import type { Job, Pod } from '#api/types.generated.ts';
 import type { InvariantOf } from './invariant.ts';
@@ -80,6 +81,5 @@ export const jobCounts: InvariantOf = ({ model, violated }) => {
   };
 };
 
-const finished = ({ status }: Job): string | undefined =>
-  status?.conditions?.find(({ type, status: is }) => ['Complete', 'Failed'].includes(type) && is === 'True')?.type;
+const finished = (job: Job): string | undefined => finishedCondition(job)?.type;
 const isFinished = (job: Job): boolean => finished(job) !== undefined;

@@ -12,7 +12,7 @@
  */
 import type { Logger } from 'pino';
 import { rfc3339, sameJson } from '#api/meta.ts';
-import { isTerminalPhase } from '#api/pod/conditions.ts';
+import { isTerminalPhase, podCondition } from '#api/pod/conditions.ts';
 import { amountOf } from '#api/pod/requests.ts';
 import type { Node, Pod, PodCondition, ResourceRequirements } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
@@ -92,9 +92,8 @@ export class Resizes {
     const entry = known ?? newEntry(pod, desiredAllocation(pod));
     this.#entries.set(uid, entry);
     entry.pod = pod;
-    const told = (type: string): PodCondition | undefined => pod.status?.conditions?.find((one) => one.type === type);
-    entry.pending ??= told('PodResizePending');
-    entry.inProgress ??= told('PodResizeInProgress');
+    entry.pending ??= podCondition(pod, 'PodResizePending');
+    entry.inProgress ??= podCondition(pod, 'PodResizeInProgress');
     // `settled` reports a failure later, to the step that needs the record on disk.
     if (known === undefined) void this.#save(uid, entry).catch(() => undefined);
     if (!this.#isPending(entry)) entry.pending = undefined;

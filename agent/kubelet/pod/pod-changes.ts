@@ -1,5 +1,6 @@
 /** Decides which changes of a pod in the API need a sync. */
 import { sameJson } from '#api/meta.ts';
+import { podCondition } from '#api/pod/conditions.ts';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
 
 /**
@@ -28,8 +29,6 @@ function gates({ status }: Pod, { spec }: Pod): unknown {
  * kubelet must then report again soon, so that the pod returns to its Services.
  */
 function isReadinessOverruled(after: Pod, reported: PodStatus): boolean {
-  const ready = (status: PodStatus | undefined): string | undefined =>
-    status?.conditions?.find(({ type }) => type === 'Ready')?.status;
-  const ours = ready(reported);
-  return ours !== undefined && ready(after.status) !== ours;
+  const ours = podCondition({ status: reported }, 'Ready')?.status;
+  return ours !== undefined && podCondition(after, 'Ready')?.status !== ours;
 }

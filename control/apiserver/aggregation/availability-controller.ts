@@ -6,6 +6,7 @@
  * Source: kube-aggregator `pkg/controllers/status/remote/remote_available_controller.go`. Upstream runs it in the API server, too.
  */
 import { nameToKey, sameJson } from '#api/meta.ts';
+import { serviceNameLabel } from '#api/service-labels.ts';
 import { isConflict, isNotFound } from '#api/status.ts';
 import type { APIService, EndpointSlice, Service } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
@@ -48,7 +49,7 @@ export const availabilityController = ({ client, caches, clock, metrics, check }
     {
       resource: slices,
       keys: ({ metadata: { namespace, labels } }, _previous, { cache }) =>
-        servedBy(cache(services).list(), namespace, labels?.['kubernetes.io/service-name']),
+        servedBy(cache(services).list(), namespace, labels?.[serviceNameLabel]),
     },
   ],
 
@@ -113,9 +114,7 @@ function endpointProblem(
   if ((spec?.type ?? 'ClusterIP') !== 'ClusterIP') return undefined;
   const servicePort = spec?.ports?.find((one) => one.port === port);
   if (servicePort === undefined) return no('ServicePortError', `${where} is not listening on port ${port}`);
-  const mine = all.filter(
-    ({ metadata }) => metadata.namespace === namespace && metadata.labels?.['kubernetes.io/service-name'] === name,
-  );
+  const mine = all.filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.[serviceNameLabel] === name);
   if (mine.length === 0) return no('EndpointsNotFound', `cannot find endpointslices for ${where}`);
   const portName = servicePort.name ?? '';
   const isThere = mine.some(

@@ -2,6 +2,7 @@
 import { stringifyExact } from '#api/int64.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '#api/json.ts';
 import { ownValue } from '#api/own-value.ts';
+import { goType } from './go-type.ts';
 
 const namesOf = (path: string): string[] => path.replace(/^\./, '').split('.');
 
@@ -49,12 +50,3 @@ const typeError = (value: JsonValue, path: string, wanted: string): string =>
   `.${namesOf(path).join('.')} accessor error: ${shown(value)} is of the type ${goType(value)}, expected ${wanted}`;
 
 const shown = (value: JsonValue): string => (typeof value === 'string' ? value : stringifyExact(value));
-
-function goType(value: JsonValue): string {
-  if (value === null) return '<nil>';
-  if (Array.isArray(value)) return '[]interface {}';
-  if (typeof value === 'object') return 'map[string]interface {}';
-  if (typeof value === 'boolean') return 'bool';
-  if (typeof value === 'string') return 'string';
-  return Number.isInteger(Number(value)) ? 'int64' : 'float64';
-}

@@ -13,6 +13,7 @@ import { type ApiError, unknownError } from '#api/status.ts';
 import type { WebhookConversion } from '#api/types.generated.ts';
 import { inTurns } from '#client/turns.ts';
 import type { RequestContext } from '../registry/strategy.ts';
+import { goType } from './go-type.ts';
 
 /** How long a webhook may take, as upstream. */
 const timeoutMs = 30_000;
@@ -149,13 +150,4 @@ function keptMetadata(original: JsonObject, converted: JsonObject, wrong: (why: 
     kept[field] = texts;
   }
   return kept;
-}
-
-function goType(value: JsonValue): string {
-  if (value === null) return '<nil>';
-  if (Array.isArray(value)) return '[]interface {}';
-  if (typeof value === 'object') return 'map[string]interface {}';
-  if (typeof value === 'boolean') return 'bool';
-  if (typeof value === 'string') return 'string';
-  return Number.isInteger(Number(value)) ? 'int64' : 'float64';
 }

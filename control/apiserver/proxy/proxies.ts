@@ -142,7 +142,7 @@ export function backendPath({ rest, path }: RequestInfo): string {
 
 /** The path of the proxy itself, decoded. */
 function proxyPath({ version, namespace, resource, name }: RequestInfo): string {
-  return `/api/${version}${resource === 'nodes' ? '' : `/namespaces/${namespace}`}/${resource}/${name}/proxy`;
+  return `/api/${version}${namespace === '' ? '' : `/namespaces/${namespace}`}/${resource}/${name}/proxy`;
 }
 
 /** With its question mark; empty for none. */

@@ -1,6 +1,7 @@
 /** Where a service is answered. Source: kube-aggregator `pkg/apiserver/resolvers.go`; apiserver `pkg/util/proxy/proxy.go` (ResolveEndpoint). */
 import { parseIp } from '#api/ip.ts';
 import { scopeOf } from '#api/ip-scope.ts';
+import { serviceNameLabel } from '#api/service-labels.ts';
 import type { EndpointSlice, Service, ServiceReference } from '#api/types.generated.ts';
 import type { Registry } from '../registry/registry.ts';
 
@@ -18,7 +19,7 @@ export async function serviceTarget(
   if (servicePort === undefined) return `no service port ${port} found for service ${JSON.stringify(name)}`;
   const slices = (await list('endpointslices.discovery.k8s.io', namespace)) as readonly EndpointSlice[];
   const targets = slices
-    .filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === name)
+    .filter(({ metadata }) => metadata.labels?.[serviceNameLabel] === name)
     .flatMap(({ ports: slicePorts, endpoints = [] }) => {
       const found = slicePorts?.find((one) => (one.name ?? '') === (servicePort.name ?? '') && (one.protocol ?? 'TCP') === 'TCP');
       if (found?.port === undefined) return [];

@@ -41,6 +41,8 @@ export interface FilterDeps {
   auditor?: Auditor | undefined;
   /** Whether the body is passed on to a kubelet, pod or service while it arrives, so that it is not read into memory here. */
   passesBodyOn(info: RequestInfo): boolean;
+  /** Whether the request is for a stream to a kubelet: exec, attach, port-forward. */
+  opensStream(info: RequestInfo): boolean;
 }
 
 /** All filters, in the order in which a request passes them. */
@@ -190,16 +192,18 @@ function impersonation({ authorizer, metrics }: Pick<FilterDeps, 'authorizer' | 
   };
 }
 
-const streams: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
-
-function authorization({ authorizer, anonymous }: Pick<FilterDeps, 'authorizer' | 'anonymous'>): Filter {
+function authorization({
+  authorizer,
+  anonymous,
+  opensStream,
+}: Pick<FilterDeps, 'authorizer' | 'anonymous' | 'opensStream'>): Filter {
   return async function authorization({ info, user, arrival, annotations }, next) {
     // Nobody else was let in by then: see `authenticate`.
     if (anonymous === 'healthOnly' && user.groups.includes('system:unauthenticated') && isPublic(info)) return await next();
     await authorize(authorizer, info, user, annotations);
-    // A browser can open a WebSocket by GET only, but exec is more than reading: `create` is asked for, too
+    // A WebSocket is always opened with GET, but exec is more than reading, so `create` is required too
     // (AuthorizePodWebsocketUpgradeCreatePermission).
-    if (arrival.upgrade !== undefined && info.resource === 'pods' && streams.has(info.subresource))
+    if (arrival.upgrade !== undefined && opensStream(info))
       await authorize(authorizer, { ...info, verb: 'create' }, user, annotations);
     return await next();
   };

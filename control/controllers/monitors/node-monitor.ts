@@ -3,6 +3,7 @@
  * `pkg/controller/{nodelifecycle,nodeipam,tainteviction,podgc}`.
  */
 import { Counter, Gauge, Histogram, type Metric } from 'prom-client';
+import { notReadyTaint, unreachableTaint } from '#api/node-taints.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { Informers } from '#client/informers.ts';
 import { readyCondition, zoneOf } from '../node-health.ts';
@@ -10,7 +11,7 @@ import type { Monitor, MonitorDeps } from './monitor.ts';
 import { follow } from './since.ts';
 
 const registers: [] = [];
-const evictionTaints: ReadonlySet<string> = new Set(['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']);
+const evictionTaints: ReadonlySet<string> = new Set([notReadyTaint, unreachableTaint]);
 const isEvicted = ({ spec }: Node): boolean =>
   (spec.taints ?? []).some(({ key, effect }) => effect === 'NoExecute' && evictionTaints.has(key));
 

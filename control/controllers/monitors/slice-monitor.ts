@@ -1,13 +1,12 @@
 /** Metrics of EndpointSlices. Source: endpointslice `metrics`; kubernetes `pkg/controller/endpointslicemirroring/metrics`. */
 import { Counter, exponentialBuckets, Gauge, Histogram, type Metric } from 'prom-client';
+import { managedByLabel, serviceNameLabel } from '#api/service-labels.ts';
 import type { EndpointSlice } from '#api/types.generated.ts';
 import type { Informers } from '#client/informers.ts';
 import type { Monitor, MonitorDeps } from './monitor.ts';
 import { follow } from './since.ts';
 
 const registers: [] = [];
-const managedBy = 'endpointslice.kubernetes.io/managed-by';
-const serviceName = 'kubernetes.io/service-name';
 /** Limit of endpoints in a slice that the controllers create. */
 const maxEndpoints = 100;
 
@@ -98,7 +97,7 @@ export class SliceMonitor implements Monitor {
   }
 
   #isOurs({ metadata }: EndpointSlice): boolean {
-    return metadata.labels?.[managedBy] === this.#manager;
+    return metadata.labels?.[managedByLabel] === this.#manager;
   }
 }
 
@@ -106,7 +105,7 @@ export class SliceMonitor implements Monitor {
 function desiredSlices(slices: readonly EndpointSlice[]): number {
   const counts = new Map<string, number>();
   for (const { metadata, addressType, ports, endpoints } of slices) {
-    const key = JSON.stringify([metadata.namespace, metadata.labels?.[serviceName], addressType, ports]);
+    const key = JSON.stringify([metadata.namespace, metadata.labels?.[serviceNameLabel], addressType, ports]);
     counts.set(key, (counts.get(key) ?? 0) + (endpoints ?? []).length);
   }
   return [...counts.values()].reduce((sum, count) => sum + Math.max(1, Math.ceil(count / maxEndpoints)), 0);

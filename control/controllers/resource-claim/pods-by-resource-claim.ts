@@ -1,38 +1,22 @@
 /** An index of pods by the ResourceClaims and templates that they use. */
 import { claimNameOf } from '#api/dra/pod-claims.ts';
-import { keyOf } from '#api/meta.ts';
 import type { Pod } from '#api/types.generated.ts';
+import { PodIndex } from '../pod-index.ts';
 
-/** An index of pods, updated by a controller's watch. */
-export class PodsByResourceClaim {
-  readonly #pods = new Map<string, Map<string, Pod>>();
-
-  /** @param exists false: the pod has been deleted */
-  changed(pod: Pod, previous: Pod | undefined, exists: boolean): void {
-    const key = keyOf(pod);
-    for (const use of previous === undefined ? [] : usesOf(previous)) this.#remove(use, key);
-    for (const use of usesOf(pod)) {
-      if (!exists) {
-        this.#remove(use, key);
-        continue;
-      }
-      const pods = this.#pods.get(use) ?? new Map<string, Pod>();
-      this.#pods.set(use, pods.set(key, pod));
-    }
+/** Pods by the key of a claim or template. */
+export class PodsByResourceClaim extends PodIndex {
+  constructor() {
+    super(usesOf);
   }
 
+  /** The pods that use a claim, unordered. */
   ofClaim(key: string): Pod[] {
-    return [...(this.#pods.get(`claim:${key}`)?.values() ?? [])];
+    return this.of(`claim:${key}`);
   }
 
+  /** The pods that use a template, unordered. */
   ofTemplate(key: string): Pod[] {
-    return [...(this.#pods.get(`template:${key}`)?.values() ?? [])];
-  }
-
-  #remove(use: string, key: string): void {
-    const pods = this.#pods.get(use);
-    pods?.delete(key);
-    if (pods?.size === 0) this.#pods.delete(use);
+    return this.of(`template:${key}`);
   }
 }
 

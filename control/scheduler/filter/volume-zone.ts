@@ -1,4 +1,5 @@
 /** Rejects nodes in another zone or region than the labels of the pod's volumes say. Source: upstream `plugins/volumezone`. */
+import { legacyRegionLabel, legacyZoneLabel, regionLabel, zoneLabel } from '#api/node-labels.ts';
 import { ownValue } from '#api/own-value.ts';
 import { classOf, waitsForConsumer } from '#api/storage/binding.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '#api/types.generated.ts';
@@ -8,8 +9,8 @@ import type { StorageView } from '../volumes/storage-view.ts';
 const name = 'VolumeZone';
 const conflict = rejectionOf(name, false, 'node(s) had no available volume zone');
 const currentNames: Readonly<Record<string, string>> = {
-  'failure-domain.beta.kubernetes.io/zone': 'topology.kubernetes.io/zone',
-  'failure-domain.beta.kubernetes.io/region': 'topology.kubernetes.io/region',
+  [legacyZoneLabel]: zoneLabel,
+  [legacyRegionLabel]: regionLabel,
 };
 const topologyLabels = [...Object.keys(currentNames), ...Object.values(currentNames)];
 

@@ -4,7 +4,16 @@
  *
  * Source: kubernetes `plugin/pkg/admission/noderestriction`, kubelet `pkg/apis/well_known_labels.go`; KEP-279.
  */
-import { archLabel, hostnameLabel, instanceTypeLabel, osLabel, regionLabel, zoneLabel } from '#api/node-labels.ts';
+import {
+  archLabel,
+  hostnameLabel,
+  instanceTypeLabel,
+  legacyRegionLabel,
+  legacyZoneLabel,
+  osLabel,
+  regionLabel,
+  zoneLabel,
+} from '#api/node-labels.ts';
 
 const kubeletLabels: ReadonlySet<string> = new Set([
   hostnameLabel,
@@ -13,8 +22,8 @@ const kubeletLabels: ReadonlySet<string> = new Set([
   zoneLabel,
   regionLabel,
   instanceTypeLabel,
-  'failure-domain.beta.kubernetes.io/zone',
-  'failure-domain.beta.kubernetes.io/region',
+  legacyZoneLabel,
+  legacyRegionLabel,
   'beta.kubernetes.io/instance-type',
   'beta.kubernetes.io/os',
   'beta.kubernetes.io/arch',

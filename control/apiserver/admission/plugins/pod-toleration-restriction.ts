@@ -5,6 +5,7 @@
  * Source: upstream `plugin/pkg/admission/podtolerationrestriction`, `pkg/util/tolerations`.
  */
 import { sameJson } from '#api/meta.ts';
+import { memoryPressureTaint } from '#api/node-taints.ts';
 import { ownValue } from '#api/own-value.ts';
 import { computeQosClass } from '#api/pod/qos.ts';
 import { internalError, notFound } from '#api/status.ts';
@@ -20,7 +21,7 @@ import {
 
 const defaultsAnnotation = 'scheduler.alpha.kubernetes.io/defaultTolerations';
 const whitelistAnnotation = 'scheduler.alpha.kubernetes.io/tolerationsWhitelist';
-const memoryPressure: Toleration = { key: 'node.kubernetes.io/memory-pressure', operator: 'Exists', effect: 'NoSchedule' };
+const memoryPressure: Toleration = { key: memoryPressureTaint, operator: 'Exists', effect: 'NoSchedule' };
 
 /** The plugin. @throws (when asked) ApiError 403 for a toleration that the namespace does not allow */
 export const podTolerationRestriction = (

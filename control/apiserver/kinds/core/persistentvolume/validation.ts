@@ -3,7 +3,15 @@
 import { posix } from 'node:path';
 import { type FieldError, forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
 import { isValidLabelValue } from '#api/names.ts';
-import { archLabel, instanceTypeLabel, osLabel, regionLabel, zoneLabel } from '#api/node-labels.ts';
+import {
+  archLabel,
+  instanceTypeLabel,
+  legacyRegionLabel,
+  legacyZoneLabel,
+  osLabel,
+  regionLabel,
+  zoneLabel,
+} from '#api/node-labels.ts';
 import { validateImmutable } from '#api/object-meta.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity } from '#api/types.generated.ts';
@@ -189,8 +197,8 @@ function validateSourceKept(spec: PersistentVolumeSpec, old: PersistentVolumeSpe
 
 /** Node labels that were renamed: old key → new key. */
 const renamed: ReadonlyMap<string, string> = new Map([
-  ['failure-domain.beta.kubernetes.io/zone', zoneLabel],
-  ['failure-domain.beta.kubernetes.io/region', regionLabel],
+  [legacyZoneLabel, zoneLabel],
+  [legacyRegionLabel, regionLabel],
   ['beta.kubernetes.io/os', osLabel],
   ['beta.kubernetes.io/arch', archLabel],
   ['beta.kubernetes.io/instance-type', instanceTypeLabel],

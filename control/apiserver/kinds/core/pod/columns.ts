@@ -1,4 +1,5 @@
 /** Columns of Pods, and the one word that sums up a pod's state. Source: upstream `pkg/printers/internalversion/printers.go`, printPod. */
+import { podCondition } from '#api/pod/conditions.ts';
 import type { ContainerState, ContainerStatus, Pod } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn, since, wide } from '../../columns.ts';
@@ -68,8 +69,9 @@ export function summarizePod(pod: Pod): PodSummary {
   return summary;
 }
 
-function phaseReason({ status }: Pod): string {
-  const gated = status?.conditions?.some(({ type, reason }) => type === 'PodScheduled' && reason === 'SchedulingGated') === true;
+function phaseReason(pod: Pod): string {
+  const { status } = pod;
+  const gated = podCondition(pod, 'PodScheduled')?.reason === 'SchedulingGated';
   return gated ? 'SchedulingGated' : status?.reason || status?.phase || '';
 }
 
@@ -135,8 +137,8 @@ function restartsOf(statuses: readonly ContainerStatus[]): Pick<PodSummary, 'res
   };
 }
 
-function conditionIs({ status }: Pod, type: string): boolean {
-  return status?.conditions?.find((condition) => condition.type === type)?.status === 'True';
+function conditionIs(pod: Pod, type: string): boolean {
+  return podCondition(pod, type)?.status === 'True';
 }
 
 function readinessGates(pod: Pod): string {

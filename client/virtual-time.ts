@@ -2,8 +2,6 @@
  * Virtual time: a step jumps to the next timer at once, however far away it is. Timers that are due at the same moment fire in the order in
  * which they were set.
  */
-import type { Clock } from '#client/clock.ts';
-
 interface Timer {
   atMs: number;
   /** Of timers of the same moment the earlier one fires first. */
@@ -11,8 +9,8 @@ interface Timer {
   callback: (() => void) | undefined;
 }
 
-/** The time of a world. */
-export class VirtualTime implements Clock {
+/** A `Clock` (clock.ts) whose time passes only by {@link step} and {@link passTo}. */
+export class VirtualTime {
   #nowMs = 0;
   #wallMs = 0;
   #serial = 0;
@@ -68,6 +66,11 @@ export class VirtualTime implements Clock {
     this.#nowMs = Math.max(this.#nowMs, timer.atMs);
     callback?.();
     return true;
+  }
+
+  /** Moves the time forward without firing timers: none may be due before. */
+  passTo(atMs: number): void {
+    this.#nowMs = Math.max(this.#nowMs, atMs);
   }
 }
 
