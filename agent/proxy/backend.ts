@@ -11,7 +11,7 @@ import type { IpFamily } from '#api/ip.ts';
 import type { Clock } from '#client/clock.ts';
 import type { ServicePortState, ServiceState } from './state.ts';
 
-/** Writes the rules of one address family. Calls must not overlap. */
+/** Writes the rules of one address family. Calls must not overlap, except those of {@link Backend.intact}. */
 export interface Backend {
   /**
    * Makes the kernel's rules those of `state`, and writes only the difference to the last call. Each service port changes atomically. A port
@@ -25,7 +25,7 @@ export interface Backend {
   /**
    * Whether the rules of the last {@link apply} are still in the kernel: no chain was flushed, deleted or extended by another
    * program, and the kernel's own chains still jump to them. True before the first call. After false, the next {@link apply}
-   * writes everything.
+   * writes everything. True also when something is written meanwhile.
    * @throws Error when the kernel could not be asked
    */
   intact(): Promise<boolean>;

@@ -1,6 +1,7 @@
 /** The backends, by the name of their mode (`--proxy-mode`). A new backend is one line here. */
 import type { Backend, BackendDeps, BackendOptions } from './backend.ts';
 import { createIptablesBackend } from './iptables/iptables-backend.ts';
+import { createNftablesBackend } from './nftables/nftables-backend.ts';
 
 /** The modes that `--proxy-mode` accepts. */
 export type ProxyMode = keyof typeof backends;
@@ -8,6 +9,7 @@ export type ProxyMode = keyof typeof backends;
 /** Each mode's factory. */
 export const backends = {
   iptables: createIptablesBackend,
+  nftables: createNftablesBackend,
 } satisfies Record<string, (deps: BackendDeps, options: BackendOptions) => Backend>;
 
 /**

@@ -43,12 +43,17 @@ interface FamilyProxyDeps {
   log: Logger;
 }
 
+const maxSpoiled = 5;
+
 /** Syncs the rules of one address family with the caches. */
 export class FamilyProxy {
   readonly family: IpFamily;
   readonly #deps: FamilyProxyDeps;
   readonly #quarantine: Quarantine;
   #udpEndpoints = '';
+  #syncs = 0;
+  /** How many comparisons in a row were spoiled by a sync. */
+  #spoiled = 0;
   /** Settles when the last call of the backend has ended. Calls of a backend must not overlap. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -65,6 +70,7 @@ export class FamilyProxy {
   async sync(): Promise<ServiceState | undefined> {
     const { clock, log, backend } = this.#deps;
     const startMs = clock.now();
+    this.#syncs++;
     const state = this.#quarantine.without(await this.#deps.observe());
     this.#deps.onLeftOut(state.leftOut);
     try {
@@ -86,18 +92,23 @@ export class FamilyProxy {
    * Whether the rules are still in place. When the kernel cannot be asked, the failure is logged and the answer is true: it is no
    * reason to write.
    */
-  intact(): Promise<boolean> {
-    return this.#ask(() => this.#deps.backend.intact());
+  async intact(): Promise<boolean> {
+    // Comparing takes long with many services. A change does not wait for it, but spoils it; it must succeed now and then.
+    const syncs = this.#syncs;
+    const intact = () => this.#deps.backend.intact();
+    const result = await this.#ask(this.#spoiled < maxSpoiled ? intact : () => this.#inTurn(intact));
+    this.#spoiled = this.#syncs === syncs || this.#spoiled >= maxSpoiled ? 0 : this.#spoiled + 1;
+    return result;
   }
 
   /** Like {@link intact}, by {@link Backend.probe}. */
   probe(): Promise<boolean> {
-    return this.#ask(() => this.#deps.backend.probe());
+    return this.#ask(() => this.#inTurn(() => this.#deps.backend.probe()));
   }
 
   async #ask(call: () => Promise<boolean>): Promise<boolean> {
     try {
-      return await this.#inTurn(call);
+      return await call();
     } catch (error) {
       this.#deps.log.warn({ family: this.family, err: error }, 'cannot look after the service rules');
       return true;

@@ -21,7 +21,7 @@ export async function findRefused(
   let trials = 0;
   const isAccepted = async (ports: readonly ServicePortState[]): Promise<boolean> => {
     trials++;
-    return await accepts({ ...state, ports });
+    return await accepts({ family: state.family, leftOut: [], ports });
   };
   const search = async (ports: readonly ServicePortState[]): Promise<ServicePortState[]> => {
     if (ports.length === 0 || trials >= maxTrials || (await isAccepted(ports))) return [];
@@ -67,7 +67,8 @@ export class Quarantine {
       leftOutNow.push(one.leftOut);
       return false;
     });
-    return { ...state, ports, leftOut: [...state.leftOut, ...leftOutNow] };
+    const { delta: _delta, ...rest } = state;
+    return { ...rest, ports, leftOut: [...state.leftOut, ...leftOutNow] };
   }
 
   add(ports: readonly ServicePortState[]): void {

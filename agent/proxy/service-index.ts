@@ -90,11 +90,13 @@ export class ServiceIndex {
       else this.#leftOut.set(key, one.leftOut);
       for (const port of one?.ports ?? []) fresh.push(port);
     }
-    if (removed.size + fresh.length > 0) this.#ports = merge(this.#ports, removed, fresh.sort(comparePorts));
+    const since = this.#ports;
+    if (removed.size + fresh.length > 0) this.#ports = merge(since, removed, fresh.sort(comparePorts));
     return {
       family: this.#options.family ?? 'IPv4',
       ports: this.#ports,
       leftOut: [...this.#unreadable.values(), ...[...this.#leftOut.values()].flat()],
+      delta: { since, gone: [...removed], fresh },
     };
   }
 
@@ -123,6 +125,7 @@ function merge(
   removed: ReadonlySet<ServicePortState>,
   added: readonly ServicePortState[],
 ): ServicePortState[] {
+  if (removed.size + added.length < fewChanges) return spliced(sorted, removed, added);
   const all: ServicePortState[] = [];
   let next = 0;
   for (const port of sorted) {
@@ -132,4 +135,34 @@ function merge(
   }
   for (const one of added.slice(next)) all.push(one);
   return all;
+}
+
+/** Below this number of changes, single ports are put into a copy of the list. */
+const fewChanges = 50;
+
+function spliced(
+  sorted: readonly ServicePortState[],
+  removed: ReadonlySet<ServicePortState>,
+  added: readonly ServicePortState[],
+): ServicePortState[] {
+  const all = sorted.slice();
+  for (const port of removed) {
+    const at = placeOf(all, port);
+    if (all[at] === port) all.splice(at, 1);
+  }
+  for (const port of added) all.splice(placeOf(all, port), 0, port);
+  return all;
+}
+
+/** The index of the first port that does not come before `port`. */
+function placeOf(sorted: readonly ServicePortState[], port: ServicePortState): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const one = sorted[middle];
+    if (one !== undefined && comparePorts(one, port) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -53,6 +53,25 @@ export interface ServiceState {
   ports: readonly ServicePortState[];
   /** The objects, or parts of objects, that give no rules. All other parts are in `ports`. */
   leftOut: readonly LeftOut[];
+  /** How `ports` came from the ports of the state before, where that is known. */
+  delta?: PortsDelta;
+}
+
+/** The difference between two lists of ports. */
+export interface PortsDelta {
+  since: readonly ServicePortState[];
+  /** Ports of `since` that are not in the list any more. A port that has changed is in both lists, as two objects. */
+  gone: readonly ServicePortState[];
+  fresh: readonly ServicePortState[];
+}
+
+/** The difference to the ports that somebody has seen last. The time that it takes does not depend on their number if that was the state before. */
+export function portsDelta({ ports, delta }: ServiceState, since: readonly ServicePortState[]): Omit<PortsDelta, 'since'> {
+  if (ports === since) return { gone: [], fresh: [] };
+  if (delta?.since === since) return delta;
+  const was = new Set(since);
+  const is = new Set(ports);
+  return { gone: since.filter((port) => !is.has(port)), fresh: ports.filter((port) => !was.has(port)) };
 }
 
 /** The objects that the state is made from. */

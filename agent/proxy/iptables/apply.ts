@@ -3,6 +3,7 @@ import { type Exec, ExecError } from '#agent/host/exec.ts';
 import type { IpFamily } from '#api/ip.ts';
 import { inTurns, letOthersIn } from '#client/turns.ts';
 import type { Applied } from '../backend.ts';
+import { portsDelta } from '../state.ts';
 import { chains, jumps, type Table } from './chains.ts';
 import { Plan, sameLines, tables, type WriteLimits } from './plan.ts';
 import { cleanupRestore, failedLine, fullPlanSteps, inPlaceSteps, parseSaveSteps } from './restore.ts';
@@ -98,7 +99,10 @@ export class RuleApplier {
    * @throws ExecError when the rules cannot be listed
    */
   async intact(): Promise<boolean> {
-    if (this.#current === undefined || (await inTurns(inPlaceSteps(this.#current, await this.#save())))) return true;
+    const current = this.#current;
+    if (current === undefined || (await inTurns(inPlaceSteps(current, await this.#save())))) return true;
+    // What was written meanwhile is not what was looked at.
+    if (this.#current !== current) return true;
     this.#current = undefined;
     return false;
   }
@@ -136,15 +140,13 @@ export class RuleApplier {
 
   /** @returns undefined when so much has changed that a full comparison is faster */
   async #applyPartial(previous: CompiledState, next: CompiledState): Promise<Applied | undefined> {
-    const was = new Set(previous.ports);
-    const is = new Set(next.ports);
+    const delta = portsDelta(next.state, previous.ports);
     const key = ({ id, protocol }: { id: string; protocol: string }): string => `${id}/${protocol}`;
-    const gone = new Map(previous.ports.filter((port) => !is.has(port)).map((port) => [key(port), port]));
-    const changed = next.ports.filter((port) => !was.has(port));
-    if (gone.size + changed.length > Math.max(bulkMinimum, next.ports.length * bulkShare)) return undefined;
+    const gone = new Map(delta.gone.map((port) => [key(port), port]));
+    if (gone.size + delta.fresh.length > Math.max(bulkMinimum, next.ports.length * bulkShare)) return undefined;
     const plan = new Plan();
     let count = 0;
-    for (const port of changed) {
+    for (const port of delta.fresh) {
       if (++count % 50 === 0) await letOthersIn();
       const before = gone.get(key(port));
       gone.delete(key(port));

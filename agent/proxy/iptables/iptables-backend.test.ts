@@ -9,16 +9,18 @@ const iptables = (...args: string[]): string[] => ['iptables', ...args];
 
 backendContract({
   name: 'iptables',
+  localhostNodePorts: true,
   create: (exec, options) =>
     createIptablesBackend({ exec, sysctl: execSysctl(exec), clock: new FakeClock(), warn: () => undefined }, options),
   dump: dumpIptables,
   damages: [
-    { what: 'a flush of the nat table', argvs: () => [iptables('-t', 'nat', '-F')] },
-    { what: 'a flush of the filter table', argvs: () => [iptables('-F')] },
-    { what: 'a deleted chain', argvs: () => [iptables('-t', 'mangle', '-X', 'KUBE-PROXY-CANARY')] },
-    { what: 'a flushed dispatch chain', argvs: () => [iptables('-t', 'nat', '-F', 'KUBE-SERVICES')] },
+    { what: 'a flush of the nat table', isProbed: true, argvs: () => [iptables('-t', 'nat', '-F')] },
+    { what: 'a flush of the filter table', isProbed: true, argvs: () => [iptables('-F')] },
+    { what: 'a deleted chain', isProbed: true, argvs: () => [iptables('-t', 'mangle', '-X', 'KUBE-PROXY-CANARY')] },
+    { what: 'a flushed dispatch chain', isProbed: false, argvs: () => [iptables('-t', 'nat', '-F', 'KUBE-SERVICES')] },
     {
       what: 'a deleted chain of one endpoint',
+      isProbed: false,
       argvs: ({ ports: [port] }) => {
         if (port === undefined) throw new Error('a state without services');
         const service = clusterPolicyChain(port.id, port.protocol);
@@ -30,9 +32,13 @@ backendContract({
         ].map((args) => iptables('-t', 'nat', ...args));
       },
     },
-    { what: 'a lost jump', argvs: () => [iptables('-t', 'nat', '-F', 'PREROUTING')] },
-    { what: 'a foreign rule within', argvs: () => [iptables('-t', 'nat', '-I', 'KUBE-SERVICES', '-j', 'RETURN')] },
-    { what: 'a flushed ruleset', argvs: () => [['nft', 'flush', 'ruleset']] },
+    { what: 'a lost jump', isProbed: true, argvs: () => [iptables('-t', 'nat', '-F', 'PREROUTING')] },
+    {
+      what: 'a foreign rule within',
+      isProbed: false,
+      argvs: () => [iptables('-t', 'nat', '-I', 'KUBE-SERVICES', '-j', 'RETURN')],
+    },
+    { what: 'a flushed ruleset', isProbed: true, argvs: () => [['nft', 'flush', 'ruleset']] },
   ],
   wipe: [iptables('-t', 'nat', '-F'), iptables('-t', 'nat', '-X')],
   foreign: [

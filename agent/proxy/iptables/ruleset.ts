@@ -20,6 +20,7 @@ export type Ruleset = Readonly<Record<Table, ReadonlyMap<string, readonly string
 export interface CompiledState {
   /** Differs when the rules of every port differ, because a setting has changed. */
   settingsKey: string;
+  state: ServiceState;
   ports: readonly ServicePortState[];
   rulesOf(port: ServicePortState): PortRules;
   /** The chains that do not depend on services, with all their rules. */
@@ -52,6 +53,7 @@ export function compileState(state: ServiceState, options: RulesetOptions = {}):
   const localhostNodePorts = state.family === 'IPv4' && (options.localhostNodePorts ?? true);
   return {
     settingsKey: JSON.stringify(settings),
+    state,
     ports: state.ports,
     rulesOf: (port) => portRules(port, settings),
     standing: standingChains(settings.markHex, localhostNodePorts, options.dropInvalid ?? true),
