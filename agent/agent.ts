@@ -20,6 +20,7 @@ import type { KubeletAuthSettings, ServingCertificate } from './kubelet/options.
 import { addMetric } from './kubelet/server/metrics.ts';
 import type { PodManifests } from './kubelet/static/pod-manifests.ts';
 import { dnsPart, kubeletPart, networkPart, networkPolicyPart, type PartDeps, proxyPart, runtimeOf } from './parts.ts';
+import type { ProxyMode } from './proxy/backends.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 
 /** What {@link runAgent} needs to know. Flags of `tinker agent` fill it. */
@@ -36,6 +37,8 @@ export interface AgentOptions {
   sandboxImage: string;
   cgroupRoot: string;
   clusterCidr: string;
+  /** What writes the rules of services. */
+  proxyMode: ProxyMode;
   clusterDns: string;
   clusterDomain: string;
   resolvConf: string;
@@ -212,7 +215,12 @@ function agentParts({
       },
       options,
     ),
-    proxyPart(own(clients.proxy), { nodeName, nodeIps: [options.nodeIp], clusterCidr: options.clusterCidr }),
+    proxyPart(own(clients.proxy), {
+      mode: options.proxyMode,
+      nodeName,
+      nodeIps: [options.nodeIp],
+      clusterCidr: options.clusterCidr,
+    }),
     networkPart(own(clients.network), {
       ...options,
       hostAddresses: [options.nodeIp, apiServerHost, ...options.dnsAddresses],

@@ -12,7 +12,7 @@ import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
 import { addEncryptionFlags } from './encryption-flags.ts';
 import { addEtcdFlags } from './etcd-flags.ts';
-import { boolean, cidr, count, durationMs, port, portRange, ratio } from './flags.ts';
+import { boolean, cidr, count, durationMs, port, portRange, proxyMode, ratio } from './flags.ts';
 import { addJoinFlags } from './join-flags.ts';
 import { defaultServerDataDir } from './kubeconfig-path.ts';
 import { addKubeletAuthFlags } from './kubelet-auth-flags.ts';
@@ -176,6 +176,7 @@ function agentCommand(program: Command): void {
     .option('--pod-infra-container-image <image>', 'the pod sandbox of the docker runtime', defaultSandboxImage)
     .option('--cgroup-root <path>', 'control group above kubepods', '/')
     .option('--cluster-cidr <cidr>', "the pods' network", cidr, '10.244.0.0/16')
+    .option('--proxy-mode <mode>', 'what writes the rules of services: iptables or nftables', proxyMode, 'iptables')
     .option('--cluster-dns <address>', "the DNS Service's address", '10.96.0.10')
     .option('--cluster-domain <name>', 'domain of Service names', 'cluster.local')
     .option(

@@ -1,5 +1,6 @@
 /** The flags of `tinker server` and `tinker agent` as commander parses them. Durations are in milliseconds. */
 
+import type { ProxyMode } from '#agent/proxy/backends.ts';
 import type { AuditFlags } from './audit-flags.ts';
 import type { AuthenticationFlags } from './authentication-flags.ts';
 import type { AuthorizationFlags } from './authorization-flags.ts';
@@ -77,6 +78,7 @@ export interface AgentFlags extends KubeletAuthFlags, JoinFlags {
   podInfraContainerImage: string;
   cgroupRoot: string;
   clusterCidr: string;
+  proxyMode: ProxyMode;
   clusterDns: string;
   clusterDomain: string;
   resolvConf: string | undefined;

@@ -1,5 +1,6 @@
 /** Parsers of flag values in upstream's forms. */
 import { InvalidArgumentError } from 'commander';
+import type { ProxyMode } from '#agent/proxy/backends.ts';
 import { parseDuration } from '#api/duration.ts';
 import { parseCidr } from '#api/ip.ts';
 
@@ -75,3 +76,9 @@ export function boolean(text: string): boolean {
 
 /** A list with commas; the flag may be given often. */
 export const names = (text: string, previous: string[]): string[] => (text === '' ? previous : [...previous, ...text.split(',')]);
+
+/** A mode of the service proxy. @throws InvalidArgumentError */
+export function proxyMode(text: string): ProxyMode {
+  if (text === 'iptables' || text === 'nftables') return text;
+  throw new InvalidArgumentError('Give iptables or nftables.');
+}

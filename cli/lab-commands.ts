@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { embeddedFiles } from '#api/embedded.ts';
 import { defaultLab, type Lab, type LabLayout, type LabOptions, type LabRuntime, planLab } from '#lab/config.ts';
+import { proxyMode } from './flags.ts';
 
 type Flags = Omit<LabOptions, 'workers' | 'serverArgs'> & { workers: string };
 
@@ -18,6 +19,7 @@ export function createLabCommands(program: Command): void {
     .option('--subnet <cidr>', "the hosts' network", defaultLab.subnet)
     .option('--cluster-cidr <cidr>', "the pods' network", defaultLab.clusterCidr)
     .option('--service-cidr <cidr>', "the Services' network", defaultLab.serviceCidr)
+    .option('--proxy-mode <mode>', 'what writes the rules of services: iptables, which is the default, or nftables', proxyMode)
     .action(async (flags: Flags) => (await labProgram()).up(labOf(flags)));
   machineCommands(program);
   withLabFlags(program.command('down').description('remove everything that "up" made')).action(async (flags: Flags) =>

@@ -30,6 +30,8 @@ export interface LabOptions {
   clusterCidr: string;
   serviceCidr: string;
   dataDir: string;
+  /** What writes the rules of services. Default iptables. */
+  proxyMode?: string | undefined;
   /** Further flags of `tinker server`, for example `--node-monitor-grace-period=5s` to test node failures faster. */
   serverArgs?: readonly string[] | undefined;
   /** Further flags of every `tinker agent`. */

@@ -15,6 +15,7 @@ const fixedOptions = {
   clusterCidr: '--cluster-cidr',
   serviceCidr: '--service-cidr',
   dataDir: '--data-dir',
+  proxyMode: '--proxy-mode',
 } as const;
 const stateRoot = '/run/tinkernetes';
 const recordFile = 'lab.json';
@@ -27,11 +28,11 @@ export interface LabRecord extends LabOptions {
 
 /** Writes both copies of the record. @throws UsageError when the folder cannot be made */
 export function writeRecord(lab: Lab): void {
-  const { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir, layout } = lab;
+  const { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir, layout, proxyMode } = lab;
   const before = readRecord(name, dataDir)?.madeDataDir === true;
   const madeDataDir = makeDataDir(dataDir) || before;
   makeFolder(lab.stateDir);
-  const record: LabRecord = { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir, layout, madeDataDir };
+  const record: LabRecord = { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir, layout, proxyMode, madeDataDir };
   for (const folder of [lab.stateDir, dataDir]) writeFileSync(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
 }
 
@@ -79,7 +80,7 @@ export function checkRecord(lab: Lab): void {
     was !== wanted
       ? `--layout ${was}, not ${wanted}`
       : option !== undefined
-        ? `${fixedOptions[option]} ${record[option]}, not ${lab[option]}`
+        ? `${fixedOptions[option]} ${record[option] ?? 'iptables'}, not ${lab[option] ?? 'iptables'}`
         : record.workers > lab.workers
           ? `--workers ${record.workers}, not ${lab.workers}`
           : undefined;

@@ -64,6 +64,7 @@ export function agentDaemon(lab: Lab, worker: Worker): DaemonSpec {
       `--client-ca-file=${join(pki, 'ca.crt')}`,
       `--tls-cert-file=${join(pki, 'kubelet.crt')}`,
       `--tls-private-key-file=${join(pki, 'kubelet.key')}`,
+      ...(lab.proxyMode === undefined ? [] : [`--proxy-mode=${lab.proxyMode}`]),
       ...(lab.agentArgs ?? []),
     ],
     pidFile: join(worker.stateDir, 'agent.pid'),

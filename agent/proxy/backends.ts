@@ -15,11 +15,13 @@ export const backends = {
 /**
  * Removes the service rules of every mode and address family from this node (`kube-proxy --cleanup`). When one removal fails, the
  * others still run.
+ * @param selects which modes; all by default
  * @throws AggregateError of all failures
  */
-export async function removeServiceRules(deps: BackendDeps): Promise<void> {
+export async function removeServiceRules(deps: BackendDeps, selects: (mode: string) => boolean = () => true): Promise<void> {
   const failures: unknown[] = [];
-  for (const createBackend of Object.values(backends)) {
+  for (const [mode, createBackend] of Object.entries(backends)) {
+    if (!selects(mode)) continue;
     for (const family of ['IPv4', 'IPv6'] as const) {
       await createBackend(deps, { family })
         .remove()

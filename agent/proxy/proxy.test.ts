@@ -69,6 +69,7 @@ describe('createProxy', () => {
 
   before(async () => {
     await execFile(['ip', 'netns', 'add', namespace]);
+    await exec(['nft', 'add table ip kube-proxy; add table ip6 kube-proxy; add table ip somebody']);
     await client.resource('nodes').create(node);
     await client.resource('services').create(service('default/web', '10.96.0.10', http));
     await client
@@ -102,6 +103,16 @@ describe('createProxy', () => {
     assert.match(await nat(), /-A KUBE-SERVICES -d 10\.96\.0\.10\/32 -p tcp .*--dport 80 -j KUBE-SVC-/);
     assert.match(await nat(), /--to-destination 10\.244\.1\.1:8080/);
     assert.equal(await execSysctl(exec).get('net.ipv4.conf.all.route_localnet'), 1);
+  });
+
+  it('removes what another mode has left, and nothing of others', async () => {
+    const list = async (): Promise<string> => (await exec(['nft', 'list', 'tables'])).stdout;
+    await advanceUntil(
+      (async () => {
+        while ((await list()).includes('kube-proxy')) await new Promise((resolve) => setTimeout(resolve, 10));
+      })(),
+    );
+    assert.match(await list(), /table ip somebody/);
   });
 
   it('follows a change, after the minimum sync period', async () => {

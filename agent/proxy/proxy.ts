@@ -18,7 +18,7 @@ import type { Informer } from '#client/informer.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import { inTurns } from '#client/turns.ts';
 import { fullSyncPeriodMs } from './backend.ts';
-import { backends, type ProxyMode } from './backends.ts';
+import { backends, type ProxyMode, removeServiceRules } from './backends.ts';
 import { FamilyProxy, type SyncRecord } from './family-proxy.ts';
 import { createHealthTracker, createServiceHealthServers } from './health.ts';
 import { serveHealthz } from './healthz.ts';
@@ -91,6 +91,8 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   const { services, endpointSlices, nodes, clock, log, events } = deps;
   const syncPeriodMs = options.syncPeriodMs ?? 30_000;
   const records: SyncRecord[] = [];
+  const ownMode = options.mode ?? 'iptables';
+  let othersRemoved = false;
   const indexes: ServiceIndex[] = [];
   const families = options.nodeIps.map(familyProxy);
   const tracker = createHealthTracker(clock, 2 * syncPeriodMs);
@@ -110,7 +112,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
     const warn = (message: string): void => log.warn({ family }, message);
     const index = new ServiceIndex({ family, nodeName: options.nodeName });
     indexes.push(index);
-    const backend = backends[options.mode ?? 'iptables'](
+    const backend = backends[ownMode](
       { ...deps, warn },
       {
         ...options,
@@ -161,6 +163,17 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
     runner.request();
   }
 
+  /** Two modes at once would both translate. The rules of this one are written first, so that traffic goes on. */
+  async function removeOtherModes(): Promise<void> {
+    if (othersRemoved) return;
+    try {
+      await removeServiceRules({ ...deps, warn: (message) => log.warn(message) }, (mode) => mode !== ownMode);
+      othersRemoved = true;
+    } catch (error) {
+      log.warn({ err: error }, 'rules of another proxy mode are left, to be removed at the next sync');
+    }
+  }
+
   async function syncAll(): Promise<boolean> {
     let ok = true;
     for (const family of families) {
@@ -171,6 +184,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
       // Health is counted over both families, so the state of one family is enough.
       if (family === families[0]) await healthServers.sync(healthCheckServices(state));
     }
+    if (ok) await removeOtherModes();
     return ok;
   }
 

@@ -43,6 +43,7 @@ export function nodeUnits(lab: Lab, host: Worker, resolvConf: string): MachineUn
         '--client-ca-file=/etc/kubernetes/pki/ca.crt',
         `--tls-cert-file=${kubeletPki}/kubelet.crt`,
         `--tls-private-key-file=${kubeletPki}/kubelet.key`,
+        ...(lab.proxyMode === undefined ? [] : [`--proxy-mode=${lab.proxyMode}`]),
         ...(lab.agentArgs ?? []),
       ],
     },

@@ -6,7 +6,7 @@ import type { Applied } from '../backend.ts';
 import { portsDelta } from '../state.ts';
 import { chains, jumps, type Table } from './chains.ts';
 import { Plan, sameLines, tables, type WriteLimits } from './plan.ts';
-import { cleanupRestore, failedLine, fullPlanSteps, inPlaceSteps, parseSaveSteps } from './restore.ts';
+import { cleanupPlan, failedLine, fullPlanSteps, inPlaceSteps, parseSaveSteps } from './restore.ts';
 import { type CompiledState, dispatchChains, type Ruleset } from './ruleset.ts';
 
 /** What the applier works with. */
@@ -126,8 +126,7 @@ export class RuleApplier {
   /** Removes everything a proxy has written, also in another run. @throws RestoreError @throws ExecError */
   async remove(): Promise<void> {
     this.#current = undefined;
-    const text = cleanupRestore(await this.#save());
-    if (text !== '') await this.#restore(text);
+    await this.#carryOut(cleanupPlan(await this.#save()));
   }
 
   async #applyFull(next: CompiledState): Promise<Applied> {

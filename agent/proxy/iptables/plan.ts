@@ -157,7 +157,7 @@ function* batches<T>(items: readonly T[], size: number): Generator<T[]> {
 }
 
 /** The section of one table that writes `content`, does what `edits` say, and deletes the chains `stale`. */
-export function section(
+function section(
   table: Table,
   content: ReadonlyMap<string, readonly string[]>,
   stale: readonly string[],

@@ -1,7 +1,7 @@
 /** Parses the output of iptables-save, and compares it with what should be there. Pure. */
 import { atOnce, type Steps } from '#api/steps.ts';
 import { chains, isServiceChain, jumps, kubeletCanary, localnetComment, type Table } from './chains.ts';
-import { Plan, sameLines, section, tables } from './plan.ts';
+import { Plan, sameLines, tables } from './plan.ts';
 import { type CompiledState, dispatchChains, type Ruleset } from './ruleset.ts';
 
 /** Lines, or service ports, between two steps: some milliseconds. */
@@ -149,10 +149,10 @@ export function* inPlaceSteps(applied: CompiledState, saved: Ruleset): Steps<boo
 }
 
 /**
- * The input that removes everything a proxy has written in any run: first the jumps to its chains, then the chains. KUBE-FIREWALL
+ * What removes everything a proxy has written in any run: first the jumps to its chains, then the chains. KUBE-FIREWALL
  * belongs to the kubelet too: it stays when the kubelet's canary exists, or when it has foreign rules.
  */
-export function cleanupRestore(saved: Ruleset): string {
+export function cleanupPlan(saved: Ruleset): Plan {
   const kubeletIsHere = tables.some((table) => saved[table].has(kubeletCanary));
   const firewallIsOurs =
     !kubeletIsHere && (saved.filter.get(chains.firewall) ?? []).every((rule) => rule.includes(localnetComment));
@@ -160,15 +160,14 @@ export function cleanupRestore(saved: Ruleset): string {
     Object.values(chains).filter((chain) => chain !== chains.firewall || firewallIsOurs),
   );
   const isOurs = (chain: string): boolean => standing.has(chain) || isServiceChain(chain);
-  return tables
-    .map((table) => {
-      const ours = [...saved[table].keys()].filter(isOurs).sort();
-      const deletions = [...saved[table]]
-        .filter(([chain]) => !isOurs(chain))
-        .flatMap(([chain, rules]) => rules.filter((rule) => isOurs(targetOf(rule) ?? '')).map((rule) => `-D ${chain} ${rule}`));
-      return ours.length === 0 ? '' : section(table, new Map(), ours, deletions);
-    })
-    .join('');
+  const plan = new Plan();
+  for (const table of tables) {
+    for (const [chain, rules] of saved[table]) {
+      if (isOurs(chain)) plan.drop(table, chain);
+      else for (const rule of rules) if (isOurs(targetOf(rule) ?? '')) plan.base(table, `-D ${chain} ${rule}`);
+    }
+  }
+  return plan;
 }
 
 /** The chain or target that a rule jumps to, in the spelling of iptables-save. Undefined for a rule without one. */

@@ -15,6 +15,7 @@ export interface FamilyWords {
   notLoopback: string;
 }
 
+/** The words of each family. */
 export const familyWords: Readonly<Record<IpFamily, FamilyWords>> = {
   IPv4: { ip: 'ip', address: 'ipv4_addr', notLoopback: 'ip daddr != 127.0.0.0/8' },
   IPv6: { ip: 'ip6', address: 'ipv6_addr', notLoopback: 'ip6 daddr != ::1' },
@@ -32,6 +33,7 @@ export const containers = {
   nodePortIps: 'nodeport-ips',
 } as const;
 
+/** The protocols of services; each has maps of endpoints of its own, because a rule names one protocol. */
 export const protocols = ['tcp', 'udp', 'sctp'] as const;
 
 /**
