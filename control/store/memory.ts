@@ -78,8 +78,12 @@ export class MemoryStore implements Store {
     return { revision: this.#revision, entries: this.#keys.all().map((key) => this.#current.get(key) as StoreEntry) };
   }
 
-  async currentRevision(): Promise<number> {
-    this.#refuseWhenClosed();
+  currentRevision(): number | Promise<number> {
+    try {
+      this.#refuseWhenClosed();
+    } catch (error) {
+      return Promise.reject(error);
+    }
     return this.#revision;
   }
 

@@ -113,8 +113,8 @@ class SqliteStore implements EmbeddedStore {
     worker.on('exit', () => this.#end(new StoreError('closed', `store ${this.#path}: its thread has ended`)));
   }
 
-  currentRevision(): Promise<number> {
-    return this.#ended === undefined ? Promise.resolve(this.#hub.revision) : Promise.reject(this.#ended);
+  currentRevision(): number | Promise<number> {
+    return this.#ended === undefined ? this.#hub.revision : Promise.reject(this.#ended);
   }
 
   compactRevision(): number {

@@ -92,10 +92,10 @@ export interface Store {
   /**
    * The newest durable revision, read after this call: at least that of every write that any process got acknowledged before. It
    * may take a network round trip, so callers share its result. Open watches report progress up to this revision without another
-   * write. There is no deadline here; the caller sets one.
-   * @throws StoreError `unavailable` or `closed`
+   * write. There is no deadline here; the caller sets one. A store that knows the revision answers at once, without a promise.
+   * @throws StoreError `unavailable` or `closed`, as a rejection
    */
-  currentRevision(): Promise<number>;
+  currentRevision(): number | Promise<number>;
   /** The newest compaction that this process knows of. Another process may have compacted further. */
   compactRevision(): number;
   /** Reads one key at a revision (0 or absent: the current one). @throws CompactedError @throws FutureRevisionError */

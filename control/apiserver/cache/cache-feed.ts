@@ -238,7 +238,9 @@ export class CacheFeed {
   async fresh(): Promise<void> {
     if (!this.#isReady) await this.#ready.promise;
     if (this.#stopped) throw shuttingDown();
-    await this.reach(await this.#asker.ask());
+    const asked = this.#asker.ask();
+    const revision = typeof asked === 'number' ? asked : await asked;
+    if (this.#revision < revision) await this.reach(revision);
   }
 
   /** Resolves once all changes up to `revision` are in the caches. @throws ApiError 503 when the server shuts down before */

@@ -43,7 +43,7 @@ describe('asking the store for its newest revision', () => {
   it('tells a failed call to those who shared it, and asks anew for the others', async () => {
     const store = slowStore();
     const asker = new RevisionAsker(store, new FakeClock());
-    const failing = assert.rejects(asker.ask(), /no leader/);
+    const failing = assert.rejects(async () => await asker.ask(), /no leader/);
     const waiting = asker.ask();
     store.calls[0]?.reject(new Error('etcdserver: no leader'));
     await failing;
@@ -52,11 +52,17 @@ describe('asking the store for its newest revision', () => {
     assert.equal(await waiting, 3);
   });
 
+  it('waits for nothing where the store knows its revision', () => {
+    let revision = 1;
+    const asker = new RevisionAsker({ currentRevision: () => revision++ }, new FakeClock());
+    assert.deepEqual([asker.ask(), asker.ask()], [1, 2], 'each asks anew');
+  });
+
   it('does not wait for ever for a store that does not answer', async () => {
     const store = slowStore();
     const clock = new FakeClock();
     const asker = new RevisionAsker(store, clock);
-    const asking = assert.rejects(asker.ask(), { name: 'StoreError', code: 'unavailable' });
+    const asking = assert.rejects(async () => await asker.ask(), { name: 'StoreError', code: 'unavailable' });
     await clock.advance(revisionDeadlineMs);
     await asking;
     const again = asker.ask();

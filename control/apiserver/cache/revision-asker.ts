@@ -30,33 +30,27 @@ export class RevisionAsker {
    * The newest durable revision at some moment after this call: at least that of every write acknowledged before, by whatever server.
    * @throws StoreError `unavailable` after {@link revisionDeadlineMs} without an answer, and what the store throws
    */
-  ask(): Promise<number> {
+  ask(): number | Promise<number> {
     if (this.#running === undefined) return this.#call();
     // The call under way may have read the revision already: its answer proves nothing about what was written since.
-    const call = (): Promise<number> => this.#call();
+    const call = (): number | Promise<number> => this.#call();
     this.#next ??= this.#running.then(call, call);
     return this.#next;
   }
 
-  #call(): Promise<number> {
+  #call(): number | Promise<number> {
     this.#next = undefined;
-    const call = this.#answerInTime().finally(() => {
+    const answer = this.#store.currentRevision();
+    // The embedded store knows it: promises, timer and race would be made for every request.
+    if (typeof answer === 'number') return answer;
+    const call = this.#inTime(answer).finally(() => {
       if (this.#running === call) this.#running = undefined;
     });
     this.#running = call;
     return call;
   }
 
-  async #answerInTime(): Promise<number> {
-    const answer = this.#store.currentRevision();
-    let isHere = false;
-    const here = (): void => {
-      isHere = true;
-    };
-    answer.then(here, here);
-    // The embedded store answers at once: then neither timer nor race is needed, which would be made for every request.
-    await Promise.resolve();
-    if (isHere) return await answer;
+  async #inTime(answer: Promise<number>): Promise<number> {
     const late = Promise.withResolvers<never>();
     const why = `the store did not tell its newest revision within ${revisionDeadlineMs / 1000} seconds`;
     const cancel = this.#clock.after(revisionDeadlineMs, () => late.reject(new StoreError('unavailable', why)));

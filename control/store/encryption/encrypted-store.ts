@@ -168,7 +168,7 @@ export class EncryptedStore implements Store {
     }
   }
 
-  currentRevision(): Promise<number> {
+  currentRevision(): number | Promise<number> {
     return this.#store.currentRevision();
   }
   compactRevision(): number {
