@@ -205,8 +205,8 @@ async function single(benches: Benches): Promise<number[]> {
   });
   const get = { method: 'GET', path: `${maps}/many-{i}` };
   // Warm up, so that V8's compilation is not measured.
-  await benches.send({ ...create, body: body('warm', '0123456789'), count: 3_000, clients: 64 });
-  await benches.send({ ...put('warm', '9876543210'), count: 2_000, clients: 64 });
+  await benches.send({ ...create, body: body('warm', '0123456789'), count: scaled(3_000), clients: 64 });
+  await benches.send({ ...put('warm', '9876543210'), count: scaled(2_000), clients: 64 });
   const [one, many] = [scaled(2_000), scaled(6_000)];
   const micros = await benches.row('create, 64 clients', {
     ...create,
