@@ -21,7 +21,7 @@ describe('asking the store for its newest revision', () => {
     const store = slowStore();
     const asker = new RevisionAsker(store, new FakeClock());
     const first = asker.ask();
-    const later = Array.from({ length: 1000 }, () => asker.ask());
+    const later = Array.from({ length: 1000 }, async () => await asker.ask());
     await settled();
     assert.equal(store.calls.length, 1);
     store.calls[0]?.resolve(7);

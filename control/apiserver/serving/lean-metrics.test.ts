@@ -4,7 +4,7 @@ import { Counter, Histogram, Registry } from 'prom-client';
 import { LeanCounter, LeanHistogram } from './lean-metrics.ts';
 
 describe('metrics that keep their series', () => {
-  it('are scraped as those of the library are', async () => {
+  it('are scraped as those of the library are, but for the bound, which comes last, as upstream', async () => {
     const [lean, library] = [new Registry(), new Registry()];
     const options = { name: 'requests_total', help: 'Requests.', labelNames: ['verb', 'code'] };
     const seconds = { name: 'seconds', help: 'How long.', labelNames: ['verb'], buckets: [0.1, 1, 10] };
@@ -24,7 +24,8 @@ describe('metrics that keep their series', () => {
       histogram.series('GET').observe(value);
       observed.observe({ verb: 'GET' }, value);
     }
-    assert.equal(await lean.metrics(), await library.metrics());
+    const boundLast = (await library.metrics()).replaceAll(/\{(le="[^"]+"),(verb="GET")\}/g, '{$2,$1}');
+    assert.equal(await lean.metrics(), boundLast);
   });
 
   it('without labels are there from the beginning', async () => {

@@ -135,9 +135,9 @@ export class LeanHistogram extends Histogram {
       let below = 0;
       for (const [index, bound] of this.#bounds.entries()) {
         below += counts[index] ?? 0;
-        values.push({ labels: { le: bound, ...labels }, value: below, metricName: `${name}_bucket` });
+        values.push({ labels: { ...labels, le: bound }, value: below, metricName: `${name}_bucket` });
       }
-      values.push({ labels: { le: '+Inf', ...labels }, value: count, metricName: `${name}_bucket` });
+      values.push({ labels: { ...labels, le: '+Inf' }, value: count, metricName: `${name}_bucket` });
       values.push({ labels, value: sum, metricName: `${name}_sum` });
       values.push({ labels, value: count, metricName: `${name}_count` });
     }

@@ -23,7 +23,7 @@ import { type AdmissionRequest, admissionRequest, type Shown, typed } from '../a
 import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin } from '../plugin.ts';
 import { dryRunUnsupported, readVerdict, refusal, reviewOf, reviewVersion, type Verdict } from '../webhooks/review.ts';
 import { WebhookCallError, type WebhookCaller } from '../webhooks/webhook-call.ts';
-import { isExempt, type MatchDeps, shownBack, shownTo } from '../webhooks/webhook-matching.ts';
+import { isExempt, type MatchDeps, shownBack, shownTo, type ToldRequest } from '../webhooks/webhook-matching.ts';
 
 /** What both plugins need: which webhooks match, and how they are called. */
 export interface WebhookDeps extends MatchDeps {
@@ -107,15 +107,16 @@ export function mutatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
       const first = rounds.get(attributes);
       const round: Round = first ?? { hasChanged: false, output: '', again: new Set(), toAsk: new Set() };
       // Plugins of this server have changed the object since: then all that want to are asked.
-      if (first !== undefined && stringifyExact(attributes.object) !== first.output)
+      if (first !== undefined && first.again.size > 0 && stringifyExact(attributes.object) !== first.output)
         for (const uid of first.again) first.toAsk.add(uid);
+      let told: ToldRequest = {};
       let index = -1;
       for (const { metadata, webhooks = [] } of configurations) {
         for (const webhook of webhooks) {
           index++;
           const uid = `${metadata.name}/${webhook.name}`;
           if (first !== undefined && !first.toAsk.has(uid)) continue;
-          const shown = await shownTo(webhook, attributes, context, deps);
+          const shown = await shownTo(webhook, attributes, context, deps, told);
           if (shown === undefined) continue;
           const place = `webhook.admission.k8s.io/round_${first === undefined ? 0 : 1}_index_${index}`;
           const answer = await ask(webhook, true, shown, attributes, context, deps, `mutation.${place}`);
@@ -124,6 +125,7 @@ export function mutatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
           const named = { configuration: metadata.name, webhook: webhook.name };
           context.annotate(`mutation.${place}`, JSON.stringify({ ...named, mutated }));
           if (mutated) {
+            told = {};
             context.annotate(`patch.${place}`, stringifyExact({ ...named, patch, patchType: 'JSONPatch' }), true);
             round.hasChanged = true;
             for (const earlier of round.again) round.toAsk.add(earlier);
@@ -131,7 +133,8 @@ export function mutatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
           if (webhook.reinvocationPolicy === 'IfNeeded') round.again.add(uid);
         }
       }
-      round.output = stringifyExact(attributes.object);
+      // Nobody compares it where nobody wants to look again.
+      if (round.again.size > 0) round.output = stringifyExact(attributes.object);
       rounds.set(attributes, round);
     },
     changedByOthers: (attributes) => rounds.get(attributes)?.hasChanged === true,
@@ -188,9 +191,10 @@ export function validatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
         'validatingwebhookconfigurations.admissionregistration.k8s.io',
       )) as readonly ValidatingWebhookConfiguration[];
       const calls: { webhook: ValidatingWebhook; shown: Shown }[] = [];
+      const told: ToldRequest = {};
       for (const { webhooks = [] } of configurations) {
         for (const webhook of webhooks) {
-          const shown = await shownTo(webhook, attributes, context, deps);
+          const shown = await shownTo(webhook, attributes, context, deps, told);
           if (shown !== undefined) calls.push({ webhook, shown });
         }
       }

@@ -8,7 +8,7 @@ import { ApiError } from '#api/status.ts';
 import type { ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding } from '#api/types.generated.ts';
 import type { Authorizer } from '../../authorization/authorization.ts';
 import { RequestAccess } from '../admission-cel.ts';
-import { admissionRequest, namespaceOf, type Shown } from '../admission-request.ts';
+import { type AdmissionRequest, admissionRequest, namespaceOf, type Shown } from '../admission-request.ts';
 import { type AdmissionAttributes, type AdmissionContext, type AdmissionPlugin, admissionForbidden } from '../plugin.ts';
 import { isExemptFromPolicies } from '../policies/exempt.ts';
 import { namespaceObject } from '../policies/namespace-object.ts';
@@ -73,6 +73,8 @@ class Round {
   readonly #access: RequestAccess;
   readonly #metrics: PolicyMetrics;
   readonly #refusals: Refusal[] = [];
+  #own: AdmissionRequest | undefined;
+  #namespaceObject: ReturnType<typeof namespaceObject> | undefined;
 
   constructor(deps: PolicyDeps, attributes: AdmissionAttributes, context: AdmissionContext) {
     this.#deps = deps;
@@ -93,12 +95,13 @@ class Round {
       this.#misconfigured(policy, undefined, `failed to configure policy: ${asConfigurationError(error).message}`);
       return;
     }
-    const request = admissionRequest(this.#attributes, shown, '');
+    const request = this.#requestAs(shown);
     const annotations = new Map<string, Set<string>>();
     for (const binding of bindings) {
       const params = await this.#paramsFor(policy, binding, resource);
       if (params === undefined || params.length === 0) continue;
-      const namespace = await namespaceObject(this.#attributes, this.#context);
+      this.#namespaceObject ??= namespaceObject(this.#attributes, this.#context);
+      const namespace = await this.#namespaceObject;
       for (const each of params) {
         const startMs = performance.now();
         const question = { request, access: this.#access, params: each, namespaceObject: namespace };
@@ -107,6 +110,13 @@ class Round {
       }
     }
     for (const [key, values] of annotations) this.#context.annotate(`${policy.metadata.name}/${key}`, [...values].join(', '));
+  }
+
+  /** Nothing changes the object meanwhile, so that all policies that see it as it was sent share what they are told. */
+  #requestAs(shown: Shown): AdmissionRequest {
+    if (shown.resource !== this.#attributes.resource) return admissionRequest(this.#attributes, shown, '');
+    this.#own ??= admissionRequest(this.#attributes, shown, '');
+    return this.#own;
   }
 
   /** Undefined: the binding is not for this request, or is at fault. */

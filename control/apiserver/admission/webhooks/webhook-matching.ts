@@ -12,7 +12,7 @@ import { internalError } from '#api/status.ts';
 import type { LabelSelector, MatchResources, NamedRuleWithOperations, ValidatingWebhook } from '#api/types.generated.ts';
 import type { Authorizer } from '../../authorization/authorization.ts';
 import { RequestAccess } from '../admission-cel.ts';
-import { admissionRequest, kindOf, type Shown, typed } from '../admission-request.ts';
+import { type AdmissionRequest, admissionRequest, kindOf, type Shown, typed } from '../admission-request.ts';
 import { type AdmissionAttributes, type AdmissionContext, admissionForbidden } from '../plugin.ts';
 import { meetsConditions } from './match-conditions.ts';
 import { ruleMatches } from './rules.ts';
@@ -37,12 +37,21 @@ export type Matching = Pick<
   'name' | 'rules' | 'matchPolicy' | 'namespaceSelector' | 'objectSelector' | 'matchConditions' | 'failurePolicy'
 >;
 
-/** How the webhook sees the request; undefined: it is not for it. @throws ApiError when that cannot be told */
+/** What conditions are told of a request as it was sent, made once for all webhooks that see the object in the same state. */
+export interface ToldRequest {
+  own?: AdmissionRequest;
+}
+
+/**
+ * How the webhook sees the request; undefined: it is not for it.
+ * @param told shared by those who are asked until the object changes @throws ApiError when that cannot be told
+ */
 export async function shownTo(
   webhook: Matching,
   attributes: AdmissionAttributes,
   context: Pick<AdmissionContext, 'read'>,
   { authorizer, versions }: MatchDeps,
+  told: ToldRequest,
 ): Promise<Shown | undefined> {
   const shown = matchingRule(webhook.rules ?? [], webhook.matchPolicy, attributes, versions);
   if (shown === undefined || !objectMatches(webhook.objectSelector, attributes)) return undefined;
@@ -50,10 +59,16 @@ export async function shownTo(
   const { matchConditions = [] } = webhook;
   if (matchConditions.length === 0) return shown;
   const access = new RequestAccess(attributes.user, authorizer);
-  const request = admissionRequest(attributes, shown, '');
+  const request = requestAs(shown, attributes, told);
   const { matches, problem } = await meetsConditions(matchConditions, { request, access });
   if (matches === undefined && webhook.failurePolicy !== 'Ignore') throw admissionForbidden(attributes, problem);
   return matches === true ? shown : undefined;
+}
+
+function requestAs(shown: Shown, attributes: AdmissionAttributes, told: ToldRequest): AdmissionRequest {
+  if (shown.resource !== attributes.resource) return admissionRequest(attributes, shown, '');
+  told.own ??= admissionRequest(attributes, shown, '');
+  return told.own;
 }
 
 /**
