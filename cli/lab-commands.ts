@@ -14,7 +14,11 @@ export function createLabCommands(program: Command): void {
       .description('start a cluster on this machine: a control plane and workers, each in a network namespace'),
   )
     .option('--workers <n>', 'number of workers, 1 to 9', String(defaultLab.workers))
-    .option('--layout <layout>', 'single: one process; services: each component a service of a machine', 'single')
+    .option(
+      '--layout <layout>',
+      'single: one process; services: each component a service of a machine; pods: each a static pod',
+      'single',
+    )
     .option('--runtime <runtime>', 'containerd or docker', defaultLab.runtime)
     .option('--subnet <cidr>', "the hosts' network", defaultLab.subnet)
     .option('--cluster-cidr <cidr>', "the pods' network", defaultLab.clusterCidr)
@@ -72,8 +76,8 @@ export type LabFlags = Pick<LabOptions, 'name' | 'dataDir'>;
 function labOf(flags: Flags): Lab {
   const runtimes: readonly string[] = ['containerd', 'docker'] satisfies LabRuntime[];
   if (!runtimes.includes(flags.runtime)) throw new Error(`--runtime ${flags.runtime}: give containerd or docker`);
-  const layouts: readonly string[] = ['single', 'services'] satisfies LabLayout[];
-  if (!layouts.includes(flags.layout ?? 'single')) throw new Error(`--layout ${flags.layout}: give single or services`);
+  const layouts: readonly string[] = ['single', 'services', 'pods'] satisfies LabLayout[];
+  if (!layouts.includes(flags.layout ?? 'single')) throw new Error(`--layout ${flags.layout}: give single, services or pods`);
   if (flags.layout !== 'single' && flags.runtime !== 'containerd')
     throw new Error(`--layout ${flags.layout} runs on containerd: leave --runtime out`);
   if (!/^\d+$/.test(flags.workers)) throw new Error(`--workers ${flags.workers}: give a number from 1 to 9`);

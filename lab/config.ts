@@ -7,9 +7,9 @@ export type LabRuntime = 'containerd' | 'docker';
 
 /**
  * How the control plane is laid out. single: one process on the real machine, and hosts that are network namespaces. services: each
- * component a service of the host `controlplane`, and hosts that are machines.
+ * component a service of the host `controlplane`, and hosts that are machines. pods: as kubeadm lays it out, each component a static pod there.
  */
-export type LabLayout = 'single' | 'services';
+export type LabLayout = 'single' | 'services' | 'pods';
 
 /** The options of a lab. */
 export interface LabOptions {

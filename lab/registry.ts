@@ -55,7 +55,8 @@ export async function pushImages(lab: Lab, images: readonly LabImage[]): Promise
   const ask: Ask = (method, path, body) => send(socket, method, path, body);
   try {
     await startAndAwait(pushDaemon(lab), async () => await answers(ask), startMs);
-    for (const image of images) await push(ask, image);
+    const pushed = new Map<string, string>();
+    for (const image of images) await push(ask, image, pushed);
   } finally {
     await stopDaemon(pushDaemon(lab).pidFile);
     rmSync(socket, { force: true });
@@ -92,18 +93,26 @@ async function answers(ask: Ask): Promise<boolean> {
   }
 }
 
-async function push(ask: Ask, { repository, tags, image }: LabImage): Promise<void> {
+/** @param pushed by digest: the repository that has the blob since this push */
+async function push(ask: Ask, { repository, tags, image }: LabImage, pushed: Map<string, string>): Promise<void> {
   const base = `/v2/${repository}`;
-  for (const blob of [image.config, ...image.layers]) await pushBlob(ask, base, blob);
+  for (const blob of [image.config, ...image.layers]) {
+    await pushBlob(ask, base, blob, pushed.get(blob.digest));
+    pushed.set(blob.digest, repository);
+  }
   for (const tag of tags) {
     const manifest = { type: image.manifest.mediaType, bytes: image.manifest.bytes };
     expect(await ask('PUT', `${base}/manifests/${tag}`, manifest), 201, `PUT ${repository}:${tag}`);
   }
 }
 
-async function pushBlob(ask: Ask, base: string, blob: Blob): Promise<void> {
+/** @param from another repository that has the blob: it is taken from there */
+async function pushBlob(ask: Ask, base: string, blob: Blob, from: string | undefined): Promise<void> {
   if ((await ask('HEAD', `${base}/blobs/${blob.digest}`)).status === 200) return;
-  const started = expect(await ask('POST', `${base}/blobs/uploads/`), 202, `POST ${base}/blobs/uploads/`);
+  const mount = from === undefined ? '' : `?${new URLSearchParams({ mount: blob.digest, from })}`;
+  const answer = await ask('POST', `${base}/blobs/uploads/${mount}`);
+  if (answer.status === 201) return;
+  const started = expect(answer, 202, `POST ${base}/blobs/uploads/`);
   const location = new URL(started.location, 'http://registry');
   location.searchParams.set('digest', blob.digest);
   const body = { type: 'application/octet-stream', bytes: blob.bytes };

@@ -27,10 +27,12 @@ const runtimePackages: Record<LabRuntime, Record<string, string>> = {
   containerd: { containerd: 'containerd', runc: 'runc' },
   docker: { 'docker.io': 'dockerd' },
 };
+const layoutPrograms = { 'etcd-client': 'etcdctl', 'etcd-server': 'etcd', tini: 'tini' };
 /** What layouts need whose hosts are machines. */
 const layoutPackages: Record<LabLayout, Record<string, string>> = {
   single: {},
-  services: { 'etcd-client': 'etcdctl', 'etcd-server': 'etcd', tini: 'tini' },
+  services: layoutPrograms,
+  pods: layoutPrograms,
 };
 const programFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin'];
 

@@ -5,8 +5,10 @@ import { allHosts, type Lab, type Worker } from './config.ts';
 import { checkConflicts } from './conflicts.ts';
 import { adminClient, startControlPlane } from './control-plane.ts';
 import { findBusybox } from './images/busybox.ts';
+import { buildComponentImages } from './images/component-images.ts';
 import { buildLabImages } from './images/lab-images.ts';
-import { makeMachines, markControlPlane, startMachines } from './layout/services.ts';
+import { makeAddons } from './layout/addons.ts';
+import { makeMachines, markControlPlane, startMachines } from './layout/lay-out.ts';
 import { machineDaemon } from './machine/machine.ts';
 import { createNetwork } from './network.ts';
 import { routeToPods } from './pod-routes.ts';
@@ -45,6 +47,7 @@ export function labSteps(lab: Lab, exec: Exec): LabStep[] {
         await startRegistry(lab);
         const busybox = await findBusybox({ exec });
         await pushImages(lab, await buildLabImages(exec, busybox));
+        if (lab.controlPlane !== undefined) await pushImages(lab, await buildComponentImages(exec));
         note = busybox.note;
       },
       note: () => note,
@@ -71,7 +74,8 @@ function machineSteps(lab: Lab, controlPlane: Worker): LabStep[] {
     { title: 'Make keys, certificates and unit files', run: () => makeMachines(lab, controlPlane, Date.now()) },
     { title: `Switch on ${allHosts(lab).length} machines`, run: () => startMachines(lab, controlPlane) },
     { title: 'Make the default StorageClass', run: () => makeStorageClass(lab) },
-    { title: 'Wait for Ready nodes', run: () => untilNodesReady(lab) },
+    { title: 'Make the DaemonSets of network and DNS', run: () => makeAddons(lab) },
+    { title: 'Wait for Ready nodes', run: () => untilNodesReady(lab, 180_000) },
     { title: `Give ${controlPlane.name} its role and taint`, run: () => markControlPlane(lab, controlPlane) },
   ];
 }

@@ -68,7 +68,8 @@ async function compilePause(exec: Exec): Promise<Uint8Array> {
   }
 }
 
-async function busyboxFiles(path: string, exec: Exec): Promise<ImageFile[]> {
+/** busybox with a link for each of its programs. @throws ExecError */
+export async function busyboxFiles(path: string, exec: Exec): Promise<ImageFile[]> {
   const binary = await readFile(path);
   const applets = (await exec([path, '--list'])).stdout.split('\n').filter((name) => name !== '' && name !== 'busybox');
   return [

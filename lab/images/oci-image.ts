@@ -20,6 +20,8 @@ export interface ImageFile {
 /** The content and the configuration of an image. */
 export interface ImageSpec {
   files: readonly ImageFile[];
+  /** Layers below the files, which other images have, too. */
+  base?: readonly ImageLayer[];
   env?: readonly string[];
   entrypoint?: readonly string[];
   cmd?: readonly string[];
@@ -42,11 +44,26 @@ export interface OciImage {
   layers: Blob[];
 }
 
+/** A layer that several images can have. */
+export interface ImageLayer {
+  blob: Blob;
+  /** Of the content as it is unpacked. */
+  diffId: string;
+}
+
+/** A layer that is not compressed: large programs are read from the same machine, and packing them takes longer than that. */
+export async function buildPlainLayer(files: readonly ImageFile[]): Promise<ImageLayer> {
+  const tar = await packTar(directoriesOf(files).concat(files.map(entryOf)));
+  const plain = blob('application/vnd.oci.image.layer.v1.tar', tar);
+  return { blob: plain, diffId: plain.digest };
+}
+
 /** A fixed time, so that digests depend only on contents. */
 const epoch = new Date(0);
 
 /** Builds an image. @param architecture OCI's name: `amd64`, `arm64` */
 export async function buildImage(spec: ImageSpec, architecture: string): Promise<OciImage> {
+  const { base = [] } = spec;
   const tar = await packTar(directoriesOf(spec.files).concat(spec.files.map(entryOf)));
   const layer = blob('application/vnd.oci.image.layer.v1.tar+gzip', gzipSync(tar, { level: 6 }));
   const config = json('application/vnd.oci.image.config.v1+json', {
@@ -63,16 +80,17 @@ export async function buildImage(spec: ImageSpec, architecture: string): Promise
         ? {}
         : { ExposedPorts: Object.fromEntries(spec.exposedPorts.map((port) => [port, {}])) }),
     },
-    rootfs: { type: 'layers', diff_ids: [digestOf(tar)] },
-    history: [{ created: epoch.toISOString(), created_by: 'tinkernetes lab' }],
+    rootfs: { type: 'layers', diff_ids: [...base.map(({ diffId }) => diffId), digestOf(tar)] },
+    history: [...base, layer].map(() => ({ created: epoch.toISOString(), created_by: 'tinkernetes lab' })),
   });
+  const layers = [...base.map((one) => one.blob), layer];
   const manifest = json('application/vnd.oci.image.manifest.v1+json', {
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.manifest.v1+json',
     config: descriptor(config),
-    layers: [descriptor(layer)],
+    layers: layers.map(descriptor),
   });
-  return { manifest, config, layers: [layer] };
+  return { manifest, config, layers };
 }
 
 /** An archive of images that `docker load` and `ctr images import` can read: the OCI layout and Docker's manifest.json. */

@@ -1,52 +1,50 @@
 /** What every host of a laid-out cluster runs as a node: containerd and the kubelet as services, with upstream's default paths. */
-import { join } from 'node:path';
-import { namesOnlyStub, resolvedStub } from '#agent/dns/resolv-conf.ts';
+import { stringify } from 'yaml';
 import { hasCapability } from '#agent/host/capabilities.ts';
 import { containerdConfig } from '#agent/runtime/cri/containerd-config.ts';
-import { nodeCredentials } from '#control/pki/node-credentials.ts';
+import { agentUsers, kubeletUser } from '#api/agent-users.ts';
+import { kubeconfigText } from '#client/kubeconfig.ts';
+import { issueCertificate } from '#control/pki/certificates.ts';
+import { loadAuthority } from '#control/pki/cluster-pki.ts';
 import type { Lab, Worker } from '../config.ts';
 import { pauseImage } from '../images/lab-images.ts';
 import type { MachineUnit } from '../machine/machine.ts';
+import { proxyConfiguration } from './addons.ts';
 
 /** The folder of the programs on a machine. */
 export const binFolder = '/usr/local/bin';
 const socket = '/run/containerd/containerd.sock';
 const registryConfig = '/etc/containerd/certs.d';
 const kubeletPki = '/var/lib/kubelet/pki';
+const kubeletConfig = '/var/lib/kubelet/config.yaml';
+const proxyConfig = '/var/lib/kube-proxy/kube-proxy-config.yaml';
+const proxyKubeconfig = '/var/lib/kube-proxy/kubeconfig';
 
-/** The services of a node. @param resolvConf the text of the machine's resolv.conf */
-export function nodeUnits(lab: Lab, host: Worker, resolvConf: string): MachineUnit[] {
+/** The services of a node. */
+export function nodeUnits(lab: Lab, host: Worker): MachineUnit[] {
   return [
-    {
-      name: 'containerd',
-      description: 'containerd container runtime',
-      // containerd's CNI library stores results in TMPDIR or /var/lib/cni.
-      argv: ['/usr/bin/containerd'],
-    },
+    { name: 'containerd', description: 'containerd container runtime', argv: ['/usr/bin/containerd'] },
     {
       name: 'kubelet',
       description: 'kubelet: The Kubernetes Node Agent',
       after: ['containerd'],
       argv: [
-        `${binFolder}/tinker`,
-        'agent',
+        `${binFolder}/kubelet`,
         '--kubeconfig=/etc/kubernetes/kubelet.conf',
+        `--config=${kubeletConfig}`,
         `--hostname-override=${host.name}`,
         `--node-ip=${host.ip}`,
-        '--root-dir=/var/lib/kubelet',
-        '--pod-manifest-path=/etc/kubernetes/manifests',
-        `--container-runtime-endpoint=unix://${socket}`,
-        `--cluster-cidr=${lab.clusterCidr}`,
-        `--cluster-dns=${lab.clusterDns}`,
-        ...(namesOnlyStub(resolvConf) ? [`--dns-address=${resolvedStub}`] : []),
-        '--cni-bin-dir=/opt/cni/bin',
-        '--client-ca-file=/etc/kubernetes/pki/ca.crt',
-        `--tls-cert-file=${kubeletPki}/kubelet.crt`,
-        `--tls-private-key-file=${kubeletPki}/kubelet.key`,
-        ...(lab.proxyMode === undefined ? [] : [`--proxy-mode=${lab.proxyMode}`]),
-        ...(lab.agentArgs ?? []),
       ],
     },
+    ...(lab.layout === 'services'
+      ? [
+          {
+            name: 'kube-proxy',
+            description: 'Kubernetes Kube Proxy',
+            argv: [`${binFolder}/kube-proxy`, `--config=${proxyConfig}`, `--hostname-override=${host.name}`],
+          },
+        ]
+      : []),
   ];
 }
 
@@ -65,27 +63,56 @@ export function nodeFiles(lab: Lab): Record<string, string> {
       logLevel: 'warn',
     }),
     [`${registryConfig}/_default/hosts.toml`]: `[host."${lab.registry}"]\n  capabilities = ["pull", "resolve"]\n  skip_verify = true\n`,
+    [kubeletConfig]: stringify({
+      apiVersion: 'kubelet.config.k8s.io/v1beta1',
+      authentication: {
+        anonymous: { enabled: false },
+        webhook: { enabled: true },
+        x509: { clientCAFile: '/etc/kubernetes/pki/ca.crt' },
+      },
+      authorization: { mode: 'Webhook' },
+      cgroupDriver: 'cgroupfs',
+      clusterDNS: [lab.clusterDns],
+      clusterDomain: 'cluster.local',
+      containerRuntimeEndpoint: `unix://${socket}`,
+      healthzBindAddress: '127.0.0.1',
+      healthzPort: 10_248,
+      kind: 'KubeletConfiguration',
+      staticPodPath: '/etc/kubernetes/manifests',
+      tlsCertFile: `${kubeletPki}/kubelet.crt`,
+      tlsPrivateKeyFile: `${kubeletPki}/kubelet.key`,
+    }),
+    ...(lab.layout === 'services' ? { [proxyConfig]: proxyConfiguration(lab, proxyKubeconfig) } : {}),
     '/etc/crictl.yaml': `runtime-endpoint: unix://${socket}\n`,
   };
 }
 
 /**
- * Credentials of a node: its kubeconfig, the cluster's CA and the kubelet's serving certificate.
+ * Credentials of a node: its kubeconfig, the cluster's CA, the kubelet's serving certificate, and in layout services the service proxy's kubeconfig.
  * @param caFolder the control plane's keys, as the real machine sees them @returns files by path on the node
  */
 export async function nodeCredentialFiles(
   lab: Lab,
   host: Worker,
   caFolder: string,
-  read: (path: string) => string,
   nowMs: number,
 ): Promise<Record<string, string>> {
-  const out = join(host.dataDir, 'credentials');
-  await nodeCredentials({ pkiFolder: caFolder, out, nodeName: host.name, nodeIp: host.ip, server: lab.apiServer, nowMs });
+  const ca = await loadAuthority(caFolder, nowMs);
+  const user = kubeletUser(host.name);
+  const serving = await issueCertificate(
+    ca,
+    { commonName: user, usage: 'server', dnsNames: [host.name], ipAddresses: [host.ip] },
+    nowMs,
+  );
+  const kubeconfigOf = async (commonName: string, organizations: readonly string[]): Promise<string> => {
+    const { certificate: cert, key } = await issueCertificate(ca, { commonName, organizations, usage: 'client' }, nowMs);
+    return kubeconfigText({ server: lab.apiServer, ca: ca.certificate, cert, key, userName: commonName });
+  };
   return {
-    '/etc/kubernetes/kubelet.conf': read(join(out, 'kubelet.conf')),
-    '/etc/kubernetes/pki/ca.crt': read(join(out, 'ca.crt')),
-    [`${kubeletPki}/kubelet.crt`]: read(join(out, 'kubelet.crt')),
-    [`${kubeletPki}/kubelet.key`]: read(join(out, 'kubelet.key')),
+    '/etc/kubernetes/kubelet.conf': await kubeconfigOf(user, ['system:nodes']),
+    '/etc/kubernetes/pki/ca.crt': ca.certificate,
+    [`${kubeletPki}/kubelet.crt`]: serving.certificate,
+    [`${kubeletPki}/kubelet.key`]: serving.key,
+    ...(lab.layout === 'services' ? { [proxyKubeconfig]: await kubeconfigOf(agentUsers.proxy, []) } : {}),
   };
 }

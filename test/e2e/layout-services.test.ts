@@ -51,13 +51,19 @@ describe('layout services', { timeout: 900_000 }, () => {
     assert.deepEqual(JSON.parse(taints), [{ effect: 'NoSchedule', key: 'node-role.kubernetes.io/control-plane' }]);
   });
 
-  for (const component of ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'etcd']) {
+  for (const component of ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'etcd', 'kubelet', 'kube-proxy']) {
     it(`shows ${component} as a service and as a process with upstream's flags`, async () => {
       const unit = await onControlPlane(`cat /etc/systemd/system/${component}.service`);
       assert.match(unit, new RegExp(`^ExecStart=/usr/(local/)?bin/${component} `, 'm'));
       assert.match(await onControlPlane(`ps -aux | grep ${component}`), new RegExp(`${component} --[a-z-]+=`));
     });
   }
+
+  it("has the kubelet's configuration and kubeconfig at their usual places", async () => {
+    const text = await onControlPlane('cat /var/lib/kubelet/config.yaml ; cat /etc/kubernetes/kubelet.conf');
+    assert.match(text, /^kind: KubeletConfiguration$/m);
+    assert.match(text, /user: system:node:controlplane$/m);
+  });
 
   it('keeps its objects in etcd', async () => {
     const pki = '/etc/kubernetes/pki/etcd';

@@ -2,7 +2,7 @@
 import { execFile } from '#agent/host/exec.ts';
 import { allHosts, defaultLab, type Lab, type LabLayout, planLab, type Worker } from '#lab/config.ts';
 import { stopLab } from '#lab/down.ts';
-import { onMachine } from '#lab/machine/machine.ts';
+import { onMachine, startMachine, stopMachine } from '#lab/machine/machine.ts';
 import { kubectl } from '#lab/sample.ts';
 import { startLab } from '#lab/up.ts';
 
@@ -15,6 +15,8 @@ export interface MachineLab {
   type(host: Worker, line: string): Promise<string>;
   /** kubectl from the real machine. @throws ExecError */
   kubectl(...args: string[]): Promise<string>;
+  /** Switches the host off and on. */
+  restart(host: Worker): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -49,6 +51,10 @@ export async function startMachineLab(layout: LabLayout): Promise<MachineLab> {
       return (await execFile(argv, { env: { ...env } })).stdout;
     },
     kubectl: (...args) => kubectl(lab, execFile, args),
+    async restart(host) {
+      await stopMachine(lab, host);
+      await startMachine(lab, host);
+    },
     async stop() {
       if (process.env['TINKER_KEEP_LAB'] === undefined) await stopLab(lab, execFile);
     },

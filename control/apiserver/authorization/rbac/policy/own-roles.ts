@@ -81,5 +81,5 @@ export const ownRoles: Readonly<Record<string, readonly RuleText[]>> = {
 
 /** By `namespace/name`; the role is of the same name. */
 export const ownRoleBindings: Readonly<Record<string, { role?: string; subjects: readonly string[] }>> = {
-  [`kube-system/${agentUsers.dns}`]: { subjects: [`user ${agentUsers.dns}`] },
+  [`kube-system/${agentUsers.dns}`]: { subjects: partSubjects('dns') },
 };

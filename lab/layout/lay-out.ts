@@ -1,9 +1,8 @@
 /**
- * The layout "services", the hard way: every component of the control plane is a service of the host `controlplane`, with a unit file under
- * /etc/systemd/system.
+ * Lays out a cluster on machines. Layout "services", the hard way: every component of the control plane is a service of the host `controlplane`,
+ * with a unit file under /etc/systemd/system. Layout "pods", as kubeadm: each is a static pod, with a manifest under /etc/kubernetes/manifests.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { nodeResolvConf } from '#agent/dns/resolv-conf.ts';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { ipAddress, mustParseCidr } from '#api/ip.ts';
 import { controlPlaneRoleLabel } from '#api/node-labels.ts';
 import type { Node } from '#api/types.generated.ts';
@@ -13,6 +12,7 @@ import { adminClient, isReady } from '../control-plane.ts';
 import { type MachineUnit, machineDaemon, machineOf, makeMachine, startMachine } from '../machine/machine.ts';
 import { outside } from '../machine/spec.ts';
 import { controlPlaneCommands } from './components.ts';
+import { manifestOf } from './manifests.ts';
 import { binFolder, nodeCredentialFiles, nodeFiles, nodeUnits } from './node.ts';
 import { makeControlPlanePki } from './pki.ts';
 
@@ -23,21 +23,25 @@ export async function makeMachines(lab: Lab, controlPlane: Worker, nowMs: number
   const { family, first } = mustParseCidr(lab.serviceCidr);
   const admin = await makeControlPlanePki(lab, controlPlane, folder, ipAddress(family, first + 1n).text, nowMs);
   writeFileSync(lab.kubeconfig, admin, { mode: 0o600 });
-  const resolvConf = readFileSync(await nodeResolvConf(), 'utf8');
-  const read = (path: string): string => readFileSync(path, 'utf8');
   for (const host of allHosts(lab)) {
-    const credentials = await nodeCredentialFiles(lab, host, `${folder}/pki`, read, nowMs);
-    const units = [...(host === controlPlane ? controlPlaneUnits(lab, host) : []), ...nodeUnits(lab, host, resolvConf)];
-    await makeMachine(lab, host, units, { ...nodeFiles(lab), ...credentials });
+    const credentials = await nodeCredentialFiles(lab, host, `${folder}/pki`, nowMs);
+    const own = host === controlPlane ? controlPlaneParts(lab, host) : { units: [], files: {} };
+    const units = [...own.units, ...nodeUnits(lab, host)];
+    await makeMachine(lab, host, units, { ...nodeFiles(lab), ...credentials, ...own.files });
   }
 }
 
-function controlPlaneUnits(lab: Lab, host: Worker): MachineUnit[] {
-  const after: Record<string, readonly string[]> = { 'kube-apiserver': ['etcd'] };
-  return controlPlaneCommands(lab, host, binFolder).map((command) => ({
-    ...command,
-    after: after[command.name] ?? ['kube-apiserver'],
-  }));
+function controlPlaneParts(lab: Lab, host: Worker): { units: MachineUnit[]; files: Record<string, string> } {
+  const commands = controlPlaneCommands(lab, host, binFolder);
+  if (lab.layout === 'pods') {
+    const files = commands.map((command) => [`/etc/kubernetes/manifests/${command.name}.yaml`, manifestOf(command, host)]);
+    return { units: [], files: Object.fromEntries(files) };
+  }
+  const after = (name: string): readonly string[] => (name === 'kube-apiserver' ? ['etcd'] : ['kube-apiserver']);
+  const units = commands.map(({ name, ...command }) =>
+    name === 'etcd' ? { name, ...command } : { name, ...command, after: after(name) },
+  );
+  return { units, files: {} };
 }
 
 /** Switches all machines on, and waits until the API server is ready. @throws Error with the last lines of a log */
@@ -47,7 +51,7 @@ export async function startMachines(lab: Lab, controlPlane: Worker): Promise<voi
   await untilOrEnd('the API server is ready', [machineDaemon(lab, controlPlane)], () => isReady(lab), {
     timeoutMs: 180_000,
     everyMs: 100,
-    onTimeout: () => `its log is ${outside(machineOf(lab, controlPlane), '/var/log/services/kube-apiserver.log')}`,
+    onTimeout: () => `the logs are in ${outside(machineOf(lab, controlPlane), '/var/log')}`,
   });
 }
 
