@@ -3,12 +3,11 @@
  * scheduler. Each part is a simulated process: it can be killed between any two steps, and nothing that it has started continues.
  */
 import { pino } from 'pino';
-import { deepFreeze } from '#api/deep-freeze.ts';
-import type { KubeObject } from '#api/meta.ts';
 import { createResourceCatalog } from '#api/resource-catalog.ts';
-import type { Client, ResourceClient } from '#client/client.ts';
+import type { Client } from '#client/client.ts';
 import { sleep } from '#client/clock.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
+import { frozenClient } from '#client/frozen-client.ts';
 import { createInformers } from '#client/informers.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
@@ -165,7 +164,7 @@ export class ControlPlane {
   client(process: Endpoint & Pick<Process, 'clock' | 'signal'>, user: UserInfo, userAgent: string): Client {
     const { network } = this.#deps;
     const client = createClient(network.transport(process, user), { userAgent, clock: process.clock, signal: process.signal });
-    return this.#freezes ? frozen(client) : client;
+    return this.#freezes ? frozenClient(client) : client;
   }
 }
 
@@ -196,15 +195,3 @@ function storeOf(store: Store, process: Process, random: Random): Store {
   });
 }
 const never = new Promise<never>(() => undefined);
-
-/** Freezes the objects in caches. They are shared, so a controller that changes one must fail. */
-function frozen(client: Client): Client {
-  const freezing = <T extends KubeObject>(inner: ResourceClient<T>): ResourceClient<T> => {
-    const list: typeof inner.list = async (options, signal) => deepFreeze(await inner.list(options, signal));
-    const watch: typeof inner.watch = async function* (options, signal) {
-      for await (const event of inner.watch(options, signal)) yield deepFreeze(event);
-    };
-    return { ...inner, list, watch };
-  };
-  return { ...client, resource: (id) => freezing(client.resource(id)), of: (resource) => freezing(client.of(resource)) };
-}

@@ -3,15 +3,15 @@ import { type KubeObject, keyOf, type ObjectName } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
-import type { Informer, InformerHandler } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
+import { ObjectsInformer } from '#control/scheduler/objects-informer.testing.ts';
 
 /** Informers and a client for objects in memory. Bindings and deletions take effect at once. */
 export class HollowCluster {
   bound = 0;
   events = 0;
   unscheduled = 0;
-  readonly #informers = new Map<string, HollowInformer>();
+  readonly #informers = new Map<string, ObjectsInformer>();
   #serial = 0;
 
   readonly informers = { informer: (id: ResourceId) => this.#informer(id) } as unknown as Pick<Informers, 'informer'>;
@@ -47,45 +47,7 @@ export class HollowCluster {
     return { ...metadata, resourceVersion: String(++this.#serial) };
   }
 
-  #informer(id: ResourceId): HollowInformer {
-    return this.#informers.getOrInsertComputed(id, () => new HollowInformer());
-  }
-}
-
-class HollowInformer implements Informer<KubeObject> {
-  readonly synced = true;
-  readonly #byKey = new Map<string, KubeObject>();
-  readonly #handlers = new Set<InformerHandler<KubeObject>>();
-  readonly cache = {
-    get: (key: string) => this.#byKey.get(key),
-    list: (namespace?: string) =>
-      [...this.#byKey.values()].filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace),
-    ownedBy: () => [],
-    onNode: () => [],
-  };
-
-  untilSynced(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  subscribe(handler: InformerHandler<KubeObject>): () => void {
-    this.#handlers.add(handler);
-    for (const object of this.#byKey.values()) handler.added?.(object);
-    return () => this.#handlers.delete(handler);
-  }
-
-  set(object: KubeObject): void {
-    const key = keyOf(object);
-    const previous = this.#byKey.get(key);
-    this.#byKey.set(key, object);
-    for (const handler of this.#handlers)
-      if (previous === undefined) handler.added?.(object);
-      else handler.updated?.(object, previous);
-  }
-
-  remove(key: string): void {
-    const object = this.#byKey.get(key);
-    this.#byKey.delete(key);
-    if (object !== undefined) for (const handler of this.#handlers) handler.deleted?.(object);
+  #informer(id: ResourceId): ObjectsInformer {
+    return this.#informers.getOrInsertComputed(id, () => new ObjectsInformer());
   }
 }

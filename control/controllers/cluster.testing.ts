@@ -6,8 +6,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
-import { deepFreeze } from '#api/deep-freeze.ts';
-import { type KubeObject, rfc3339, rfc3339Micro } from '#api/meta.ts';
+import { rfc3339, rfc3339Micro } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
 import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
 import { schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
@@ -16,8 +15,9 @@ import { createOpenApi } from '#api/schema/openapi.ts';
 import { isConflict, isNotFound } from '#api/status.ts';
 import { localPathAccount } from '#api/storage/local-path.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
-import type { Client, ResourceClient } from '#client/client.ts';
+import type { Client } from '#client/client.ts';
 import { FakeClock } from '#client/clock.ts';
+import { frozenClient } from '#client/frozen-client.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
 import type { Transport } from '#client/transport.ts';
@@ -74,7 +74,9 @@ export async function startWorld(options: ControllerOptions = {}): Promise<World
   await bootstrapRoles(server.client, defaultPolicy(), clock, silentLog, new AbortController().signal);
   const counted = countRequests();
   const clientOf = (user: UserInfo): Client =>
-    frozen(createClient(counted.over(inProcessTransport(server.server, user)), { userAgent: 'kube-controller-manager/test' }));
+    frozenClient(
+      createClient(counted.over(inProcessTransport(server.server, user)), { userAgent: 'kube-controller-manager/test' }),
+    );
   const abort = new AbortController();
   const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
   const running = runControllers(
@@ -107,22 +109,6 @@ export async function startWorld(options: ControllerOptions = {}): Promise<World
   };
   await world.rest();
   return world;
-}
-
-/** Freezes the objects in caches. They are shared, so a controller that changes one must fail. */
-function frozen(client: Client): Client {
-  const freezing = <T extends KubeObject>(inner: ResourceClient<T>): ResourceClient<T> => {
-    const list: typeof inner.list = async (options) => deepFreeze(await inner.list(options));
-    const watch: typeof inner.watch = async function* (options, signal) {
-      for await (const event of inner.watch(options, signal)) yield deepFreeze(event);
-    };
-    return { ...inner, list, watch };
-  };
-  return {
-    ...client,
-    resource: (id) => freezing(client.resource(id)),
-    of: (resource) => freezing(client.of(resource)),
-  };
 }
 
 interface Counted {

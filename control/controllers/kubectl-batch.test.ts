@@ -2,18 +2,15 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { finishedCondition } from '#api/batch/job.ts';
 import type { World } from './cluster.testing.ts';
-import { startWorld } from './cluster.testing.ts';
-import { type Kubectl, startKubectl } from './kubectl.testing.ts';
+import { type Kubectl, startWorldWithKubectl } from './kubectl.testing.ts';
 
 describe('kubectl and jobs', () => {
   let world: World;
   let client: Kubectl;
 
   before(async () => {
-    world = await startWorld();
+    ({ world, kubectl: client } = await startWorldWithKubectl('n1'));
     world.play = () => ({ exitCode: 0 });
-    await world.addNode('n1');
-    client = await startKubectl(world);
   });
 
   after(async () => {

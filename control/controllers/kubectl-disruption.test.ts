@@ -2,18 +2,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { World } from './cluster.testing.ts';
-import { startWorld } from './cluster.testing.ts';
-import { type Kubectl, startKubectl } from './kubectl.testing.ts';
+import { type Kubectl, startWorldWithKubectl } from './kubectl.testing.ts';
 
 describe('kubectl and disruption budgets', { timeout: 300_000 }, () => {
   let world: World;
   let kubectl: Kubectl;
 
   before(async () => {
-    world = await startWorld();
-    await world.addNode('n1');
-    await world.addNode('n2');
-    kubectl = await startKubectl(world);
+    ({ world, kubectl } = await startWorldWithKubectl('n1', 'n2'));
   });
   after(async () => {
     await world.stop();

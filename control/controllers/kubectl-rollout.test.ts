@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { World } from './cluster.testing.ts';
-import { startWorld } from './cluster.testing.ts';
-import { type Kubectl, startKubectl } from './kubectl.testing.ts';
+import { type Kubectl, startWorldWithKubectl } from './kubectl.testing.ts';
 
 describe('kubectl rollout', () => {
   let world: World;
   let client: Kubectl;
 
   before(async () => {
-    world = await startWorld();
-    await world.addNode('n1');
-    client = await startKubectl(world);
+    ({ world, kubectl: client } = await startWorldWithKubectl('n1'));
   });
 
   after(async () => {

@@ -47,14 +47,20 @@ export function kubectlForTests(): { world(): World; kubectl(args: string, stdin
   let world: World;
   let tool: Kubectl;
   before(async () => {
-    world = await startWorld();
-    tool = await startKubectl(world);
+    ({ world, kubectl: tool } = await startWorldWithKubectl());
   });
   after(async () => {
     await tool?.stop();
     await world?.stop();
   });
   return { world: () => world, kubectl: (args, stdin) => tool.run(args, stdin) };
+}
+
+/** A {@link World} with these nodes, and kubectl for it. */
+export async function startWorldWithKubectl(...nodes: string[]): Promise<{ world: World; kubectl: Kubectl }> {
+  const world = await startWorld();
+  for (const node of nodes) await world.addNode(node);
+  return { world, kubectl: await startKubectl(world) };
 }
 
 /** @param authority signs the certificates of the server and of clients; a new one by default */

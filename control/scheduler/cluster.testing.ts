@@ -1,12 +1,13 @@
 /** An API in memory for the scheduler's tests: informers, binding, status patches, deletion with a grace period. */
 import { deepFreeze } from '#api/deep-freeze.ts';
-import { type KubeObject, keyOf, nameToKey, type ObjectName } from '#api/meta.ts';
+import { type KubeObject, nameToKey, type ObjectName } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import type { Pod, PodCondition } from '#api/types.generated.ts';
 import type { Client, Patch } from '#client/client.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import type { Informer, InformerHandler } from '#client/informer.ts';
+import type { InformerHandler } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
+import { ObjectsInformer } from './objects-informer.testing.ts';
 
 export class FakeCluster {
   /** The recorded events `Type Reason: message`, in order. */
@@ -95,43 +96,8 @@ export class FakeCluster {
 }
 
 /** An informer that calls its handlers asynchronously after a change, as a watch does. */
-class FakeInformer implements Informer<KubeObject> {
-  readonly synced = true;
-  readonly #byKey = new Map<string, KubeObject>();
-  readonly #handlers = new Set<InformerHandler<KubeObject>>();
-  readonly cache = {
-    get: (key: string) => this.#byKey.get(key),
-    list: (namespace?: string) =>
-      [...this.#byKey.values()].filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace),
-    ownedBy: () => [],
-    onNode: () => [],
-  };
-
-  untilSynced(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  subscribe(handler: InformerHandler<KubeObject>): () => void {
-    this.#handlers.add(handler);
-    for (const object of this.#byKey.values()) handler.added?.(object);
-    return () => this.#handlers.delete(handler);
-  }
-
-  set(object: KubeObject): void {
-    const previous = this.#byKey.get(keyOf(object));
-    this.#byKey.set(keyOf(object), object);
-    this.#tell((handler) => (previous === undefined ? handler.added?.(object) : handler.updated?.(object, previous)));
-  }
-
-  remove(key: string): void {
-    const object = this.#byKey.get(key);
-    this.#byKey.delete(key);
-    if (object !== undefined) this.#tell((handler) => handler.deleted?.(object));
-  }
-
-  #tell(call: (handler: InformerHandler<KubeObject>) => void): void {
-    queueMicrotask(() => {
-      for (const handler of this.#handlers) call(handler);
-    });
+class FakeInformer extends ObjectsInformer {
+  protected override tell(call: (handler: InformerHandler<KubeObject>) => void): void {
+    queueMicrotask(() => super.tell(call));
   }
 }

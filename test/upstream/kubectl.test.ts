@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { parse } from 'yaml';
 import type { Pod } from '#api/types.generated.ts';
-import { startWorld, type World } from '#control/controllers/cluster.testing.ts';
-import { type Background, type Kubectl, startKubectl } from '#control/controllers/kubectl.testing.ts';
+import type { World } from '#control/controllers/cluster.testing.ts';
+import { type Background, type Kubectl, startWorldWithKubectl } from '#control/controllers/kubectl.testing.ts';
 
 const httpd = 'registry.k8s.io/e2e-test-images/httpd:2.4.38-4';
 const busybox = 'registry.k8s.io/e2e-test-images/busybox:1.37.0-1';
@@ -14,10 +14,7 @@ const busybox = 'registry.k8s.io/e2e-test-images/busybox:1.37.0-1';
 let world: World;
 let kubectl: Kubectl;
 before(async () => {
-  world = await startWorld();
-  await world.addNode('n1');
-  await world.addNode('n2');
-  kubectl = await startKubectl(world);
+  ({ world, kubectl } = await startWorldWithKubectl('n1', 'n2'));
 });
 after(async () => {
   await kubectl.stop();

@@ -1,6 +1,6 @@
 /** etcd's Lease service over the embedded store. */
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
-import { errorText } from '#api/error-text.ts';
+import { toError } from '#api/error-text.ts';
 import { LeaseNotFoundError } from '../errors.ts';
 import type { EmbeddedStore } from '../transaction.ts';
 import type { Answers } from './answers.ts';
@@ -57,7 +57,7 @@ export function leaseService(store: EmbeddedStore, answers: Answers) {
         }
         stream.end();
       } catch (error) {
-        stream.destroy(error instanceof Error ? error : new Error(errorText(error)));
+        stream.destroy(toError(error));
       }
     },
   };

@@ -1,6 +1,6 @@
 /** etcd's Maintenance and Cluster services over the embedded store: one member, whose snapshot is a file as etcd's own. */
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import { errorText } from '#api/error-text.ts';
+import { toError } from '#api/error-text.ts';
 import { snapshotFile } from '../etcd-snapshot/etcd-snapshot.ts';
 import { takeSnapshot } from '../etcd-snapshot/take-snapshot.ts';
 import type { EmbeddedStore } from '../transaction.ts';
@@ -55,7 +55,7 @@ export function maintenanceService(store: EmbeddedStore, answers: Answers) {
         }
         stream.end();
       } catch (error) {
-        stream.destroy(error instanceof Error ? error : new Error(errorText(error)));
+        stream.destroy(toError(error));
       }
     },
   };

@@ -4,7 +4,7 @@
  * Source: etcd.io, API reference (watch); `server/etcdserver/api/v3rpc/watch.go`.
  */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { errorText } from '#api/error-text.ts';
+import { errorText, toError } from '#api/error-text.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import type { StoreEvent } from '../store.ts';
@@ -74,7 +74,7 @@ class WatchStream {
       if (!this.#end.signal.aborted)
         await new Promise<void>((resolve) => this.#end.signal.addEventListener('abort', () => resolve(), { once: true }));
     } catch (error) {
-      if (!this.#end.signal.aborted) stream.destroy(error instanceof Error ? error : new Error(errorText(error)));
+      if (!this.#end.signal.aborted) stream.destroy(toError(error));
     } finally {
       this.#end.abort();
       for (const { stop } of this.#watches.values()) stop.abort();
