@@ -11,7 +11,8 @@ import { readDescriptions } from '#api/schema/descriptions.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Holds the bundles. */
 export const distFolder = fileURLToPath(new URL('../dist', import.meta.url));
-const bundle = join(distFolder, 'tinker.mjs');
+/** The program in one file, for a Node beside it. */
+export const bundle = join(distFolder, 'tinker.mjs');
 const machineBundle = join(distFolder, 'machine.mjs');
 
 /**

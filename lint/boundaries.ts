@@ -57,7 +57,7 @@ export const rooms: readonly Room[] = [
     why: 'lab/ lays out machines: it runs no part of the control plane itself.',
   },
   { folder: 'cli', mayImport: ['api', 'client', 'control', 'agent', 'lab'], why: 'cli/ imports no tests and no benches.' },
-  { folder: 'deploy', mayImport: ['lab'], why: 'deploy/ builds the program that lab/ describes.' },
+  { folder: 'deploy', mayImport: ['agent/host', 'cli', 'lab'], why: 'deploy/ packs the program that lab/ and cli/ describe.' },
   {
     folder: 'bench',
     mayImport: ['api', 'client', 'control', 'agent', 'lab', 'cli', 'test'],

@@ -60,7 +60,20 @@ export class FlagSet<F extends object> {
     }
   }
 
-  /** Names of all flags, sorted; for completions and man pages. */
+  /** For man pages: what it is, and its flags by sections. */
+  get description(): { about: string; sections: { title: string; flags: { name: string; type: string; text: string }[] }[] } {
+    const sections = [...this.#sections, { title: 'Global', options: globalOptions(this.#name) }].map(({ title, options }) => ({
+      title,
+      flags: sortedOptions(options).map((option) => ({
+        name: nameOf(option),
+        type: typeOf(option),
+        text: `${option.description}${defaultText(option)}`,
+      })),
+    }));
+    return { about: this.#about, sections };
+  }
+
+  /** Names of all flags, sorted. */
   get names(): string[] {
     return [...this.#options.keys(), 'help', 'version', 'v'].sort();
   }
@@ -104,14 +117,7 @@ export class FlagSet<F extends object> {
   /** `--help`, in upstream's form. @param columns where lines are broken; 0: nowhere */
   help(columns = 0): string {
     const about = wrapped(this.#about, columns).join('\n');
-    const global: FlagSection['add'] = (command) =>
-      command
-        .option('-h, --help', `help for ${this.#name}`)
-        .option('-v, --v <Level>', 'how much is logged: from 4 on also what helps to find errors')
-        .option('--version', 'print version information and quit');
-    const command = new Command();
-    global(command);
-    const sections = [...this.#sections, { title: 'Global', options: command.options }];
+    const sections = [...this.#sections, { title: 'Global', options: globalOptions(this.#name) }];
     const parts = sections.map(({ title, options }) => `${title} flags:\n\n${usages(options, columns)}`);
     return `${about}\n\nUsage:\n  ${this.#name} [flags]\n\n${parts.join('\n')}`;
   }
@@ -158,6 +164,16 @@ export class FlagSet<F extends object> {
   }
 }
 
+function globalOptions(name: string): readonly Option[] {
+  return new Command()
+    .option('-h, --help', `help for ${name}`)
+    .option('-v, --v <Level>', 'how much is logged: from 4 on also what helps to find errors')
+    .option('--version', 'print version information and quit').options;
+}
+
+const sortedOptions = (options: readonly Option[]): Option[] =>
+  options.filter(({ hidden }) => !hidden).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+
 const nameOf = (option: Option): string => (option.long ?? option.short ?? '').replace(/^-+/, '');
 
 function parsedValue(option: Option, flag: string, value: string | undefined, previous: unknown): unknown {
@@ -201,7 +217,7 @@ function distance(from: string, to: string): number {
 }
 
 function usages(options: readonly Option[], columns: number): string {
-  const sorted = [...options].filter(({ hidden }) => !hidden).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  const sorted = sortedOptions(options);
   const heads = sorted.map((option) => {
     const type = typeOf(option);
     const short = option.short === undefined ? '      ' : `  ${option.short}, `;

@@ -1,15 +1,9 @@
 /** Starts components as processes, and waits for what they do. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-
-const tinker = fileURLToPath(new URL('../../cli/tinker.ts', import.meta.url));
 
 /** A program with the arguments that make it a component. */
 export type Program = (component: string) => readonly string[];
-
-/** The sources on this Node. */
-export const fromSource: Program = (component) => [process.execPath, '--no-warnings', tinker, component];
 
 /** A component that runs. */
 export interface Running {

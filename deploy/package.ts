@@ -1,0 +1,7 @@
+/** `npm run package`: Debian packages of the executables, in dist/. */
+import { execFile } from '#agent/host/exec.ts';
+import { distFolder } from '#lab/program.ts';
+import { buildPackage } from './debian/package.ts';
+import { buildExecutables } from './executable.ts';
+
+for (const architecture of await buildExecutables(execFile)) console.log(await buildPackage(architecture, distFolder, execFile));
