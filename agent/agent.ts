@@ -29,6 +29,8 @@ export interface AgentOptions {
   kubeconfig: string;
   nodeName: string;
   nodeIp: string;
+  /** All addresses of the node, `nodeIp` first: at most one of each family. */
+  nodeIps: readonly string[];
   rootDir: string;
   podLogsDir: string;
   runtime: 'containerd' | 'docker';
@@ -47,6 +49,8 @@ export interface AgentOptions {
   cniConfDir: string;
   cniBinDir: string;
   cniStateDir: string;
+  /** How pods reach those of other nodes; `none`: the user's own CNI connects pods, and nothing of it is touched. */
+  podNetwork: 'auto' | 'vxlan' | 'none';
   /** Whether this agent enforces NetworkPolicies. */
   networkPolicy: boolean;
   /** Serving certificate of the kubelet's API; absent: `rotateServerCertificates`. */
@@ -188,7 +192,7 @@ function agentParts({
   log,
   signal,
 }: Context): Promise<void>[] {
-  const { nodeName } = options;
+  const { nodeName, podNetwork } = options;
   const own = (client: Client): PartDeps => ({ client, nodeName, clock, log });
   const networkPolicies = options.networkPolicy ? networkPolicyPart(own(clients.networkPolicy)) : undefined;
   for (const metric of networkPolicies?.metrics ?? []) addMetric(metric);
@@ -200,7 +204,7 @@ function agentParts({
         nodeName,
         staticPodPath: options.staticPods?.path,
         fileCheckFrequencyMs: options.staticPods?.checkFrequencyMs,
-        nodeIps: [options.nodeIp],
+        nodeIps: [...options.nodeIps],
         serving: { certificate: serving, clientCa },
         auth: options.kubeletAuth,
         clusterDns: [options.clusterDns],
@@ -218,13 +222,18 @@ function agentParts({
     proxyPart(own(clients.proxy), {
       mode: options.proxyMode,
       nodeName,
-      nodeIps: [options.nodeIp],
+      nodeIps: [...options.nodeIps],
       clusterCidr: options.clusterCidr,
     }),
-    networkPart(own(clients.network), {
-      ...options,
-      hostAddresses: [options.nodeIp, apiServerHost, ...options.dnsAddresses],
-    }),
+    ...(podNetwork === 'none'
+      ? []
+      : [
+          networkPart(own(clients.network), {
+            ...options,
+            podNetwork,
+            hostAddresses: [...options.nodeIps, apiServerHost, ...options.dnsAddresses],
+          }),
+        ]),
     ...(networkPolicies === undefined ? [] : [networkPolicies]),
     dnsPart(
       own(clients.dns),

@@ -42,10 +42,14 @@ function reason(error: unknown): string {
   return reasons[code] ?? message;
 }
 
-/** The machine's first IPv4 address that is not a loopback address. @throws Error when it has none */
+/** The address that VirtualBox gives to every VM on its interface to the Internet. */
+const natAddress = '10.0.2.15';
+
+/** The machine's first IPv4 address that is not a loopback address, and not one that every VM of Vagrant has. @throws Error when it has none */
 export function firstAddress(flag: string): string {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  const found = addresses.find(({ family, internal }) => family === 'IPv4' && !internal);
+  const usable = addresses.filter(({ family, internal }) => family === 'IPv4' && !internal);
+  const found = usable.find(({ address }) => address !== natAddress) ?? usable[0];
   if (found === undefined) throw new Error(`this machine has no address to use: give it with ${flag}`);
   return found.address;
 }

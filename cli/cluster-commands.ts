@@ -168,7 +168,10 @@ function agentCommand(program: Command): void {
     .option('--tls-private-key-file <file>', 'its key')
     .option('--cleanup', 'remove the service rules and those of network policies from this node and exit; nothing else is needed')
     .option('--hostname-override <name>', "the node's name", hostname().toLowerCase())
-    .option('--node-ip <address>', "the node's address; by default the machine's first one")
+    .option(
+      '--node-ip <address>',
+      "the node's address, or one of each family with a comma; by default the one that leads to the API server",
+    )
     .option('--root-dir <path>', "the kubelet's files", '/var/lib/tinkernetes/kubelet')
     .option('--pod-logs-dir <path>', "the containers' logs", '/var/log/pods')
     .option('--container-runtime <name>', 'containerd or docker', 'containerd')
@@ -190,11 +193,11 @@ function agentCommand(program: Command): void {
     .option('--pod-manifest-path <path>', 'a folder of manifests of static pods, or one such file')
     .option('--file-check-frequency <duration>', 'how often all of these are read again', durationMs, 20_000)
     .option(
-      '--network-policy <bool>',
-      "enforce NetworkPolicies with nftables; false: the user's own CNI does it, or nobody",
-      boolean,
-      true,
+      '--pod-network <way>',
+      'auto: routes, and VXLAN to nodes behind a router; vxlan: VXLAN to all nodes; none: your own CNI does it',
+      'auto',
     )
+    .option('--network-policy <bool>', 'enforce NetworkPolicies with nftables; by default, unless --pod-network is none', boolean)
     .option('--max-pods <n>', 'pods on this node', count, 110)
     .option('--sync-frequency <duration>', 'how often running pods are looked at anew, with what they mount', durationMs, 60_000)
     .option('--node-lease-duration-seconds <n>', 'how long a heartbeat holds; renewed at a quarter of it', count, 40)

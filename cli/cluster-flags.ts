@@ -88,7 +88,8 @@ export interface AgentFlags extends KubeletAuthFlags, JoinFlags {
   cniStateDir: string;
   podManifestPath: string | undefined;
   fileCheckFrequency: number;
-  networkPolicy: boolean;
+  podNetwork: string;
+  networkPolicy: boolean | undefined;
   maxPods: number;
   syncFrequency: number;
   nodeLeaseDurationSeconds: number;

@@ -7,11 +7,13 @@ import { createPolicyTable } from '#agent/network-policy/nft.ts';
 import { removeServiceRules } from '#agent/proxy/backends.ts';
 import { errorText } from '#api/error-text.ts';
 import { systemClock } from '#client/clock.ts';
-import { checkAddress, checkFolder, checkNodeName, firstAddress } from './checks.ts';
+import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
 import { enroll, enrollmentOf } from './enrollment.ts';
 import { kubeletAuth } from './kubelet-auth-flags.ts';
+import { addressTowards, checkNodeIps } from './node-ip.ts';
 
 const defaultEndpoints: Record<string, string> = {
   containerd: 'unix:///run/containerd/containerd.sock',
@@ -30,11 +32,15 @@ export async function agent(flags: AgentFlags): Promise<void> {
   checkFolder('--root-dir', flags.rootDir);
   const dnsAddresses = flags.dnsAddress.map((address) => checkAddress('--dns-address', address));
   const resolvConf = flags.resolvConf ?? (await nodeResolvConf());
-  const nodeIp = checkAddress('--node-ip', flags.nodeIp ?? firstAddress('--node-ip'));
+  const givenIps = flags.nodeIp === undefined ? undefined : checkNodeIps(flags.nodeIp);
+  const { podNetwork } = flags;
+  if (podNetwork !== 'auto' && podNetwork !== 'vxlan' && podNetwork !== 'none')
+    throw new Error(`--pod-network ${podNetwork}: give auto, vxlan or none`);
   checkRoot();
   await runDaemon('agent', flags.logLevel, flags.rootDir, async ({ log, ready, signal, metrics }) => {
     const staticPods = await staticPodsOf(flags);
     if (!(await enroll(enrollment, flags.hostnameOverride, { clock: systemClock, log, signal }))) return;
+    const nodeIps = givenIps ?? [await addressTowards(loadKubeconfig(enrollment.files.kubeconfig).server)];
     const running = runAgent(
       {
         ...flags,
@@ -43,7 +49,10 @@ export async function agent(flags: AgentFlags): Promise<void> {
         runtime,
         runtimeEndpoint: flags.containerRuntimeEndpoint ?? (defaultEndpoints[runtime] as string),
         nodeName: flags.hostnameOverride,
-        nodeIp,
+        nodeIp: nodeIps[0] ?? '',
+        nodeIps,
+        podNetwork,
+        networkPolicy: flags.networkPolicy ?? podNetwork !== 'none',
         syncFrequencyMs: flags.syncFrequency,
         staticPods,
         dnsAddresses,

@@ -29,11 +29,11 @@ const maxConfigBytes = 2 ** 20;
 export const cniConfFile = '10-tinkernetes.conflist';
 
 /** The standard plugins that {@link cniConfList} names, and `loopback`, which the runtime calls without being told. */
-export const cniPlugins = ['bridge', 'host-local', 'portmap', 'loopback'] as const;
+export const cniPlugins = ['bridge', 'host-local', 'portmap', 'bandwidth', 'loopback'] as const;
 
 /**
  * A network list for the standard plugins (1.0 and later). The bridge has the gateway's address and hairpin mode, so that a pod
- * reaches itself through its Service. host-local assigns addresses, and portmap serves hostPorts. The bridge plugin does not
+ * reaches itself through its Service. host-local assigns addresses, portmap serves hostPorts, and bandwidth limits the pods that ask for it. The bridge plugin does not
  * masquerade, because it would also hide the source of traffic between nodes (masquerade.ts does it instead). Pure.
  * Source: cni.dev, specification 1.0.0 and the plugins' reference.
  */
@@ -61,6 +61,8 @@ export function cniConfList({ podCidrs, bridgeName, cniStateDir, mtu }: CniOptio
         },
       },
       { type: 'portmap', capabilities: { portMappings: true }, snat: true },
+      // The annotations kubernetes.io/ingress-bandwidth and kubernetes.io/egress-bandwidth, which the runtime hands over.
+      { type: 'bandwidth', capabilities: { bandwidth: true } },
     ],
   };
 }

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
+import { afterEach, describe, it } from 'node:test';
 import { pino } from 'pino';
 import type { Node } from '#api/types.generated.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
 import { cniConfList, writeCniConfig } from './cni-config.ts';
 import { masqueradeRules } from './masquerade.ts';
-import { createTestNetwork, testNode } from './netns/network.testing.ts';
-import { createNodeNetwork, removeNodeNetwork } from './node-network.ts';
+import { createTestNetwork, type TestHost, type TestNetwork, testNode } from './netns/network.testing.ts';
+import { createNodeNetwork, type NodeNetwork, removeNodeNetwork } from './node-network.ts';
 import { podRanges } from './pod-ranges.ts';
 import { type PodRoute, parseRoutes, planRoutes, routeArgv } from './routes.ts';
 
@@ -145,16 +145,14 @@ describe('masqueradeRules', () => {
 describe('two nodes', { timeout: 300_000 }, () => {
   const opened: Awaited<ReturnType<typeof createTestNetwork>>[] = [];
   const stop = new AbortController();
-  after(async () => {
+  afterEach(async () => {
     stop.abort();
-    for (const network of opened) await network.close();
+    for (const network of opened.splice(0)) await network.close();
   });
 
-  it('pods reach each other with their own addresses, the outside with the node’s address; routes follow the nodes; everything can be removed', async () => {
-    const net = await createTestNetwork();
-    opened.push(net);
+  const partsOf = (net: TestNetwork, podNetwork: 'auto' | 'vxlan' = 'auto', clusterCidr = '10.244.0.0/16'): NodeNetwork[] => {
     const log = pino({ level: 'silent' });
-    const parts = net.nodes.map(({ name, exec, directory }) =>
+    return net.nodes.map(({ name, exec, directory, ip }) =>
       createNodeNetwork(
         { nodes: net.informer, exec, log, leftOut: createLeftOutReporter({ events: { event: () => undefined }, log }) },
         {
@@ -162,12 +160,20 @@ describe('two nodes', { timeout: 300_000 }, () => {
           cniConfDir: join(directory, 'conf'),
           cniBinDir: '/usr/lib/cni',
           cniStateDir: join(directory, 'state'),
-          clusterCidr: '10.244.0.0/16',
+          clusterCidr,
           hostAddresses: [],
+          nodeIps: [ip],
+          podNetwork,
           bridgeName: 'tnet0',
         },
       ),
     );
+  };
+
+  it('pods reach each other with their own addresses, the outside with the node’s address; routes follow the nodes; everything can be removed', async () => {
+    const net = await createTestNetwork();
+    opened.push(net);
+    const parts = partsOf(net);
     const running = parts.map((part) => part.run(stop.signal));
     // Docker sets this policy on a host. With it on both nodes, only our own rules accept pods' packets.
     for (const { exec } of net.nodes) await exec(['iptables', '-P', 'FORWARD', 'DROP']);
@@ -199,5 +205,71 @@ describe('two nodes', { timeout: 300_000 }, () => {
     const saved = (await first.exec(['iptables-save'])).stdout;
     assert.doesNotMatch(saved, /IP-MASQ-AGENT|TINKERNETES/);
     assert.doesNotMatch(await routes(), /proto 107/);
+  });
+
+  const tunnels: [name: string, isRouted: boolean, podNetwork: 'auto' | 'vxlan'][] = [
+    ['with a router between them, by a tunnel that they make by themselves', true, 'auto'],
+    ['on one network, by a tunnel when a flag says so', false, 'vxlan'],
+  ];
+  for (const [name, isRouted, podNetwork] of tunnels)
+    it(`${name}: pods of both families reach each other, with packets as large as the tunnel carries`, async () => {
+      const podCidrs = [
+        ['10.244.1.0/24', 'fd00:244:1::/64'],
+        ['10.244.2.0/24', 'fd00:244:2::/64'],
+      ] as [string[], string[]];
+      const net = await createTestNetwork({ isRouted, podCidrs, mtu: 1400 });
+      opened.push(net);
+      const end = new AbortController();
+      const parts = partsOf(net, podNetwork, '10.244.0.0/16,fd00:244::/32');
+      const running = parts.map((part) => part.run(end.signal));
+      await net.until(
+        () => parts.every((part) => part.problems().length === 0),
+        () => parts.map((part) => part.problems()),
+      );
+      const [pod1, pod2] = [await net.addPod(0), await net.addPod(1)];
+      for (const family of [0, 1]) {
+        assert.equal(await net.sourceSeenBy(pod2, pod1, pod2.ips?.[family]), pod1.ips?.[family]);
+        assert.equal(await net.sourceSeenBy(pod1, pod2, pod1.ips?.[family]), pod2.ips?.[family]);
+      }
+      assert.match((await pod1.exec(['ip', 'link', 'show', 'eth0'])).stdout, /mtu 1350/);
+      // Linux sends datagrams with "don't fragment": one of the pod's size passes whole, or not at all.
+      const receive =
+        "require('node:dgram').createSocket('udp4', (m) => { console.log(m.length); process.exit(0); }).bind(9000);setTimeout(() => process.exit(1), 60_000)";
+      const send = `const s = require('node:dgram').createSocket('udp4'); s.connect(9000, '${pod2.ip}', () => setInterval(() => s.send(Buffer.alloc(1350 - 28)), 100)); s.on('error', () => 0); setTimeout(() => process.exit(0), 60_000)`;
+      const over = new AbortController();
+      const sending = pod1.exec([process.execPath, '-e', send], { signal: over.signal }).catch(() => undefined);
+      assert.equal((await pod2.exec([process.execPath, '-e', receive])).stdout.trim(), '1322');
+      over.abort();
+      await sending;
+      // A node that reaches pods of the other one is seen with an address that the way back leads to.
+      assert.match(await net.sourceSeenBy(pod2, net.nodes[0] as TestHost), /^10\.244\.1\./);
+
+      // What others took from the tunnel comes back; a node that left is no neighbour any more.
+      const [first, second] = net.nodes;
+      assert.ok(first !== undefined && second !== undefined);
+      const entries = async (): Promise<string> => (await first.exec(['bridge', 'fdb', 'show'])).stdout;
+      net.deleteNode(second.name);
+      await net.until(async () => !(await first.exec(['ip', 'route'])).stdout.includes('10.244.2.0/24'), entries);
+      net.putNode(testNode(second.name, podCidrs[1], second.ip));
+      await net.until(async () => (await entries()).includes(second.ip), entries);
+      end.abort();
+      await Promise.all(running);
+      for (const { exec, directory } of net.nodes) await removeNodeNetwork(exec, { cniConfDir: join(directory, 'conf') });
+      assert.doesNotMatch((await first.exec(['ip', 'link'])).stdout, /tinker-vxlan/);
+    });
+
+  it('with one address are refused: the younger one ends and says whose address it is', async () => {
+    const net = await createTestNetwork();
+    opened.push(net);
+    const [first] = net.nodes;
+    const older = testNode('older', '10.244.9.0/24', first?.ip);
+    older.metadata.creationTimestamp = '2026-01-01T00:00:00Z';
+    older.status = { ...older.status, conditions: [{ type: 'Ready', status: 'True' }] } as Node['status'];
+    net.putNode(older);
+    const [part] = partsOf(net);
+    await assert.rejects(
+      part?.run(new AbortController().signal) as Promise<void>,
+      /^Error: node older has the address 192\.168\.78\.2 of this node, one, already: give each node an address of its own \(--node-ip\)/,
+    );
   });
 });

@@ -20,8 +20,10 @@ import type { Informer } from '#client/informer.ts';
 import { type LeftOutReporter, unreadable } from '#client/left-out.ts';
 import { cniConfList, cniPlugins, removeCniConfig, writeCniConfig } from './cni-config.ts';
 import { ensureMasquerade, removeMasquerade } from './masquerade.ts';
-import { podRanges } from './pod-ranges.ts';
+import { isOnLink, linkWith, readLinks } from './node-link.ts';
+import { addressHolder, type PodRanges, podRanges } from './pod-ranges.ts';
 import { internalIps, type PodRoute, planRoutes, podCidrsOf, readRoutes, routeArgv } from './routes.ts';
+import { ensureVxlan, removeVxlan, syncTunnelPeers, throughTunnel, tunnelPeers, vxlanOverheadBytes } from './vxlan.ts';
 
 /** What the pod network works with. */
 export interface NodeNetworkDeps {
@@ -50,8 +52,13 @@ export interface NodeNetworkOptions {
    * Addresses that are never routed to pods, whatever a Node's podCIDRs say: the addresses of this node and of the API server.
    */
   hostAddresses: readonly string[];
+  /** This node's own addresses, the primary one first. */
+  nodeIps: readonly string[];
+  /** `auto`: a tunnel to the nodes behind a router, routes to all others. `vxlan`: a tunnel to every node. */
+  podNetwork: 'auto' | 'vxlan';
   /** Name of the bridge. Default `cni0`. */
   bridgeName?: string | undefined;
+  /** In bytes. Default: what the interface with the node's address sends, less what the tunnel adds. */
   mtu?: number | undefined;
 }
 
@@ -77,6 +84,11 @@ export function createNodeNetwork(deps: NodeNetworkDeps, options: NodeNetworkOpt
   let problems: readonly string[] = ['the network has not been set up yet'];
 
   async function sync(): Promise<void> {
+    const holder = addressHolder(readable(deps.nodes.cache.list()), options.nodeName, options.nodeIps);
+    if (holder !== undefined)
+      throw new Error(
+        `node ${holder.metadata.name} has the address ${options.nodeIps.join(',')} of this node, ${options.nodeName}, already: give each node an address of its own (--node-ip)`,
+      );
     const found = await syncNode(deps, options);
     for (const problem of found) if (!problems.includes(problem)) deps.log.warn({ problem }, 'network: not complete');
     problems = found;
@@ -114,6 +126,7 @@ export async function removeNodeNetwork(exec: Exec, { cniConfDir }: Pick<NodeNet
     for (const route of await readRoutes(exec, family)) await exec(routeArgv('del', route));
     await removeMasquerade(exec, family);
   }
+  await removeVxlan(exec);
 }
 
 /**
@@ -133,13 +146,14 @@ async function syncNode({ nodes, exec, log, leftOut }: NodeNetworkDeps, options:
   const ranges = podRanges(nodes.cache.list(), options.nodeName, { clusterCidrs, hostAddresses: options.hostAddresses });
   leftOut.report('pod network', ranges.leftOut);
   const podCidrs = ranges.own;
+  const { routes, mtu } = await tunnelled(exec, options, ranges, attempt);
   if (podCidrs.length === 0) {
     problems.push(
       `node ${options.nodeName} has no usable spec.podCIDR yet: the controller manager gives it one (--allocate-node-cidrs, --cluster-cidr)`,
     );
   } else {
     await attempt('CNI configuration', async () => {
-      const config = cniConfList({ ...options, bridgeName: options.bridgeName ?? 'cni0', podCidrs });
+      const config = cniConfList({ ...options, mtu: options.mtu ?? mtu, bridgeName: options.bridgeName ?? 'cni0', podCidrs });
       if (await writeCniConfig(options.cniConfDir, config))
         log.info({ podCidrs, directory: options.cniConfDir }, 'network: CNI configuration written');
       await checkPlugins(options.cniBinDir);
@@ -149,9 +163,51 @@ async function syncNode({ nodes, exec, log, leftOut }: NodeNetworkDeps, options:
     if (![...clusterCidrs, ...podCidrs].some((cidr) => familyOf(cidr) === family)) continue;
     await attempt('forwarding', () => enableForwarding(exec, family));
     await attempt('masquerading', () => ensureMasquerade(exec, { family, podCidrs, clusterCidrs }));
-    await attempt('routes', () => syncRoutes({ exec, log }, ranges.others, family, attempt));
+    await attempt('routes', () => syncRoutes({ exec, log }, routes, family, attempt));
   }
   return problems;
+}
+
+/**
+ * Chooses the way to each other node, and makes the tunnel where one is needed.
+ * @returns the routes, and the largest packet of pods in bytes: undefined when no interface of this node has its address
+ */
+async function tunnelled(
+  exec: Exec,
+  { nodeIps, podNetwork, clusterCidr }: NodeNetworkOptions,
+  { own, others, nodeAddresses }: PodRanges,
+  attempt: Attempt,
+): Promise<{ routes: PodRoute[]; mtu: number | undefined }> {
+  const [local = ''] = nodeIps;
+  const found = await readLinks(exec);
+  const link = linkWith(found, local);
+  const isBehindRouter = ({ destination, gateway }: PodRoute): boolean =>
+    podNetwork === 'vxlan' || familyOf(destination) !== familyOf(gateway) || !isOnLink(found, gateway);
+  const far = others.filter(isBehindRouter);
+  const near = others.filter((route) => !far.includes(route));
+  if (podNetwork !== 'vxlan' && far.length === 0) {
+    await attempt('tunnel', () => removeVxlan(exec));
+    return { routes: near, mtu: link?.mtu };
+  }
+  const overhead = vxlanOverheadBytes[familyOf(local)];
+  let through: PodRoute[] = [];
+  await attempt('tunnel', async () => {
+    if (link === undefined) throw new Error(`no interface of this machine has the node's address ${local}`);
+    if (own.length === 0) return;
+    await ensureVxlan(exec, { local, link, podCidrs: own });
+    const ends = far.flatMap(({ destination }) => {
+      const node = nodeAddresses.get(destination)?.find((address) => familyOf(address) === familyOf(local));
+      return node === undefined ? [] : [{ destination, node }];
+    });
+    await syncTunnelPeers(exec, tunnelPeers(ends));
+    through = ends.map(throughTunnel);
+    const unreached = far.filter(({ destination }) => !ends.some((end) => end.destination === destination));
+    if (unreached.length > 0)
+      throw new Error(
+        `${unreached.map(({ gateway }) => gateway).join(', ')} cannot be reached from ${local}: another address family`,
+      );
+  });
+  return { routes: [...near, ...through], mtu: link === undefined ? undefined : link.mtu - overhead };
 }
 
 type Attempt = (what: string, work: () => Promise<void>) => Promise<void>;
@@ -195,6 +251,17 @@ async function checkPlugins(directory: string): Promise<void> {
     `${directory} lacks the CNI plugins ${missing.join(', ')}: install containernetworking-plugins, or name their directory`,
   );
 }
+
+/** Nodes whose addresses and conditions can be read. */
+const readable = (nodes: readonly Node[]): Node[] =>
+  nodes.filter((node) => {
+    try {
+      return addressHolder([node], '', []) === undefined;
+    } catch {
+      // podRanges reports it.
+      return false;
+    }
+  });
 
 /** The parts of a Node that the pod network depends on, as text. A heartbeat changes none of them and so triggers no sync. */
 function relevant(node: Node): string {

@@ -39,7 +39,7 @@ describe('podRanges', () => {
 
   it('skips an address that is no IP address without a report: it may be a DNS name', () => {
     const found = podRanges([testNode('bad', '10.244.9.0/24', '300.1.1.1'), self], 'self', network);
-    assert.deepEqual(found, { own: ['10.244.0.0/24'], others: [], leftOut: [] });
+    assert.deepEqual(found, { own: ['10.244.0.0/24'], others: [], nodeAddresses: new Map(), leftOut: [] });
   });
 
   it('gives a range claimed twice to the older node, then to the first by name', () => {

@@ -19,8 +19,10 @@ export interface PodNetwork {
 export interface PodRanges {
   /** This node's ranges, as written in its `spec.podCIDRs`. */
   own: string[];
-  /** The other nodes' ranges, each with the address of its node as gateway. */
+  /** The other nodes' ranges, each with the address of its node as gateway: of the same family, where the node has one. */
   others: PodRoute[];
+  /** The addresses of the node of each of the others' ranges, by the range. */
+  nodeAddresses: ReadonlyMap<string, readonly string[]>;
   leftOut: LeftOut[];
 }
 
@@ -29,6 +31,7 @@ interface Claim {
   text: string;
   range: Cidr;
   gateway: string | undefined;
+  addresses: readonly string[];
 }
 
 /**
@@ -57,8 +60,28 @@ export function podRanges(nodes: readonly Node[], self: string, network: PodNetw
   return {
     own: ownClaims.map(({ text }) => text),
     others: others.flatMap(({ text, gateway }) => (gateway === undefined ? [] : { destination: text, gateway })),
+    nodeAddresses: new Map(others.flatMap(({ text, addresses }) => (addresses.length === 0 ? [] : [[text, addresses] as const]))),
     leftOut: found,
   };
+}
+
+/**
+ * The node that had one of this node's addresses before it. VMs made from one image may all have the same address on the interface that leads
+ * out (Vagrant's 10.0.2.15); packets for pods would then go to whichever answers. A node that is not Ready may be this machine's
+ * former name.
+ */
+export function addressHolder(nodes: readonly Node[], self: string, nodeIps: readonly string[]): Node | undefined {
+  const own = new Set(nodeIps.map((text) => parseIp(text)?.text ?? text));
+  const createdMs = (node: Node | undefined): number =>
+    Date.parse(node?.metadata.creationTimestamp ?? '') || Number.POSITIVE_INFINITY;
+  const selfMs = createdMs(nodes.find(({ metadata }) => metadata.name === self));
+  return nodes.find(
+    (node) =>
+      node.metadata.name !== self &&
+      createdMs(node) <= selfMs &&
+      internalIps(node).some((address) => own.has(parseIp(address)?.text ?? address)) &&
+      node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true,
+  );
 }
 
 const rank = ({ node }: Claim, self: string): number => (node.metadata.name === self ? 0 : 1);
@@ -81,12 +104,16 @@ function claimsOf(node: Node, isSelf: boolean, network: PodNetwork, onLeftOut: (
       onLeftOut(leftOut('Node', node, `spec.podCIDRs: ${why}`));
       return [];
     }
-    if (isSelf) return [{ node, text, range, gateway: undefined }];
-    const reached = addresses.find((one) => one.ip.family === range.family);
+    if (isSelf) return [{ node, text, range, gateway: undefined, addresses: [] }];
+    // Without an address of the family the node can still be reached through the tunnel, which carries both families.
+    const reached = addresses.find((one) => one.ip.family === range.family) ?? addresses[0];
     const noGatewayReason = reached === undefined ? undefined : gatewayProblem(reached.address, reached.ip, network);
     if (noGatewayReason !== undefined) onLeftOut(leftOut('Node', node, `status.addresses: ${noGatewayReason}`));
     // A Node without a usable address keeps its range, so that no other Node gets it. It only gets no route.
-    return [{ node, text, range, gateway: noGatewayReason === undefined ? reached?.address : undefined }];
+    const usable = addresses
+      .filter((one) => gatewayProblem(one.address, one.ip, network) === undefined)
+      .map(({ address }) => address);
+    return [{ node, text, range, gateway: noGatewayReason === undefined ? reached?.address : undefined, addresses: usable }];
   });
 }
 

@@ -1,4 +1,4 @@
-/** Routes to the pods of other nodes: each pod CIDR goes via the InternalIP of its node. The nodes must share a network. */
+/** Routes to the pods of other nodes: each pod CIDR goes via the InternalIP of its node, or through the tunnel to a node behind a router. */
 import type { Exec } from '#agent/host/exec.ts';
 import { addressBits, familyOf, type IpFamily } from '#api/ip.ts';
 import type { Node } from '#api/types.generated.ts';
@@ -7,9 +7,14 @@ import type { Node } from '#api/types.generated.ts';
 export interface PodRoute {
   /** In CIDR notation. */
   destination: string;
-  /** The other node's address. */
+  /** The other node's address; on the tunnel's device that of the node on it. */
   gateway: string;
+  /** The tunnel's device. Absent: the one that leads to the gateway. */
+  device?: string | undefined;
 }
+
+/** Name of the device of the tunnel (vxlan.ts). */
+export const vxlanDevice = 'tinker-vxlan';
 
 /** The changes that bring the kernel's routes to the wanted ones. */
 export interface RoutePlan {
@@ -29,11 +34,12 @@ const familyOption: Record<IpFamily, string> = { IPv4: '-4', IPv6: '-6' };
 
 /** Compares the wanted routes with our routes in the kernel. Pure. */
 export function planRoutes(wanted: readonly PodRoute[], current: readonly PodRoute[]): RoutePlan {
-  const gateways = new Map(wanted.map(({ destination, gateway }) => [destination, gateway]));
-  const present = new Map(current.map(({ destination, gateway }) => [destination, gateway]));
+  const way = ({ gateway, device }: PodRoute): string => `${gateway} ${device ?? ''}`;
+  const gateways = new Set(wanted.map(({ destination }) => destination));
+  const present = new Map(current.map((route) => [route.destination, way(route)]));
   return {
     add: wanted.filter(({ destination }) => !present.has(destination)),
-    replace: wanted.filter(({ destination, gateway }) => present.has(destination) && present.get(destination) !== gateway),
+    replace: wanted.filter((route) => present.has(route.destination) && present.get(route.destination) !== way(route)),
     remove: current.filter(({ destination }) => !gateways.has(destination)),
   };
 }
@@ -61,13 +67,19 @@ export async function readRoutes(exec: Exec, family: IpFamily): Promise<PodRoute
  * text. Pure.
  */
 export function parseRoutes(json: string, family: IpFamily): PodRoute[] {
-  const rows = json.trim() === '' ? [] : (JSON.parse(json) as { dst: string; gateway?: string }[]);
+  const rows = json.trim() === '' ? [] : (JSON.parse(json) as { dst: string; gateway?: string; dev?: string }[]);
   const withLength = (dst: string): string => (dst.includes('/') ? dst : `${dst}/${addressBits[family]}`);
-  return rows.map(({ dst, gateway = '' }) => ({ destination: withLength(dst), gateway }));
+  return rows.map(({ dst, gateway = '', dev }) => ({
+    destination: withLength(dst),
+    gateway,
+    ...(dev === vxlanDevice ? { device: dev } : {}),
+  }));
 }
 
 /** The argv of ip(8) for one route. `add` fails when another program has a route for the same destination. Pure. */
-export function routeArgv(action: 'add' | 'replace' | 'del', { destination, gateway }: PodRoute): string[] {
-  const via = action === 'del' ? [] : ['via', gateway];
+export function routeArgv(action: 'add' | 'replace' | 'del', { destination, gateway, device }: PodRoute): string[] {
+  // The gateway's address on the tunnel is in no network of the device: "onlink" says that it is there all the same.
+  const on = device === undefined ? [] : ['dev', device, 'onlink'];
+  const via = action === 'del' ? [] : ['via', gateway, ...on];
   return ['ip', familyOption[familyOf(destination)], 'route', action, destination, ...via, 'proto', String(routeProtocol)];
 }

@@ -9,8 +9,9 @@ import { dnsPart, networkPart, networkPolicyPart, type Part, type PartDeps } fro
 import { systemClock } from '#client/clock.ts';
 import type { LoadedKubeconfig } from '#client/kubeconfig.ts';
 import { leftOutMetric } from '#client/left-out.ts';
-import { checkAddress, checkFile, checkNodeName, firstAddress } from '../checks.ts';
+import { checkAddress, checkFile, checkNodeName } from '../checks.ts';
 import { boolean, cidr, names } from '../flags.ts';
+import { addressTowards, checkNodeIps } from '../node-ip.ts';
 import { ComponentClients, clientConfig } from './client-config.ts';
 import { type ComponentContext, defineComponent } from './component.ts';
 import { FlagSet } from './flag-set.ts';
@@ -28,6 +29,7 @@ interface NetworkFlags extends NodeFlags {
   cniConfDir: string;
   cniBinDir: string;
   cniStateDir: string;
+  podNetwork: string;
   networkPolicy: boolean;
 }
 
@@ -44,23 +46,30 @@ const addNodeFlags = (command: Command, port: number): Command =>
   command
     .option('--kubeconfig <file>', 'how the API server is reached; in a pod: as its service account')
     .option('--hostname-override <name>', "the name of this node's Node; by default $NODE_NAME, or the hostname")
-    .option('--node-ip <address>', "the node's address; by default $NODE_IP, or the machine's first one")
+    .option(
+      '--node-ip <address>',
+      "the node's address, or one of each family with a comma; by default $NODE_IP, or the one that leads to the API server",
+    )
     .option('--healthz-bind-address <host:port>', 'where /healthz and /metrics are served; empty: nowhere', `127.0.0.1:${port}`);
 
 interface Base {
   nodeName: string;
   nodeIp: string;
+  nodeIps: readonly string[];
   config: LoadedKubeconfig;
   healthz: { host: string; port: number } | undefined;
 }
 
-function baseOf(given: NodeFlags): Base {
+async function baseOf(given: NodeFlags): Promise<Base> {
   const nodeName = (given.hostnameOverride ?? process.env['NODE_NAME'] ?? hostname()).trim().toLowerCase();
   checkNodeName('--hostname-override', nodeName);
+  const config = clientConfig('--kubeconfig', given.kubeconfig);
+  const [nodeIp = '', ...others] = checkNodeIps(given.nodeIp ?? process.env['NODE_IP'] ?? (await addressTowards(config.server)));
   return {
     nodeName,
-    nodeIp: checkAddress('--node-ip', given.nodeIp ?? process.env['NODE_IP'] ?? firstAddress('--node-ip')),
-    config: clientConfig('--kubeconfig', given.kubeconfig),
+    nodeIp,
+    nodeIps: [nodeIp, ...others],
+    config,
     healthz: given.healthzBindAddress === '' ? undefined : hostAndPort('--healthz-bind-address', given.healthzBindAddress),
   };
 }
@@ -105,20 +114,24 @@ export const network = defineComponent({
             .option('--cni-conf-dir <folder>', 'where the configuration is written', '/etc/cni/net.d')
             .option('--cni-bin-dir <folder>', 'the CNI plugins', '/usr/lib/cni')
             .option('--cni-state-dir <folder>', "host-local's leases", '/var/lib/cni/networks')
+            .option('--pod-network <way>', 'auto: routes, and VXLAN to nodes behind a router; vxlan: VXLAN to all nodes', 'auto')
             .option('--network-policy [bool]', 'enforce NetworkPolicies with nftables', boolean, true),
       },
     ],
   ),
-  settle({ flags }) {
+  async settle({ flags }) {
+    const { podNetwork } = flags;
+    if (podNetwork !== 'auto' && podNetwork !== 'vxlan') throw new Error(`--pod-network ${podNetwork}: give auto or vxlan`);
     if (process.geteuid?.() !== 0)
       throw new Error('the pod network needs root, for routes and rules: run it with sudo, or in a privileged pod');
-    return { ...baseOf(flags), flags };
+    return { ...(await baseOf(flags)), podNetwork, flags };
   },
-  run: ({ flags, ...base }, context) => {
+  run: ({ flags, podNetwork, ...base }, context) => {
     const apiServer = new URL(base.config.server).hostname.replace(/^\[(.*)\]$/, '$1');
     const { clusterCidr, cniConfDir, cniBinDir, cniStateDir } = flags;
     const folders = { cniConfDir, cniBinDir, cniStateDir };
-    const options = { nodeName: base.nodeName, clusterCidr, ...folders, hostAddresses: [base.nodeIp, apiServer] };
+    const { nodeName, nodeIps } = base;
+    const options = { nodeName, nodeIps, podNetwork, clusterCidr, ...folders, hostAddresses: [...nodeIps, apiServer] };
     return runPart(base, 'node-network', context, (deps) => {
       const policies = flags.networkPolicy ? networkPolicyPart(deps) : undefined;
       for (const metric of policies?.metrics ?? []) context.registry.registerMetric(metric);
@@ -156,7 +169,7 @@ export const dns = defineComponent({
   ),
   async settle({ flags }) {
     if (flags.resolvConf !== undefined) checkFile('--resolv-conf', flags.resolvConf);
-    const base = baseOf(flags);
+    const base = await baseOf(flags);
     const addresses = flags.listenAddresses.map((address) => checkAddress('--listen-addresses', address));
     return {
       ...base,

@@ -19,6 +19,8 @@ export function testNode(name: string, podCidr?: string | string[], address?: st
 export interface TestHost {
   name: string;
   ip: string;
+  /** Of a pod: its addresses of both families. */
+  ips?: readonly string[];
   /** Runs a program in the host's network namespace. */
   exec: Exec;
 }
@@ -32,7 +34,7 @@ export interface TestNetwork {
   /** Makes a new network namespace and calls the plugins of the node's own CNI configuration for it, as the runtime does. */
   addPod(node: 0 | 1): Promise<TestHost>;
   /** The client address that a TCP server on `server` sees when `client` connects. */
-  sourceSeenBy(server: TestHost, client: TestHost): Promise<string>;
+  sourceSeenBy(server: TestHost, client: TestHost, to?: string): Promise<string>;
   /** Polls until `condition` holds. Fails after a minute and prints `state`. */
   until(condition: () => boolean | Promise<boolean>, state: () => unknown): Promise<void>;
   close(): Promise<void>;
@@ -40,30 +42,60 @@ export interface TestNetwork {
 
 const pluginDirectory = '/usr/lib/cni';
 
+/** How the hosts of a test network are joined. */
+export interface TestNetworkOptions {
+  /** The second node is on a network of its own; the host outside is the router between them, which knows nothing of pods. Default false. */
+  isRouted?: boolean;
+  /** Pod ranges of the nodes. Default: one of IPv4. */
+  podCidrs?: readonly [string[], string[]];
+  /** Largest packet on the wires, in bytes. Default 1500. */
+  mtu?: number;
+}
+
 /** Makes the network; {@link TestNetwork.close} takes it down. */
-export async function createTestNetwork(): Promise<TestNetwork> {
+export async function createTestNetwork({
+  isRouted = false,
+  podCidrs,
+  mtu = 1500,
+}: TestNetworkOptions = {}): Promise<TestNetwork> {
   const namespaces = new TestNamespaces('tnet');
   return await namespaces.whole(async () => {
     const { name: wire } = await namespaces.add('wire');
-    await ip('-n', wire, 'link', 'add', 'br0', 'type', 'bridge');
-    await ip('-n', wire, 'link', 'set', 'br0', 'up');
-    const connect = async (name: string, number: number): Promise<TestHost> => {
+    for (const bridge of ['br0', 'br1']) {
+      await ip('-n', wire, 'link', 'add', bridge, 'type', 'bridge');
+      await ip('-n', wire, 'link', 'set', bridge, 'up');
+    }
+    const plug = async (namespace: string, name: string, link: string, segment: number): Promise<void> => {
+      const peer = ['peer', 'name', link, 'mtu', String(mtu), 'netns', namespace];
+      await ip('-n', wire, 'link', 'add', name, 'mtu', String(mtu), 'type', 'veth', ...peer);
+      await ip('-n', wire, 'link', 'set', name, 'master', `br${segment}`, 'up');
+      await ip('-n', namespace, 'link', 'set', link, 'up');
+    };
+    const connect = async (name: string, number: number, segment = 0): Promise<TestHost> => {
       const { name: namespace, exec } = await namespaces.add(name);
-      const address = `192.168.78.${number}`;
-      await ip('-n', wire, 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
-      await ip('-n', wire, 'link', 'set', name, 'master', 'br0', 'up');
+      const address = `192.168.${78 + segment}.${number}`;
+      await plug(namespace, name, 'eth0', segment);
       await ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
-      await ip('-n', namespace, 'link', 'set', 'eth0', 'up');
       return { name, ip: address, exec };
     };
     const directory = await mkdtemp(join(tmpdir(), 'tnet-'));
     namespaces.onClose(() => rm(directory, { recursive: true }));
     const outside = await connect('outside', 1);
+    if (isRouted) {
+      await plug(`tnet-${process.pid}-outside`, 'router', 'eth1', 1);
+      await outside.exec(['ip', 'address', 'add', '192.168.79.1/24', 'dev', 'eth1']);
+      await outside.exec(['sysctl', '-q', '-w', 'net.ipv4.ip_forward=1']);
+    }
     const nodes = await Promise.all(
-      ['one', 'two'].map(async (name, index) => ({ ...(await connect(name, index + 2)), directory: join(directory, name) })),
+      ['one', 'two'].map(async (name, index) => {
+        const segment = isRouted ? index : 0;
+        const node = await connect(name, index + 2, segment);
+        if (isRouted) await node.exec(['ip', 'route', 'add', 'default', 'via', `192.168.${78 + segment}.1`]);
+        return { ...node, directory: join(directory, name) };
+      }),
     );
     const informer = new MemoryInformer(
-      nodes.map(({ name, ip: address }, index) => testNode(name, `10.244.${index + 1}.0/24`, address)),
+      nodes.map(({ name, ip: address }, index) => testNode(name, podCidrs?.[index] ?? `10.244.${index + 1}.0/24`, address)),
     );
     let pods = 0;
     return {
@@ -118,14 +150,15 @@ async function connectPod(
     namespaces.onClose(() => call('DEL', plugin, result));
   }
   const { ips } = result as { ips: { address: string }[] };
-  const address = ips[0]?.address.split('/')[0];
+  const addresses = ips.map((one) => one.address.split('/')[0] ?? '');
+  const [address] = addresses;
   if (address === undefined) throw new Error(`CNI gave no address: ${JSON.stringify(result)}`);
-  return { name: namespace, ip: address, exec };
+  return { name: namespace, ip: address, ips: addresses, exec };
 }
 
 const serverScript = `
   const server = require('node:net').createServer((socket) => socket.end(socket.remoteAddress + '\\n', () => server.close()));
-  server.listen(8080, '0.0.0.0');
+  server.listen(8080, '::');
   setTimeout(() => process.exit(1), 60_000).unref();
 `;
 /** Retries until the server listens. A lost packet fails one attempt; after a minute the script fails. */
@@ -138,10 +171,10 @@ const clientScript = `
   setTimeout(() => process.exit(1), 60_000);
 `;
 
-async function sourceSeenBy(server: TestHost, client: TestHost): Promise<string> {
+async function sourceSeenBy(server: TestHost, client: TestHost, to = server.ip): Promise<string> {
   const serving = server.exec([process.execPath, '-e', serverScript]);
-  const [{ stdout }] = await Promise.all([client.exec([process.execPath, '-e', clientScript, server.ip]), serving]);
-  return stdout.trim();
+  const [{ stdout }] = await Promise.all([client.exec([process.execPath, '-e', clientScript, to]), serving]);
+  return stdout.trim().replace(/^::ffff:/, '');
 }
 
 async function until(condition: () => boolean | Promise<boolean>, state: () => unknown): Promise<void> {
