@@ -258,6 +258,27 @@ describe('two nodes', { timeout: 300_000 }, () => {
       assert.doesNotMatch((await first.exec(['ip', 'link'])).stdout, /tinker-vxlan/);
     });
 
+  it('limit the traffic of a pod that asks for it, in both directions', async () => {
+    const net = await createTestNetwork();
+    opened.push(net);
+    const end = new AbortController();
+    const [part] = partsOf(net);
+    const running = part?.run(end.signal);
+    await net.until(
+      () => part?.problems().length === 0,
+      () => part?.problems(),
+    );
+    const burst = 4_294_967_295;
+    await net.addPod(0, { ingressRate: 3_000_000, ingressBurst: burst, egressRate: 7_000_000, egressBurst: burst });
+    const [node] = net.nodes;
+    assert.ok(node !== undefined);
+    const { stdout } = await node.exec(['tc', 'qdisc', 'show']);
+    assert.match(stdout, /tbf .*rate 3Mbit/);
+    assert.match(stdout, /tbf .*rate 7Mbit/);
+    end.abort();
+    await running;
+  });
+
   it('with one address are refused: the younger one ends and says whose address it is', async () => {
     const net = await createTestNetwork();
     opened.push(net);

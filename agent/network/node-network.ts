@@ -174,7 +174,7 @@ async function syncNode({ nodes, exec, log, leftOut }: NodeNetworkDeps, options:
  */
 async function tunnelled(
   exec: Exec,
-  { nodeIps, podNetwork, clusterCidr }: NodeNetworkOptions,
+  { nodeIps, podNetwork }: NodeNetworkOptions,
   { own, others, nodeAddresses }: PodRanges,
   attempt: Attempt,
 ): Promise<{ routes: PodRoute[]; mtu: number | undefined }> {

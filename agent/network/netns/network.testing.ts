@@ -31,8 +31,8 @@ export interface TestNetwork {
   informer: MemoryInformer<Node>;
   putNode(node: Node): void;
   deleteNode(name: string): void;
-  /** Makes a new network namespace and calls the plugins of the node's own CNI configuration for it, as the runtime does. */
-  addPod(node: 0 | 1): Promise<TestHost>;
+  /** Makes a new network namespace and calls the plugins of the node's own CNI configuration for it, as the runtime does. `bandwidth`: what the runtime reads from the pod's annotations. */
+  addPod(node: 0 | 1, bandwidth?: object): Promise<TestHost>;
   /** The client address that a TCP server on `server` sees when `client` connects. */
   sourceSeenBy(server: TestHost, client: TestHost, to?: string): Promise<string>;
   /** Polls until `condition` holds. Fails after a minute and prints `state`. */
@@ -104,10 +104,10 @@ export async function createTestNetwork({
       informer,
       putNode: (node) => informer.put(node),
       deleteNode: (name) => informer.remove(testNode(name)),
-      addPod: async (number) => {
+      addPod: async (number, bandwidth) => {
         const node = nodes[number];
         if (node === undefined) throw new Error(`no node ${number}`);
-        return await connectPod(node, await namespaces.add(`pod${++pods}`), namespaces);
+        return await connectPod(node, await namespaces.add(`pod${++pods}`), namespaces, bandwidth);
       },
       sourceSeenBy,
       until,
@@ -121,6 +121,7 @@ async function connectPod(
   node: TestNetwork['nodes'][number],
   { name: namespace, exec }: TestNamespace,
   namespaces: TestNamespaces,
+  bandwidth: object | undefined,
 ): Promise<TestHost> {
   const list = JSON.parse(await readFile(join(node.directory, 'conf', '10-tinkernetes.conflist'), 'utf8')) as {
     cniVersion: string;
@@ -132,6 +133,7 @@ async function connectPod(
       cniVersion: list.cniVersion,
       name: list.name,
       ...plugin,
+      ...(plugin.type === 'bandwidth' && bandwidth !== undefined ? { runtimeConfig: { bandwidth } } : {}),
       ...(prevResult === undefined ? {} : { prevResult }),
     });
     const env = {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import { readSmallFile } from '#agent/host/safe-open.ts';
 import type { PortMapping } from '../types.ts';
+import { podBandwidth } from './bandwidth.ts';
 
 const maxConfigBytes = 2 ** 20;
 
@@ -37,6 +38,8 @@ export interface CniAttachment {
   podNamespace: string;
   podUid: string;
   portMappings: readonly PortMapping[];
+  /** Of the pod. */
+  annotations?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What the calls of plugins depend on. */
@@ -98,7 +101,7 @@ async function runPlugin(
     ...config,
     cniVersion: network.cniVersion,
     name: network.name,
-    ...(capabilities?.portMappings ? { runtimeConfig: { portMappings: hostPorts(attachment.portMappings) } } : {}),
+    ...runtimeConfig(command, capabilities, attachment),
     ...(prevResult === undefined ? {} : { prevResult }),
   });
   const env = {
@@ -123,6 +126,21 @@ async function runPlugin(
       cause: error,
     });
   }
+}
+
+/** What a plugin's capabilities ask for (CNI specification, "Deriving runtimeConfig"). @throws Error for an annotation that cannot be used */
+function runtimeConfig(
+  command: 'ADD' | 'DEL',
+  capabilities: CniPlugin['capabilities'] = {},
+  attachment: CniAttachment,
+): { runtimeConfig?: object } {
+  // What could not be used when the pod came must not keep it from going.
+  const bandwidth = command === 'ADD' && capabilities.bandwidth === true ? podBandwidth(attachment.annotations) : undefined;
+  const config = {
+    ...(capabilities.portMappings === true ? { portMappings: hostPorts(attachment.portMappings) } : {}),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
+  };
+  return Object.keys(config).length === 0 ? {} : { runtimeConfig: config };
 }
 
 const hostPorts = (mappings: readonly PortMapping[]): object[] =>

@@ -66,6 +66,7 @@ export function sandboxCalls(context: DockerContext): SandboxCalls {
       podNamespace: namespace,
       podUid: uid,
       portMappings: config.portMappings ?? [],
+      annotations: config.annotations,
     };
     // The file is also written before ADD: after a crash during ADD, the address must still be freed.
     await keep(id, { network, attachment });
