@@ -131,7 +131,14 @@ export const network = defineComponent({
     const { clusterCidr, cniConfDir, cniBinDir, cniStateDir } = flags;
     const folders = { cniConfDir, cniBinDir, cniStateDir };
     const { nodeName, nodeIps } = base;
-    const options = { nodeName, nodeIps, podNetwork, clusterCidr, ...folders, hostAddresses: [...nodeIps, apiServer] };
+    const options = {
+      nodeName,
+      nodeIps,
+      podNetwork: podNetwork === 'vxlan' ? ('vxlan' as const) : ('auto' as const),
+      clusterCidr,
+      ...folders,
+      hostAddresses: [...nodeIps, apiServer],
+    };
     return runPart(base, 'node-network', context, (deps) => {
       const policies = flags.networkPolicy ? networkPolicyPart(deps) : undefined;
       for (const metric of policies?.metrics ?? []) context.registry.registerMetric(metric);
