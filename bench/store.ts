@@ -1,10 +1,12 @@
 /**
- * `npm run bench -- store [folder]`: measures writes per second and latency of the embedded store, watch fan-out, and memory. It
- * reports and does not assert.
+ * `npm run bench -- store [folder]`: measures writes per second and latency, watch fan-out, and memory: of the embedded store, and of etcd with
+ * one member and three where it is installed. It reports and does not assert.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EtcdCluster } from '#control/store/etcd/etcd-cluster.testing.ts';
+import { createEtcdStore } from '#control/store/etcd/etcd-store.ts';
 import { createSqliteStore } from '#control/store/sqlite.ts';
 import type { Store } from '#control/store/store.ts';
 
@@ -40,8 +42,9 @@ async function fanOut(store: Store): Promise<void> {
   const stop = new AbortController();
   let waiting = 0;
   let last: () => void = () => undefined;
+  const start = await store.currentRevision();
   const watchers = Array.from({ length: WATCHERS }, async () => {
-    for await (const { events } of store.watch('/registry/fan/', await store.currentRevision(), stop.signal)) {
+    for await (const { events } of store.watch('/registry/fan/', start, stop.signal)) {
       for (const _ of events) if (--waiting === 0) last();
     }
   });
@@ -73,17 +76,35 @@ async function reads(store: Store): Promise<void> {
   console.log(`compaction of ${newest} revisions: ${(performance.now() - compacting).toFixed(0)} ms`);
 }
 
+async function measure(name: string, store: Store): Promise<void> {
+  console.log(`\n${name}: ${rss()}`);
+  try {
+    for (const writers of [1, 8, 64]) await writes(store, writers);
+    await fanOut(store);
+    await reads(store);
+    console.log(`at the end: ${rss()}`);
+  } finally {
+    await store.close();
+  }
+}
+
+async function measureEtcd(members: number): Promise<void> {
+  const cluster = await EtcdCluster.start({ members, folder: directory });
+  try {
+    const name = `etcd, ${members} member${members === 1 ? '' : 's'} on this machine`;
+    await measure(name, await createEtcdStore({ endpoints: cluster.endpoints }));
+  } finally {
+    await cluster.stop();
+  }
+}
+
 const directory = mkdtempSync(join(process.argv[3] ?? tmpdir(), 'tinkernetes-bench-'));
 const rss = (): string => `${(process.memoryUsage().rss / (1 << 20)).toFixed(0)} MiB resident`;
 try {
-  console.log(`before the store: ${rss()}`);
-  const store = await createSqliteStore({ path: join(directory, 'store.db') });
-  console.log(`store open: ${rss()}; values of ${VALUE_BYTES} bytes on ${directory}`);
-  for (const writers of [1, 8, 64]) await writes(store, writers);
-  await fanOut(store);
-  await reads(store);
-  console.log(`at the end: ${rss()}`);
-  await store.close();
+  console.log(`values of ${VALUE_BYTES} bytes on ${directory}`);
+  await measure('the embedded store', await createSqliteStore({ path: join(directory, 'store.db') }));
+  if (existsSync('/usr/bin/etcd')) for (const members of [1, 3]) await measureEtcd(members);
+  else console.log("\netcd: not measured, for Debian's etcd-server is not installed");
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }

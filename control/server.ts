@@ -27,6 +27,7 @@ import { createServiceAllocator } from './apiserver/kinds/core/service/allocator
 import { apiServerIpOf, parseServiceCidrs } from './apiserver/kinds/core/service/cluster-ips.ts';
 import { Proxies } from './apiserver/proxy/proxies.ts';
 import { defaultScraping, ensureMetricsReader, ResourceMetrics } from './apiserver/resource-metrics/resource-metrics.ts';
+import { SharedAddresses } from './apiserver/server-addresses.ts';
 import { DebugPages } from './apiserver/serving/debug-pages.ts';
 import { listen } from './apiserver/serving/listener.ts';
 import { begun } from './begun.ts';
@@ -125,6 +126,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       serviceIp,
       advertiseAddress: options.advertiseAddress,
       securePort: options.securePort,
+      addresses: store.isShared === true ? new SharedAddresses(store, options.advertiseAddress) : undefined,
     };
     const listener = await listen(
       server,

@@ -5,6 +5,7 @@
  * Source: kubernetes `pkg/controlplane/controller/{systemnamespaces,kubernetesservice}`, `pkg/controlplane/reconcilers`.
  */
 
+import { isIP } from 'node:net';
 import type { New } from '#api/meta.ts';
 import { sameJson } from '#api/meta.ts';
 import { serviceNameLabel } from '#api/service-labels.ts';
@@ -14,6 +15,7 @@ import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import { systemPriorityClasses } from './kinds/scheduling/priorityclass/system-classes.ts';
+import { onlyAddress, type ServerAddresses } from './server-addresses.ts';
 import type { ServerLog } from './serving/server-log.ts';
 
 /** Addresses of the `kubernetes` Service. */
@@ -23,6 +25,8 @@ export interface BootstrapOptions {
   /** Where pods reach this server. */
   advertiseAddress: string;
   securePort: number;
+  /** All servers of the store. Absent: this is the only one. */
+  addresses?: ServerAddresses | undefined;
 }
 
 const priorityClasses = 'priorityclasses.scheduling.k8s.io';
@@ -72,24 +76,29 @@ async function ensureObjects(client: Client, options: BootstrapOptions): Promise
 }
 
 async function reconcileEndpoints(client: Client, options: BootstrapOptions): Promise<void> {
+  const { advertiseAddress } = options;
+  // The servers of a cluster have addresses of one family; another one's would make the slice invalid.
+  const addresses = (await (options.addresses ?? onlyAddress(advertiseAddress)).renew()).filter(
+    (address) => isIP(address) === isIP(advertiseAddress),
+  );
   const name = { namespace: 'default', name: 'kubernetes' };
   await reconcile(
     () => client.resource('endpoints').get(name),
-    kubernetesEndpoints(options),
+    kubernetesEndpoints(addresses, options),
     (object) => client.resource('endpoints').create(object),
     (object) => client.resource('endpoints').update(object),
     ({ subsets }) => subsets,
   );
   await reconcile(
     () => client.resource('endpointslices.discovery.k8s.io').get(name),
-    kubernetesSlice(options),
+    kubernetesSlice(addresses, options),
     (object) => client.resource('endpointslices.discovery.k8s.io').create(object),
     (object) => client.resource('endpointslices.discovery.k8s.io').update(object),
     ({ endpoints, ports }) => ({ endpoints, ports }),
   );
 }
 
-/** Creates what is missing again and again, until `signal` aborts. */
+/** Creates what is missing again and again, until `signal` aborts; then the other servers of the store are told that this one goes. */
 export async function keepBootstrapped(
   client: Client,
   options: BootstrapOptions,
@@ -104,6 +113,11 @@ export async function keepBootstrapped(
       log.warn({ err: error }, 'the system namespaces or the kubernetes service could not be brought in order; trying again');
     }
     await sleep(clock, repairIntervalMs, signal);
+  }
+  try {
+    await options.addresses?.withdraw();
+  } catch (error) {
+    log.warn({ err: error }, "this server's address is still among those of the store; it goes when its lease ends");
   }
 }
 
@@ -153,27 +167,23 @@ function kubernetesService({ serviceIp, securePort }: BootstrapOptions): New<Ser
   } as New<Service>;
 }
 
-/**
- * Only this server's address. Several API servers would overwrite each other's: they need upstream's lease reconciler
- * (`pkg/controlplane/reconcilers/lease.go`: a key for each server under /registry/masterleases/, which expires with the server).
- */
-function kubernetesEndpoints({ advertiseAddress, securePort }: BootstrapOptions): New<Endpoints> {
+function kubernetesEndpoints(addresses: readonly string[], { securePort }: BootstrapOptions): New<Endpoints> {
   return {
     apiVersion: 'v1',
     kind: 'Endpoints',
     // The EndpointSlice is written here, too, so the mirroring controller must not create another one.
     metadata: { name: 'kubernetes', namespace: 'default', labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
-    subsets: [{ addresses: [{ ip: advertiseAddress }], ports: [{ name: 'https', port: securePort, protocol: 'TCP' }] }],
+    subsets: [{ addresses: addresses.map((ip) => ({ ip })), ports: [{ name: 'https', port: securePort, protocol: 'TCP' }] }],
   } as New<Endpoints>;
 }
 
-function kubernetesSlice({ advertiseAddress, securePort }: BootstrapOptions): New<EndpointSlice> {
+function kubernetesSlice(addresses: readonly string[], { advertiseAddress, securePort }: BootstrapOptions): New<EndpointSlice> {
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: { name: 'kubernetes', namespace: 'default', labels: { [serviceNameLabel]: 'kubernetes' } },
     addressType: advertiseAddress.includes(':') ? 'IPv6' : 'IPv4',
-    endpoints: [{ addresses: [advertiseAddress], conditions: { ready: true } }],
+    endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
     ports: [{ name: 'https', port: securePort, protocol: 'TCP' }],
   } as New<EndpointSlice>;
 }

@@ -8,6 +8,10 @@ import { join } from 'node:path';
 import { execFile } from '#agent/host/exec.ts';
 import { freePort } from '#test/free-port.ts';
 
+/** TINKER_ETCD is a folder with another version's programs. */
+const folderOfPrograms = process.env['TINKER_ETCD'] ?? '/usr/bin';
+const [etcd, etcdctl] = [join(folderOfPrograms, 'etcd'), join(folderOfPrograms, 'etcdctl')];
+
 /** Options of a cluster. */
 export interface EtcdClusterOptions {
   /** Number of members. Default: 1. */
@@ -18,6 +22,8 @@ export interface EtcdClusterOptions {
   client?: { ca: string; certificate: string; key: string } | undefined;
   /** More flags for each member. */
   flags?: readonly string[];
+  /** Where their data lies. Default: in memory. */
+  folder?: string | undefined;
 }
 
 interface Member {
@@ -41,7 +47,7 @@ export class EtcdCluster {
 
   static async start(options: EtcdClusterOptions = {}): Promise<EtcdCluster> {
     // In memory where there is such a place: each fsync costs tens of milliseconds on a busy machine, and no test here cuts the power.
-    const folder = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'etcd-'));
+    const folder = await mkdtemp(join(options.folder ?? (existsSync('/dev/shm') ? '/dev/shm' : tmpdir()), 'etcd-'));
     const scheme = options.tls === undefined ? 'http' : 'https';
     const members: Member[] = [];
     for (let index = 0; index < (options.members ?? 1); index++) {
@@ -61,7 +67,7 @@ export class EtcdCluster {
     const { name, peerUrl } = cluster.#members[0] as Member;
     const argv = ['snapshot', 'restore', snapshot, '--name', name, '--data-dir', join(cluster.#folder, name)];
     argv.push('--initial-cluster', `${name}=${peerUrl}`, '--initial-advertise-peer-urls', peerUrl);
-    await execFile(['etcdctl', ...argv], { env: { ETCDCTL_API: '3' } });
+    await execFile([etcdctl, ...argv], { env: { ETCDCTL_API: '3' } });
     cluster.run(0);
     return cluster;
   }
@@ -89,7 +95,7 @@ export class EtcdCluster {
     ].flat();
     if (tls !== undefined)
       argv.push('--cert-file', tls.certificate, '--key-file', tls.key, '--trusted-ca-file', tls.ca, '--client-cert-auth');
-    member.child = spawn('etcd', [...argv, ...flags], { stdio: ['ignore', 'ignore', 'ignore'] });
+    member.child = spawn(etcd, [...argv, ...flags], { stdio: ['ignore', 'ignore', 'ignore'] });
   }
 
   /** Waits until a member has caught up: it answers a linearizable read itself. */
@@ -99,7 +105,7 @@ export class EtcdCluster {
     const argv = ['--endpoints', clientUrl, '--command-timeout', '2s', 'get', 'health'];
     if (client !== undefined) argv.push('--cacert', client.ca, '--cert', client.certificate, '--key', client.key);
     for (let tries = 0; tries < 120; tries++) {
-      const child = spawn('etcdctl', argv, { stdio: 'ignore', env: { ...process.env, ETCDCTL_API: '3' } });
+      const child = spawn(etcdctl, argv, { stdio: 'ignore', env: { ...process.env, ETCDCTL_API: '3' } });
       const [code] = (await once(child, 'exit')) as [number];
       if (code === 0) return;
       await new Promise((resolve) => setTimeout(resolve, 250));

@@ -39,8 +39,8 @@ const maxRetryMs = 500;
 export interface CallOptions {
   /** The time for all attempts together, from the moment that it is sent. */
   timeoutMs: number;
-  /** The time of one attempt, after which the next member is asked. Only of reads. */
-  attemptMs?: number;
+  /** The time of the first attempt, after which the next member is asked; later ones have twice as much each. Only of reads. */
+  attemptMs?: number | undefined;
   /** A read may be repeated whatever became of the first attempt. */
   isRead: boolean;
   /** The lease in the request, for the error when there is none. */
@@ -110,9 +110,11 @@ export class EtcdConnection {
   async #call<Reply>(service: EtcdService, method: string, request: object, options: CallOptions): Promise<Reply> {
     const endMs = this.#clock.monotonic() + options.timeoutMs;
     let pauseMs = retryMs;
-    for (;;) {
+    for (let attempt = 0; ; attempt++) {
       const at = this.#preferred;
-      const error = await this.#attempt<Reply>(at, service, method, request, options, endMs);
+      // A busy member must not be taken for a dead one for ever.
+      const attemptMs = options.attemptMs === undefined ? undefined : options.attemptMs * 2 ** attempt;
+      const error = await this.#attempt<Reply>(at, service, method, request, { ...options, attemptMs }, endMs);
       if ('reply' in error) return error.reply;
       const { failure, outcome } = error;
       if (outcome === 'refused') throw failure;

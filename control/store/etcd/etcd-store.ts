@@ -19,7 +19,7 @@ import type { KeyValue, RangeRequest, RangeResponse, ResponseHeader, TxnResponse
 const writeMs = 10_000;
 const readMs = 10_000;
 /** How long one member may take for a small read before another one is asked. */
-const askMs = 1_000;
+const askMs = 500;
 /** A list is read in pages, so that no message is very large: the next page's keys are chosen by the size of the last one's. */
 const firstPageKeys = 500;
 const maxPageKeys = 5_000;
