@@ -21,6 +21,7 @@ import { addMetric } from './kubelet/server/metrics.ts';
 import type { PodManifests } from './kubelet/static/pod-manifests.ts';
 import { dnsPart, kubeletPart, networkPart, networkPolicyPart, type PartDeps, proxyPart, runtimeOf } from './parts.ts';
 import type { ProxyMode } from './proxy/backends.ts';
+import { allProxyMetrics } from './proxy/metrics.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 
 /** What {@link runAgent} needs to know. Flags of `tinker agent` fill it. */
@@ -78,7 +79,7 @@ export interface AgentOptions {
  */
 export async function runAgent(options: AgentOptions, log: Logger, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
-  for (const metric of [...options.metrics, ...certificateMetrics]) addMetric(metric);
+  for (const metric of [...options.metrics, ...certificateMetrics, ...allProxyMetrics]) addMetric(metric);
   const kubeconfig = loadKubeconfig(options.kubeconfig);
   // When a part fails, the other parts are stopped in order. systemd (or the user) then restarts the whole agent.
   const failed = new AbortController();

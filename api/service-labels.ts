@@ -6,3 +6,5 @@ export const serviceNameLabel = 'kubernetes.io/service-name';
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
 /** On endpoints and slices of a headless Service. Proxies ignore slices with it, whatever its value. */
 export const headlessLabel = 'service.kubernetes.io/headless';
+/** The annotation with the time of the change that triggered an update of endpoints. */
+export const triggerTimeAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time';

@@ -135,6 +135,20 @@ export function packetContract(under: BackendUnderTest): void {
       assert.equal(await cleanStaleFlows(network.exec, state), 0);
     });
 
+    it('serves a UDP client that never pauses again after its service was scaled to zero and back', async () => {
+      const dns = service('kube-system/dns', clusterIp, [{ name: 'dns', port: 53, protocol: 'UDP' }]);
+      const udp = [{ name: 'dns', port: 8080, protocol: 'UDP' }];
+      await apply([dns], [slice('kube-system/dns', udp, [endpoint(pod2, 'here')])]);
+      assert.equal((await network.udp('pod1', clusterIp, 53, 40054)).server, 'pod2');
+      const none = await apply([dns], []);
+      assert.equal(await cleanStaleFlows(network.exec, none), 1);
+      assert.deepEqual(await network.udp('pod1', clusterIp, 53, 40054), { error: 'ECONNREFUSED' });
+      const back = await apply([dns], [slice('kube-system/dns', udp, [endpoint(podIps.pod3, 'here')])]);
+      await cleanStaleFlows(network.exec, back);
+      assert.equal((await network.udp('pod1', clusterIp, 53, 40054)).server, 'pod3');
+      assert.equal(await cleanStaleFlows(network.exec, back), 0, 'a flow to an endpoint that serves is left alone');
+    });
+
     it('keeps internal policy Local on the node: its own endpoints, or nothing', async () => {
       const web = service('default/web', clusterIp, [{ name: 'http', port: 80 }], { internalTrafficPolicy: 'Local' });
       await apply([web], [slice('default/web', target, [endpoint(pod1, 'there'), endpoint(pod2, 'here')])]);

@@ -21,11 +21,13 @@ const specs = {
   Local: { externalTrafficPolicy: 'Local', internalTrafficPolicy: 'Local' },
   LoadBalancer: { type: 'LoadBalancer', loadBalancerSourceRanges: ['203.0.113.0/24'] },
   Sticky: { sessionAffinity: 'ClientIP' },
+  StickyLocal: { sessionAffinity: 'ClientIP', externalTrafficPolicy: 'Local' },
+  Sctp: {},
 };
 
 const shape: fc.Arbitrary<Shape> = fc.record({
   endpoints: fc.uniqueArray(fc.integer({ min: 1, max: 6 }), { maxLength: 4 }),
-  kind: fc.constantFrom('ClusterIP', 'NodePort', 'Local', 'LoadBalancer', 'Sticky'),
+  kind: fc.constantFrom('ClusterIP', 'NodePort', 'Local', 'LoadBalancer', 'Sticky', 'StickyLocal', 'Sctp'),
   condition: fc.constantFrom('ready', 'terminating', 'notReady'),
 });
 /** Up to four services, of which each may be absent. */
@@ -34,13 +36,14 @@ const world = fc.array(fc.option(shape, { nil: undefined }), { minLength: 4, max
 function stateOf(shapes: readonly (Shape | undefined)[]): ServiceState {
   const present = shapes.flatMap((entry, index) => (entry === undefined ? [] : [{ ...entry, key: `default/s${index}`, index }]));
   const services = present.map(({ kind, key, index }) => {
-    const port = { name: 'http', port: 80, ...(kind === 'ClusterIP' ? {} : { nodePort: 30000 + index }) };
+    const protocol = kind === 'Sctp' ? 'SCTP' : 'TCP';
+    const port = { name: 'http', port: 80, protocol, ...(kind === 'ClusterIP' ? {} : { nodePort: 30000 + index }) };
     return service(key, `10.96.0.${10 + index}`, [port], specs[kind], kind === 'LoadBalancer' ? ['198.51.100.1'] : []);
   });
-  const endpointSlices = present.map(({ key, endpoints, condition }) => {
+  const endpointSlices = present.map(({ key, endpoints, condition, kind }) => {
     const conditions = { ready: undefined, terminating, notReady }[condition];
     const all = endpoints.map((last) => endpoint(`10.244.0.${last}`, last % 2 === 0 ? 'here' : 'there', conditions));
-    return slice(key, [{ name: 'http', port: 8080 }], all);
+    return slice(key, [{ name: 'http', port: 8080, protocol: kind === 'Sctp' ? 'SCTP' : 'TCP' }], all);
   });
   return buildServiceState({ services, endpointSlices }, { nodeName: 'here' });
 }

@@ -5,8 +5,10 @@
 import { packetContract } from './backend-packets.contract.ts';
 import type { BackendUnderTest } from './backend-under-test.testing.ts';
 import { upkeepContract } from './backend-upkeep.contract.ts';
+import { verdictContract } from './backend-verdicts.contract.ts';
 
 export function backendContract(under: BackendUnderTest): void {
   upkeepContract(under);
   packetContract(under);
+  verdictContract(under);
 }

@@ -16,6 +16,7 @@ const stateWith = (...endpoints: ReturnType<typeof endpoint>[]) =>
     { nodeName: 'here' },
   );
 const flow = (to: string, port: number, from: string, fromPort = 5353): Flow => ({
+  protocol: 'udp',
   originalDestination: to,
   originalPort: port,
   replySource: from,
@@ -29,7 +30,7 @@ describe('parseFlows', () => {
       'udp      17 118 src=fd00::1 dst=fd00:10::a sport=1 dport=53 src=fd00::2 dst=fd00::1 sport=5353 dport=1 [ASSURED] mark=0 use=1',
       'conntrack v1.4.7 (conntrack-tools): 2 flow entries have been shown.',
     ].join('\n');
-    assert.deepEqual(parseFlows(text), [flow('10.96.0.10', 53, '10.244.1.12'), flow('fd00:10::a', 53, 'fd00::2')]);
+    assert.deepEqual(parseFlows(text, 'udp'), [flow('10.96.0.10', 53, '10.244.1.12'), flow('fd00:10::a', 53, 'fd00::2')]);
   });
 });
 
@@ -55,8 +56,31 @@ describe('staleFlows', () => {
       assert.deepEqual(staleFlows([entry, entry], state), stale ? [entry] : []));
   }
 
-  it('leaves everything of a service without endpoints', () => {
-    assert.deepEqual(staleFlows([flow('10.96.0.10', 53, '10.244.9.9')], stateWith(endpoint('10.244.1.3', 'x', notReady))), []);
+  it('finds what was translated for a service that has no endpoints left, and leaves what was rejected', () => {
+    const translated = [flow('10.96.0.10', 53, '10.244.9.9'), flow('192.168.0.2', 30053, '10.244.9.9')];
+    const rejected = flow('10.96.0.10', 53, '10.96.0.10', 53);
+    assert.deepEqual(staleFlows([...translated, rejected], stateWith(endpoint('10.244.1.3', 'x', notReady))), translated);
+  });
+
+  it('leaves flows to the number of a node port elsewhere', () => {
+    assert.deepEqual(staleFlows([flow('8.8.8.8', 30053, '8.8.8.8', 30053)], state), []);
+  });
+
+  it('finds those of SCTP, apart from those of UDP on the same port', () => {
+    const both = ['UDP', 'SCTP'].map((protocol) => ({ name: protocol.toLowerCase(), port: 53, protocol }));
+    const mixed = buildServiceState(
+      {
+        services: [service('default/both', '10.96.0.20', both)],
+        endpointSlices: [
+          slice('default/both', [{ name: 'udp', port: 5353, protocol: 'UDP' }], [endpoint('10.244.1.1')], 'a'),
+          slice('default/both', [{ name: 'sctp', port: 5353, protocol: 'SCTP' }], [endpoint('10.244.1.2')], 'b'),
+        ],
+      },
+      { nodeName: 'here' },
+    );
+    const sctp = (from: string): Flow => ({ ...flow('10.96.0.20', 53, from), protocol: 'sctp' });
+    const flows = [flow('10.96.0.20', 53, '10.244.1.1'), sctp('10.244.1.1'), sctp('10.244.1.2')];
+    assert.deepEqual(staleFlows(flows, mixed), [sctp('10.244.1.1')]);
   });
 });
 

@@ -10,9 +10,10 @@ import type { IpFamily } from '#api/ip.ts';
 import type { Clock } from '#client/clock.ts';
 import type { LeftOut } from '#client/left-out.ts';
 import { type Applied, type Backend, fullSyncPeriodMs, RefusedError } from './backend.ts';
-import { cleanStaleFlows } from './conntrack.ts';
+import { cleanStaleFlows, needsCleaning } from './conntrack.ts';
+import { proxyMetrics } from './metrics.ts';
 import { Quarantine } from './quarantine.ts';
-import type { ServiceState } from './state.ts';
+import { portsDelta, type ServicePortState, type ServiceState } from './state.ts';
 
 /** A record of one sync, for operators. */
 export interface SyncRecord extends Applied {
@@ -50,7 +51,9 @@ export class FamilyProxy {
   readonly family: IpFamily;
   readonly #deps: FamilyProxyDeps;
   readonly #quarantine: Quarantine;
-  #udpEndpoints = '';
+  #cleanedPorts: readonly ServicePortState[] = [];
+  /** Whether flows may be stale. */
+  #mustClean = false;
   #syncs = 0;
   /** How many comparisons in a row were spoiled by a sync. */
   #spoiled = 0;
@@ -75,6 +78,7 @@ export class FamilyProxy {
     this.#deps.onLeftOut(state.leftOut);
     try {
       const applied = await this.#inTurn(() => backend.apply(state));
+      this.#measure(state, startMs, applied);
       if (applied.mode !== 'unchanged') this.#record(state, startMs, applied);
     } catch (error) {
       const message = errorText(error);
@@ -125,27 +129,53 @@ export class FamilyProxy {
     return result;
   }
 
+  #measure({ ports }: ServiceState, startMs: number, { mode }: Applied): void {
+    const family = { ip_family: this.family };
+    const seconds = (this.#deps.clock.now() - startMs) / 1000;
+    proxyMetrics.syncSeconds.observe(family, seconds);
+    (mode === 'full' ? proxyMetrics.fullSyncSeconds : proxyMetrics.partialSyncSeconds).observe(family, seconds);
+    proxyMetrics.lastSync.set(family, this.#deps.clock.now() / 1000);
+    const without = { internal: 0, external: 0 };
+    for (const { chosen, internalPolicyLocal, externalPolicyLocal, externallyAccessible } of ports) {
+      if (!chosen.any || chosen.local.length > 0) continue;
+      if (internalPolicyLocal) without.internal++;
+      if (externalPolicyLocal && externallyAccessible) without.external++;
+    }
+    for (const policy of ['internal', 'external'] as const)
+      proxyMetrics.noLocalEndpoints.set({ traffic_policy: policy, ...family }, without[policy]);
+  }
+
   #record(state: ServiceState, atMs: number, result: Applied & { error?: string }): void {
     const endpoints = state.ports.reduce((sum, port) => sum + port.endpoints.length, 0);
     const tookMs = this.#deps.clock.now() - atMs;
     this.#deps.onRecord({ family: this.family, atMs, services: state.ports.length, endpoints, ...result, tookMs });
   }
 
-  /** Runs only when endpoints of UDP services have changed: listing the table is expensive on a busy node. */
+  /** Runs only when endpoints of UDP or SCTP services have changed: listing the table is expensive on a busy node. */
   async #cleanConntrack(state: ServiceState): Promise<void> {
-    const { exec, log } = this.#deps;
-    const udp = state.ports.filter(({ protocol }) => protocol === 'udp');
-    const udpEndpoints = JSON.stringify(
-      udp.map((port) => [port.id, port.endpoints.map(({ address, serving }) => [address, serving])]),
-    );
-    if (udpEndpoints === this.#udpEndpoints) return;
+    const { exec, log, clock } = this.#deps;
+    const { gone, fresh } = portsDelta(state, this.#cleanedPorts);
+    this.#cleanedPorts = state.ports;
+    const was = new Map(gone.filter(needsCleaning).map((port) => [keyOf(port), servingOf(port)]));
+    this.#mustClean ||= fresh.some((port) => needsCleaning(port) && was.get(keyOf(port)) !== servingOf(port));
+    if (!this.#mustClean) return;
+    const startMs = clock.now();
+    const family = { ip_family: this.family };
     try {
       const groups = await cleanStaleFlows(exec, state);
-      this.#udpEndpoints = udpEndpoints;
-      if (groups > 0) log.info({ family: this.family, groups }, 'stale UDP conntrack entries deleted');
+      this.#mustClean = false;
+      proxyMetrics.conntrackDeleted.inc(family, groups);
+      if (groups > 0) log.info({ family: this.family, groups }, 'stale conntrack entries of UDP and SCTP services deleted');
     } catch (error) {
-      // It runs again at the next change. TCP services do not depend on it.
+      // It runs again at the next sync. TCP services do not depend on it.
       log.error({ family: this.family, err: error }, 'Failed to clean conntrack entries');
     }
+    proxyMetrics.conntrackSeconds.observe(family, (clock.now() - startMs) / 1000);
   }
 }
+
+const keyOf = ({ id, protocol }: ServicePortState): string => `${id}/${protocol}`;
+
+/** What decides which flows of a port are stale. */
+const servingOf = ({ endpoints }: ServicePortState): string =>
+  endpoints.flatMap(({ address, serving }) => (serving ? [address] : [])).join();

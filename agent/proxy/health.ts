@@ -9,6 +9,7 @@ import { guardListener, httpLimits, requestTarget } from '#agent/host/listener.t
 import { toError } from '#api/error-text.ts';
 import type { IpFamily } from '#api/ip.ts';
 import type { Clock } from '#client/clock.ts';
+import { proxyMetrics } from './metrics.ts';
 
 /** Tracks whether changes are written in time. */
 export interface ProxyHealthTracker {
@@ -92,6 +93,7 @@ export function healthHandler(tracker: ProxyHealthTracker, nodeEligible: () => b
     // `lastUpdated` is the current time while the proxy is healthy, even when there was nothing to write. Older readers of the
     // field expect it to be recent.
     const body: ProxyHealth = { lastUpdated: ok ? currentTime : lastUpdated, currentTime, ...eligible, healthy, status };
+    (path === '/healthz' ? proxyMetrics.healthz : proxyMetrics.livez).inc({ code: ok ? 200 : 503 });
     response.writeHead(ok ? 200 : 503, { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' });
     response.end(JSON.stringify(body));
   };

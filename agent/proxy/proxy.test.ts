@@ -2,14 +2,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { pino } from 'pino';
+import { Registry } from 'prom-client';
 import { type Exec, execFile } from '#agent/host/exec.ts';
 import { execSysctl } from '#agent/host/sysctl.ts';
+import { triggerTimeAnnotation } from '#api/service-labels.ts';
 import type { Node } from '#api/types.generated.ts';
 import { FakeApi } from '#client/api.testing.ts';
 import { FakeClock } from '#client/clock.ts';
 import { createInformers } from '#client/informers.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
+import { allProxyMetrics } from './metrics.ts';
 import { endpoint, service, slice } from './objects.testing.ts';
 import { createProxy, type Proxy } from './proxy.ts';
 
@@ -115,12 +118,44 @@ describe('createProxy', () => {
     assert.match(await list(), /table ip somebody/);
   });
 
+  it('measures the time from the change of a pod to the rules', async () => {
+    const again = restored();
+    const timed = slice('default/web', [{ name: 'http', port: 8080 }], [endpoint('10.244.1.2')], 'b');
+    timed.metadata.annotations = { [triggerTimeAnnotation]: new Date(clock.now()).toISOString() };
+    await client.resource('endpointslices.discovery.k8s.io').create(timed);
+    await advanceUntil(again);
+    assert.match(await nat(), /--to-destination 10\.244\.1\.2:8080/);
+  });
+
   it('follows a change, after the minimum sync period', async () => {
     const again = restored();
     await client.resource('services').create(service('default/other', '10.96.0.11', http));
     await advanceUntil(again);
     assert.match((await exec(['iptables-save', '-t', 'filter'])).stdout, /default\/other:http has no endpoints/);
     assert.equal(proxy.history().at(-1)?.mode, 'partial');
+  });
+
+  it('counts its work under upstream’s names', async () => {
+    const registry = new Registry();
+    for (const metric of allProxyMetrics) registry.registerMetric(metric);
+    const text = await registry.metrics();
+    for (const line of [
+      /^kubeproxy_sync_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [2-9]/m,
+      /^kubeproxy_sync_full_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} 1/m,
+      /^kubeproxy_sync_partial_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/m,
+      /^kubeproxy_sync_proxy_rules_last_timestamp_seconds\{ip_family="IPv4"\} \d/m,
+      /^kubeproxy_sync_proxy_rules_service_changes_total [2-9]/m,
+      /^kubeproxy_network_programming_duration_seconds_count\{ip_family="IPv4"\} 1/m,
+    ])
+      assert.match(text, line);
+    // What is counted is what the kernel holds.
+    for (const table of ['nat', 'filter']) {
+      const rules = (await exec(['iptables-save', '-t', table])).stdout.split('\n').filter((line) => line.startsWith('-A KUBE-'));
+      assert.match(
+        text,
+        new RegExp(`^kubeproxy_sync_proxy_rules_iptables_total\\{table="${table}",ip_family="IPv4"\\} ${rules.length}$`, 'm'),
+      );
+    }
   });
 
   it('writes everything anew after another program has flushed the tables', async () => {

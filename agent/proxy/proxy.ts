@@ -19,9 +19,11 @@ import type { LeftOutReporter } from '#client/left-out.ts';
 import { inTurns } from '#client/turns.ts';
 import { fullSyncPeriodMs } from './backend.ts';
 import { backends, type ProxyMode, removeServiceRules } from './backends.ts';
+import { ChangeMetrics } from './change-metrics.ts';
 import { FamilyProxy, type SyncRecord } from './family-proxy.ts';
 import { createHealthTracker, createServiceHealthServers } from './health.ts';
 import { serveHealthz } from './healthz.ts';
+import { proxyMetrics } from './metrics.ts';
 import { nodePortAddresses } from './node-port-addresses.ts';
 import { ServiceIndex } from './service-index.ts';
 import { healthCheckServices } from './state.ts';
@@ -93,6 +95,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   const records: SyncRecord[] = [];
   const ownMode = options.mode ?? 'iptables';
   let othersRemoved = false;
+  const changes = new ChangeMetrics(clock);
   const indexes: ServiceIndex[] = [];
   const families = options.nodeIps.map(familyProxy);
   const tracker = createHealthTracker(clock, 2 * syncPeriodMs);
@@ -159,7 +162,10 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   }
 
   function request(): void {
-    for (const { family } of families) tracker.queued(family);
+    for (const { family } of families) {
+      tracker.queued(family);
+      proxyMetrics.lastQueued.set({ ip_family: family }, clock.now() / 1000);
+    }
     runner.request();
   }
 
@@ -176,15 +182,18 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
 
   async function syncAll(): Promise<boolean> {
     let ok = true;
+    changes.syncing();
     for (const family of families) {
       const state = await family.sync();
       ok &&= state !== undefined;
       if (state === undefined) continue;
       tracker.updated(family.family);
+      changes.synced(family.family);
       // Health is counted over both families, so the state of one family is enough.
       if (family === families[0]) await healthServers.sync(healthCheckServices(state));
     }
     if (ok) await removeOtherModes();
+    else changes.failed();
     return ok;
   }
 
@@ -221,8 +230,14 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
       for (const index of indexes) change(index);
       request();
     };
-    const setService = (service: Service): void => tell((index) => index.setService(service));
-    const setSlice = (slice: EndpointSlice, previous?: EndpointSlice): void => tell((index) => index.setSlice(slice, previous));
+    const setService = (service: Service): void => {
+      changes.service();
+      tell((index) => index.setService(service));
+    };
+    const setSlice = (slice: EndpointSlice, previous?: EndpointSlice): void => {
+      changes.slice(slice, previous);
+      tell((index) => index.setSlice(slice, previous));
+    };
     return [
       services.subscribe({
         added: setService,

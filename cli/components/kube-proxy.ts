@@ -8,6 +8,7 @@ import { execFile } from '#agent/host/exec.ts';
 import { execSysctl } from '#agent/host/sysctl.ts';
 import { proxyPart } from '#agent/parts.ts';
 import { backends, type ProxyMode, removeServiceRules } from '#agent/proxy/backends.ts';
+import { allProxyMetrics } from '#agent/proxy/metrics.ts';
 import type { ProxyOptions } from '#agent/proxy/proxy.ts';
 import { familyOf } from '#api/ip.ts';
 import { isNotFound } from '#api/status.ts';
@@ -158,7 +159,7 @@ async function run(settings: Settings, { log, registry, signal, ready }: Compone
       settings.nodeIp === undefined ? await addressesOf(client, nodeName, { clock, log }, signal) : [settings.nodeIp];
     if (signal.aborted) return;
     const proxy = proxyPart({ client, nodeName, clock, log }, { ...options, nodeName, nodeIps });
-    registry.registerMetric(leftOutMetric([proxy.leftOut]));
+    for (const metric of [leftOutMetric([proxy.leftOut]), ...allProxyMetrics]) registry.registerMetric(metric);
     const pages = {
       '/metrics': async () => ({ text: await registry.metrics(), type: registry.contentType }),
       '/healthz': async () => ({ text: 'ok' }),

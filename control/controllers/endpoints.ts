@@ -10,7 +10,7 @@ import { familyOf } from '#api/ip.ts';
 import type { New } from '#api/meta.ts';
 import { keyToName, sameJson } from '#api/meta.ts';
 import { isPodReady } from '#api/pod/conditions.ts';
-import { headlessLabel } from '#api/service-labels.ts';
+import { headlessLabel, triggerTimeAnnotation } from '#api/service-labels.ts';
 import { isAlreadyExists, isConflict, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Pod, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
@@ -25,7 +25,6 @@ import {
   podIPs,
   podsBehind,
   podsOfServices,
-  triggerTimeAnnotation,
 } from './service-pods.ts';
 
 const overCapacityAnnotation = 'endpoints.kubernetes.io/over-capacity';

@@ -11,14 +11,14 @@ import { familyOf } from '#api/ip.ts';
 import { lastAppliedAnnotation } from '#api/last-applied.ts';
 import type { New } from '#api/meta.ts';
 import { controllerReference } from '#api/meta.ts';
-import { managedByLabel, serviceNameLabel } from '#api/service-labels.ts';
+import { managedByLabel, serviceNameLabel, triggerTimeAnnotation } from '#api/service-labels.ts';
 import type { Endpoint, EndpointAddress, EndpointSlice, EndpointSubset, Endpoints, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
 import { carryOutSlices, managedSlices, sliceKeys } from './endpointslice.ts';
 import { createExpectations, recheckAfterMs } from './expectations.ts';
-import { endpointAddress, triggerTimeAnnotation } from './service-pods.ts';
+import { endpointAddress } from './service-pods.ts';
 import type { EndpointGroup } from './slice-packing.ts';
 import { packSlices } from './slice-packing.ts';
 

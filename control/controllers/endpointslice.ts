@@ -12,7 +12,7 @@ import type { KubeObject, New } from '#api/meta.ts';
 import { controllerReference, keyOf, nameToKey } from '#api/meta.ts';
 import { zoneLabel } from '#api/node-labels.ts';
 import { isPodReady } from '#api/pod/conditions.ts';
-import { headlessLabel, managedByLabel, serviceNameLabel } from '#api/service-labels.ts';
+import { headlessLabel, managedByLabel, serviceNameLabel, triggerTimeAnnotation } from '#api/service-labels.ts';
 import { isConflict, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { Endpoint, EndpointSlice, Node, Pod, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
@@ -31,7 +31,6 @@ import {
   podIPs,
   podsBehind,
   podsOfServices,
-  triggerTimeAnnotation,
 } from './service-pods.ts';
 import type { EndpointGroup, SlicePlan } from './slice-packing.ts';
 import { packSlices } from './slice-packing.ts';

@@ -108,9 +108,6 @@ export interface TriggerTimes {
   forget(serviceKey: string): void;
 }
 
-/** The annotation with the time of the change that triggered an update of endpoints. */
-export const triggerTimeAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time';
-
 /** Makes an empty memory of trigger times. */
 export function createTriggerTimes(): TriggerTimes {
   const known = new Map<string, { service: string; pods: Map<string, string> }>();

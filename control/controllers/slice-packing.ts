@@ -3,10 +3,11 @@
  *
  * Source: kubernetes `staging/src/k8s.io/endpointslice/reconciler.go` (reconcileByPortMapping); KEP-752.
  */
+
 import type { New } from '#api/meta.ts';
 import { sameJson } from '#api/meta.ts';
+import { triggerTimeAnnotation } from '#api/service-labels.ts';
 import type { DiscoveryEndpointPort, Endpoint, EndpointSlice } from '#api/types.generated.ts';
-import { triggerTimeAnnotation } from './service-pods.ts';
 
 /** Endpoints with the same address type and ports. They may be in the same slice. */
 export interface EndpointGroup {

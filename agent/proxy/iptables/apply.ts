@@ -3,6 +3,7 @@ import { type Exec, ExecError } from '#agent/host/exec.ts';
 import type { IpFamily } from '#api/ip.ts';
 import { inTurns, letOthersIn } from '#client/turns.ts';
 import type { Applied } from '../backend.ts';
+import { proxyMetrics } from '../metrics.ts';
 import { portsDelta } from '../state.ts';
 import { chains, jumps, type Table } from './chains.ts';
 import { Plan, sameLines, tables, type WriteLimits } from './plan.ts';
@@ -48,13 +49,17 @@ export class RuleApplier {
   readonly #exec: Exec;
   readonly #warn: (message: string) => void;
   readonly #iptables: string;
+  readonly #family: IpFamily;
   /** The rules that the kernel holds as far as this process knows. Undefined: unknown. */
   #current: CompiledState | undefined;
   #limits: WriteLimits | undefined;
+  /** Number of rules of service ports. */
+  readonly #rules: Record<Table, number> = { mangle: 0, filter: 0, nat: 0 };
 
   constructor({ exec, warn }: ApplierDeps, family: IpFamily = 'IPv4') {
     this.#exec = exec;
     this.#warn = warn;
+    this.#family = family;
     this.#iptables = family === 'IPv4' ? 'iptables' : 'ip6tables';
   }
 
@@ -70,6 +75,7 @@ export class RuleApplier {
       return (await this.#applyPartial(previous, next)) ?? (await this.#applyFull(next));
     } catch (error) {
       if (!(error instanceof RestoreError)) throw error;
+      proxyMetrics.iptablesPartialFailures.inc({ ip_family: this.#family });
       this.#warn(`partial update refused, comparing all rules: ${error.message}`);
       return this.#applyFull(next);
     }
@@ -134,6 +140,8 @@ export class RuleApplier {
     const plan = await inTurns(fullPlanSteps(next, await this.#save()));
     await this.#carryOut(plan);
     this.#current = next;
+    for (const table of tables) this.#rules[table] = plan.growth[table];
+    this.#measure(plan, next);
     return { mode: 'full', chains: plan.chains };
   }
 
@@ -160,7 +168,19 @@ export class RuleApplier {
     this.#current = undefined;
     await this.#carryOut(plan);
     this.#current = next;
+    for (const table of tables) this.#rules[table] += plan.growth[table];
+    this.#measure(plan, next);
     return { mode: 'partial', chains: plan.chains };
+  }
+
+  #measure(plan: Plan, { standing, tail }: CompiledState): void {
+    for (const table of ['filter', 'nat'] as const) {
+      let rules = this.#rules[table] + tail.filter((one) => one.table === table).length;
+      for (const lines of standing[table].values()) rules += lines.length;
+      const labels = { table, ip_family: this.#family };
+      proxyMetrics.iptablesRules.set(labels, rules);
+      proxyMetrics.iptablesRulesLast.set(labels, plan.written(table));
+    }
   }
 
   async #carryOut(plan: Plan): Promise<void> {

@@ -5,6 +5,7 @@
  * Source: kubernetes.io, "Virtual IPs and Service Proxies", iptables proxy mode.
  */
 import { type Backend, type BackendDeps, type BackendOptions, fullSyncPeriodMs, RefusedError } from '../backend.ts';
+import { proxyMetrics } from '../metrics.ts';
 import { findRefused } from '../quarantine.ts';
 import type { ServiceState } from '../state.ts';
 import { RestoreError, RuleApplier } from './apply.ts';
@@ -37,6 +38,7 @@ export function createIptablesBackend({ exec, sysctl, clock, warn }: BackendDeps
         return applied;
       } catch (error) {
         if (!(error instanceof RestoreError)) throw error;
+        proxyMetrics.iptablesFailures.inc({ ip_family: options.family });
         const refused = await findRefused(state, (part) => applier.accepts(compile(part)));
         throw new RefusedError(error.message, refused, { cause: error });
       }

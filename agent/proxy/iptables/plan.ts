@@ -66,11 +66,30 @@ export class Plan {
     this.#tables[table].base.push(line);
   }
 
+  /** By how many rules the plan changes each table, as far as service ports are concerned. */
+  readonly growth: Record<Table, number> = { mangle: 0, filter: 0, nat: 0 };
+
+  /** How many rules the plan writes into a table. */
+  written(table: Table): number {
+    const { declared, dispatch } = this.#tables[table];
+    let count = 0;
+    for (const rules of declared.values()) count += rules.length;
+    for (const { inserted, appended } of dispatch.values()) count += inserted.length + appended.length;
+    return count;
+  }
+
   /** Changes one service port. */
   changePort(before: PortRules | undefined, after: PortRules | undefined): void {
     for (const [chain, rules] of after?.chains ?? [])
       if (!sameLines(before?.chains.get(chain), rules)) this.declare('nat', chain, rules);
     for (const chain of before?.chains.keys() ?? []) if (after?.chains.has(chain) !== true) this.drop('nat', chain);
+    for (const [rules, sign] of [
+      [before, -1],
+      [after, 1],
+    ] as const) {
+      for (const lines of rules?.chains.values() ?? []) this.growth.nat += sign * lines.length;
+      for (const { table } of rules?.dispatch ?? []) this.growth[table] += sign;
+    }
     const old = new Set(before?.dispatch.map(({ table, chain, rule }) => `${table} ${chain} ${rule}`));
     for (const { table, chain, rule } of after?.dispatch ?? [])
       if (!old.delete(`${table} ${chain} ${rule}`)) this.insert(table, chain, rule);

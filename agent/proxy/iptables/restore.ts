@@ -56,9 +56,13 @@ export function* fullPlanSteps(next: CompiledState, saved: Ruleset): Steps<Plan>
   for (const [index, port] of next.ports.entries()) {
     if (index % portsPerStep === 0) yield;
     const rules = next.rulesOf(port);
-    for (const { table, chain, rule } of rules.dispatch) wanted[table].get(chain)?.push(rule);
+    for (const { table, chain, rule } of rules.dispatch) {
+      wanted[table].get(chain)?.push(rule);
+      plan.growth[table]++;
+    }
     for (const [chain, lines] of rules.chains) {
       own.add(chain);
+      plan.growth.nat += lines.length;
       if (!sameLines(saved.nat.get(chain), lines)) plan.declare('nat', chain, lines);
     }
   }

@@ -8,6 +8,7 @@
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import { inTurns, letOthersIn } from '#client/turns.ts';
 import { type Applied, type Backend, type BackendDeps, type BackendOptions, fullSyncPeriodMs, RefusedError } from '../backend.ts';
+import { proxyMetrics } from '../metrics.ts';
 import { findRefused } from '../quarantine.ts';
 import { portsDelta, type ServicePortState, type ServiceState } from '../state.ts';
 import { type Item, type ItemChanges, ItemIndex } from './items.ts';
@@ -73,6 +74,7 @@ class NftablesBackend implements Backend {
       return isCurrent ? await this.#applyPartial(written, state) : await this.#applyFull(state, options);
     } catch (error) {
       if (!(error instanceof NftError)) throw error;
+      proxyMetrics.nftablesFailures.inc({ ip_family: this.#options.family });
       if (isCurrent) {
         this.#deps.warn(`partial update refused, writing all rules: ${error.message}`);
         return await this.apply(state);

@@ -34,8 +34,8 @@ export function portItems(port: ServicePortState, options: ItemOptions): Item[] 
   writer.element(containers.clusterIps, port.clusterIp);
   const { chosen } = port;
   for (const endpoint of chosen.reachable) {
-    if (!endpoint.local) continue;
-    // A pod that reaches itself through its Service is masqueraded, so that the answer comes back through the node.
+    // A pod that reaches itself through its Service is masqueraded, so that the answer comes back through the node. Upstream adds only those of
+    // this node; slices that a user has made may not name the node.
     writer.element(containers.hairpin, `${endpoint.ip} . ${endpoint.ip} . ${port.protocol} . ${endpoint.port}`);
   }
   if (port.loadBalancerIps.length > 0 && port.sourceRanges.length > 0) writeFirewall(writer, port, options);
