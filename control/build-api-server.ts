@@ -12,14 +12,12 @@ import { Aggregation } from './apiserver/aggregation/aggregation.ts';
 import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
 import { componentUser } from './apiserver/authentication/component-users.ts';
 import { type ReplaceableAuthorization } from './apiserver/authorization/modes.ts';
-import { KindCatalog } from './apiserver/catalog.ts';
 import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
 import { inProcessTransport } from './apiserver/in-process-transport.ts';
-import { PolicyGuard } from './apiserver/kinds/admissionregistration/policy-guard.ts';
+import { createBuiltInCatalog } from './apiserver/kinds/built-in-catalog.ts';
 import { CertificateDurationMetrics } from './apiserver/kinds/certificates/certificatesigningrequest/duration-metrics.ts';
 import { ComponentChecks } from './apiserver/kinds/core/componentstatus/component-checks.ts';
 import { type ServiceAllocator } from './apiserver/kinds/core/service/allocator.ts';
-import { builtInKinds } from './apiserver/kinds/index.ts';
 import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
 import { Proxies } from './apiserver/proxy/proxies.ts';
 import { DebugPages } from './apiserver/serving/debug-pages.ts';
@@ -59,19 +57,15 @@ export function buildApiServer({
   authorization,
 }: ApiServerParts): ApiServer {
   const { issuer = `https://kubernetes.default.svc.${options.clusterDomain}`, ...tokens } = options.tokens;
-  const policies = new PolicyGuard({ authorizer: authorization.authorizer, catalog: () => catalog.resources });
   const certificates = new CertificateDurationMetrics();
-  const catalog = new KindCatalog(
-    builtInKinds({
-      clock,
-      services: allocator,
-      certificates,
-      components,
-      roles: authorization.roles,
-      policies,
-      random: Math.random,
-    }),
-  );
+  const catalog = createBuiltInCatalog({
+    clock,
+    services: allocator,
+    certificates,
+    components,
+    authorization,
+    random: Math.random,
+  });
   const openApi = createOpenApi(catalog.resources, options.version, options.descriptions);
   const admissionMetrics = new AdmissionMetrics();
   const server = createApiServer(

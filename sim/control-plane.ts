@@ -16,11 +16,9 @@ import { admissionPlugins } from '#control/apiserver/admission/plugins/index.ts'
 import { type ApiServer, createApiServer } from '#control/apiserver/api-server.ts';
 import { componentUser, controllerUser } from '#control/apiserver/authentication/component-users.ts';
 import { createAuthorization } from '#control/apiserver/authorization/modes.ts';
-import { KindCatalog } from '#control/apiserver/catalog.ts';
-import { PolicyGuard } from '#control/apiserver/kinds/admissionregistration/policy-guard.ts';
+import { createBuiltInCatalog } from '#control/apiserver/kinds/built-in-catalog.ts';
 import { ComponentChecks } from '#control/apiserver/kinds/core/componentstatus/component-checks.ts';
 import { createServiceAllocator } from '#control/apiserver/kinds/core/service/allocator.ts';
-import { builtInKinds } from '#control/apiserver/kinds/index.ts';
 import { createObjectPatcher } from '#control/apiserver/patch/object-patcher.ts';
 import type { UserInfo } from '#control/apiserver/registry/strategy.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
@@ -94,10 +92,7 @@ export class ControlPlane {
     const services = createServiceAllocator({ store, clock, log: silentLog, random: chance }, { serviceCidr: '10.96.0.0/16' });
     const authorization = createAuthorization(['Node', 'RBAC']);
     const components = new ComponentChecks(clock);
-    const policies = new PolicyGuard({ authorizer: authorization.authorizer, catalog: () => catalog.resources });
-    const catalog = new KindCatalog(
-      builtInKinds({ clock, services, components, roles: authorization.roles, policies, random: chance }),
-    );
+    const catalog = createBuiltInCatalog({ clock, services, components, authorization, random: chance });
     const server = createApiServer(
       {
         store,

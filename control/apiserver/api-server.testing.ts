@@ -24,9 +24,9 @@ import type { TokenOptions } from './authentication/service-account-tokens.ts';
 import type { AuthorizationMode } from './authorization/mode-names.ts';
 import { createAuthorization } from './authorization/modes.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
-import { KindCatalog } from './catalog.ts';
+import type { KindCatalog } from './catalog.ts';
 import { inProcessTransport } from './in-process-transport.ts';
-import { PolicyGuard } from './kinds/admissionregistration/policy-guard.ts';
+import { createBuiltInCatalog } from './kinds/built-in-catalog.ts';
 import { CertificateDurationMetrics } from './kinds/certificates/certificatesigningrequest/duration-metrics.ts';
 import { ComponentChecks, storeCheck } from './kinds/core/componentstatus/component-checks.ts';
 import {
@@ -34,7 +34,6 @@ import {
   type ServiceAllocatorDeps,
   type ServiceAllocatorOptions,
 } from './kinds/core/service/allocator.ts';
-import { builtInKinds } from './kinds/index.ts';
 import { createObjectPatcher } from './patch/object-patcher.ts';
 import type { UserInfo } from './registry/strategy.ts';
 import type { InflightLimits } from './serving/inflight.ts';
@@ -153,11 +152,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const authorization = createAuthorization(options.modes ?? ['AlwaysAllow']);
   const components = new ComponentChecks(clock);
   components.add('etcd-0', storeCheck(store));
-  const policies = new PolicyGuard({ authorizer: authorization.authorizer, catalog: () => catalog.resources });
   const certificates = new CertificateDurationMetrics();
-  const catalog = new KindCatalog(
-    builtInKinds({ clock, services, certificates, components, roles: authorization.roles, policies, random: Math.random }),
-  );
+  const catalog = createBuiltInCatalog({ clock, services, certificates, components, authorization, random: Math.random });
   const deps = typeof options.deps === 'function' ? options.deps(catalog) : options.deps;
   const admissionMetrics = new AdmissionMetrics();
   const server = createApiServer(
