@@ -42,7 +42,7 @@ export const isBootstrapTokenExpired = (secret: Pick<Secret, 'data'>, nowMs: num
   (bootstrapExpirationMs(secret) ?? Infinity) <= nowMs;
 
 const defaultGroup = 'system:bootstrappers';
-/** Of tokens with which nodes join, as kubeadm makes them. */
+/** The group of tokens with which nodes join, as kubeadm sets it. */
 export const defaultNodeTokenGroup = 'system:bootstrappers:kubeadm:default-node-token';
 /** `[a-z0-9:-]{0,255}[a-z0-9]`: a whole group of a bootstrap token. */
 export const groupPattern = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;

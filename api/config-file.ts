@@ -5,13 +5,13 @@ import { type Shape, shapeProblems } from './config-shape.ts';
 import type { FieldError } from './field-error.ts';
 import type { JsonObject } from './json.ts';
 
-/** What a file may hold. */
+/** The kinds that a file may contain. */
 export interface ConfigFileKind {
   kind: string;
   /** Those in which it is known. */
   apiVersions: readonly string[];
   shape: Shape;
-  /** Of what is wrong with the file as a whole, in upstream's words. */
+  /** Upstream's texts of errors about the whole file. */
   problem: new (
     message: string,
   ) => Error;

@@ -26,7 +26,7 @@ export interface FieldError {
   message: string;
 }
 
-/** Limit of errors. An object may have a list of a hundred thousand invalid items, and nobody reads that many errors. */
+/** Limit of errors, because an object may have a list of a hundred thousand invalid items. */
 const maxErrors = 1000;
 /** Limit of the length of all messages together. A message may contain a value as large as the whole object. */
 const maxMessageLength = 1024 * 1024;

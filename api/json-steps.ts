@@ -12,7 +12,7 @@ import { sameJson } from './meta.ts';
 import { ownValue } from './own-value.ts';
 import type { Steps } from './steps.ts';
 
-/** So many values take a few milliseconds at most, whatever is done with them. */
+/** Number of values per step. Any operation on so many takes a few milliseconds at most. */
 const valuesPerStep = 2_000;
 /** Up to so many values a part of a large value is given to the function that does all at once. */
 const partValues = 100;
@@ -25,7 +25,7 @@ const charsPerStep = 256 * 1024;
 /** How much of the present step is used, and what is known of the value that is walked through. */
 class Walk {
   #values = 0;
-  /** Of maps with many keys: to list those of a very large one takes some milliseconds. */
+  /** Cached keys of large maps: listing the keys of a very large one takes several milliseconds. */
   readonly #keys = new Map<object, string[]>();
 
   /** Counts values; says whether it is time to yield. */
@@ -44,7 +44,7 @@ class Walk {
     return keys;
   }
 
-  /** Of how many values it consists; stops counting beyond `max`. */
+  /** The number of values in it; stops counting beyond `max`. */
   count(value: unknown, max = partValues): number {
     if (typeof value !== 'object' || value === null) return 1;
     const keys = Array.isArray(value) ? value : this.keysOf(value);

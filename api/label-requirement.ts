@@ -85,7 +85,7 @@ function valuesProblem(operator: LabelOperator, values: readonly string[]): stri
   }
 }
 
-/** So many requirements come from an attacker: nobody reads them, and sorting them would take longest of all. */
+/** Above this number, requirements are not sorted: only an attacker sends so many, and sorting would take most of the time. */
 const maxSorted = 1_000;
 
 /** Sorts requirements by key, in place, unless they are very many. */

@@ -60,7 +60,7 @@ export function validateLabelSelector(selector: LabelSelector | undefined, field
   ];
 }
 
-/** @param operators `any operator`: one that nobody here knows is let pass, for clients that are newer than we are */
+/** @param operators `any operator`: accepts unknown operators, which newer clients may send */
 export function validateLabelRequirement(
   { key = '', operator = '', values = [] }: Partial<LabelSelectorRequirement>,
   field: string,

@@ -81,7 +81,7 @@ export function sameJson(a: unknown, b: unknown): boolean {
   const right = b as Record<string, unknown>;
   const keys = Object.keys(left);
   const others = Object.keys(right);
-  // Most pairs have their keys in the same order, because both came from the same text. Then no key has to be looked up.
+  // Most pairs have their keys in the same order, because both came from the same text. Then no key lookup is needed.
   if (keys.length === others.length && keys.every((key, index) => key === others[index]))
     return keys.every((key) => sameJson(left[key], right[key]));
   return (

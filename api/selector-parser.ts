@@ -89,7 +89,7 @@ export function* labelSelectorSteps(text: string): Steps<LabelMatcher> {
 const requirementsPerStep = 5_000;
 /** So many values of one set take a few milliseconds. */
 const valuesPerStep = 20_000;
-/** Values of a longer set are left in the order in which they were sent: nobody reads them, and sorting takes longest of all. */
+/** A longer set of values is not sorted, because sorting would take most of the time. */
 const maxSortedValues = 1_000;
 
 class Parser {

@@ -76,7 +76,7 @@ const few = 16;
 const isShort = (requirements: readonly LabelRequirement[]): boolean =>
   requirements.length <= few && requirements.every(({ values }) => values.length <= few);
 
-/** Many requirements, by key: an object has few labels, so each of its labels is looked up, and not each requirement. */
+/** Many requirements, indexed by key. An object has few labels, so looking up its labels is faster than checking each requirement. */
 interface LabelIndex {
   byKey: ReadonlyMap<string, ((value: string) => boolean)[]>;
   /** Keys that must be there. */

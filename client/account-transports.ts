@@ -11,7 +11,7 @@ import type { Client } from './client.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { Transport } from './transport.ts';
 
-/** What {@link AccountTransports} needs. */
+/** The dependencies of {@link AccountTransports}. */
 export interface AccountTransportsDeps {
   /** Asks for tokens, and makes accounts that are missing. */
   client: Client;
@@ -91,7 +91,7 @@ export class AccountTransports {
     }
   }
 
-  /** @returns whether the account is there now */
+  /** @returns whether the account exists now */
   async #made(name: ObjectName): Promise<boolean> {
     try {
       await this.#deps.client.resource('serviceaccounts').create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: name });

@@ -11,7 +11,7 @@ import { readFile } from 'node:fs/promises';
 import { errorText } from '#api/error-text.ts';
 import { type Clock, sleep } from './clock.ts';
 
-/** How often the files are looked at. */
+/** Interval at which the files are read. */
 const lookMs = 10_000;
 
 /** PEM: a certificate with its chain, and its key. */
@@ -20,7 +20,7 @@ export interface CertificatePair {
   key: string;
 }
 
-/** Who is told what becomes of the files. */
+/** Callbacks for changes of the files. */
 export interface CertificateFilesLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
@@ -69,7 +69,7 @@ export class CertificateFiles {
       log.info({ certFile, keyFile }, 'the serving certificate has been read again');
     } catch (error) {
       const reason = errorText(error);
-      // Once: the files are looked at again and again.
+      // Report it only once, because the files are read repeatedly.
       if (reason !== this.#told)
         log.warn({ certFile, keyFile, reason }, 'the changed serving certificate cannot be used; the one of before stays');
       this.#told = reason;

@@ -44,7 +44,7 @@ export interface WatchOptions {
   shared?: boolean | undefined;
 }
 
-/** What a write says besides its object. */
+/** Options of a write. */
 export interface WriteOptions {
   /** Under which name managedFields record the write. Absent: the server takes it from the user agent. */
   fieldManager?: string | undefined;
@@ -60,8 +60,8 @@ export type Patch =
   | { type: 'apply'; body: JsonValue; fieldManager: string; force?: boolean };
 
 /**
- * Requests for objects of one resource. All methods reject with `ApiError` where the server answered with an error, and with the transport's
- * error where it cannot be reached. What the server asks to send again later is sent again (`retry-after.ts`).
+ * Requests for objects of one resource. All methods reject with `ApiError` where the server answered with an error, and with the
+ * transport's error where it cannot be reached. Requests that the server asks to repeat later are repeated (`retry-after.ts`).
  */
 export interface ResourceClient<T extends KubeObject> {
   /** @throws ApiError (`isNotFound`) when there is none */
@@ -70,7 +70,7 @@ export interface ResourceClient<T extends KubeObject> {
   list(options?: ListOptions, signal?: AbortSignal): Promise<KubeList<T>>;
   /**
    * Ends when the server closes the stream or `signal` aborts.
-   * @throws ApiError (`isExpired`) when the resourceVersion is gone, also when that is told within the stream
+   * @throws ApiError (`isExpired`) when the resourceVersion is too old, also if that is reported within the stream
    */
   watch(options: WatchOptions, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
   /** Creates in the object's own namespace. @returns the object as it is stored @throws ApiError (`isAlreadyExists`) when the name is taken */
@@ -97,7 +97,7 @@ export interface Client {
   bind(binding: New<Binding>): Promise<void>;
   /** Issues a token of a service account: `POST serviceaccounts/token`. @throws ApiError */
   createToken(serviceAccount: ObjectName, request: Pick<TokenRequest, 'spec'>): Promise<TokenRequest>;
-  /** Asks whether somebody may do something: `POST subjectaccessreviews`. @throws ApiError */
+  /** Checks a user's permission: `POST subjectaccessreviews`. @throws ApiError */
   reviewAccess(spec: SubjectAccessReviewSpec): Promise<SubjectAccessReviewStatus>;
   /** Asks whose a token is: `POST tokenreviews`. @throws ApiError */
   reviewToken(spec: TokenReviewSpec): Promise<TokenReviewStatus>;

@@ -23,7 +23,7 @@ export interface ReconcileObserver {
   running?(controller: string, isRunning: boolean): void;
 }
 
-/** What the runner needs besides the controller. */
+/** The dependencies of the runner. */
 export interface ControllerRunnerDeps {
   informers: Informers;
   clock: Clock;
@@ -222,7 +222,7 @@ function knownKeys(controller: Controller, caches: Caches): Set<string> {
   return keys;
 }
 
-/** A controller that has failed as a whole begins anew after this time. */
+/** A controller that has failed as a whole is restarted after this time. */
 const restartMs = 5_000;
 
 /**

@@ -47,7 +47,7 @@ export interface FollowedResources {
   forget(resource: Resource): void;
 }
 
-/** What controllers are given. */
+/** The dependencies of controllers. */
 export interface ControllerDeps {
   client: Client;
   /** Which resources there are. */
@@ -67,7 +67,7 @@ export interface Controller {
   follows?: FollowedResources;
   /** Keys worked on at once; one key never twice. Default 5. */
   concurrency?: number;
-  /** Besides changes, every known key is looked at again at this interval. */
+  /** Every known key is also reconciled at this interval. */
   resyncMs?: number;
   reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult>;
 }

@@ -12,7 +12,7 @@ import { type Clock, sleep } from './clock.ts';
 
 const syncMs = 30_000;
 const retryMs = 1_000;
-/** What follows a change of definitions comes in bursts. */
+/** Changes of definitions come in bursts, so wait a little. */
 const settleMs = 500;
 const accept =
   'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList';

@@ -1,5 +1,5 @@
 /**
- * Decides what becomes of an event: stored anew, counted into a stored one, merged with similar ones, or dropped as spam.
+ * Decides whether an event is created, counted into an existing one, merged with similar ones, or dropped as spam.
  *
  * Source: client-go `tools/record/events_cache.go`: 10 different messages in 10 minutes are aggregated; 25 events per source
  * and object in a burst, then one per 5 minutes; the last 4096 are remembered.

@@ -20,7 +20,7 @@ export interface EventRecorder {
   event(object: KubeObject | ObjectReference, type: 'Normal' | 'Warning', reason: string, message: string): void;
 }
 
-/** What a recorder needs, and in whose name it records. */
+/** The dependencies of a recorder, and the component that it records for. */
 export interface EventRecorderDeps {
   client: Client;
   clock: Clock;
@@ -39,7 +39,7 @@ export interface EventRecorderDeps {
 export interface FlushingEventRecorder extends EventRecorder {
   /** Sends what is recorded so far, without waiting for a server that does not answer; for shutdown. Never rejects. */
   flush(): Promise<void>;
-  /** Resolves when there is room for many more events, or `signal` aborts. Who waits for it before recording loses none. */
+  /** Resolves when there is room for many more events, or `signal` aborts. A caller that waits for it before recording loses no event. */
   room(signal: AbortSignal): Promise<void>;
 }
 
@@ -76,7 +76,7 @@ export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecor
       underWay.set(key, one);
       void one.then(() => underWay.get(key) === one && underWay.delete(key));
       if (underWay.size >= atOnce) await Promise.race(underWay.values());
-      // What is recorded meanwhile is taken up before the end.
+      // Events that are recorded meanwhile are sent before the end.
       if (queue.length === 0) await Promise.all(underWay.values());
     }
     sending = false;

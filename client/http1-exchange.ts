@@ -8,7 +8,7 @@ export function http1Exchange(url: URL): Exchange {
   const agent = new http.Agent({ keepAlive: true });
   return {
     close: () => agent.destroy(),
-    reconnect: () => undefined, // Plain HTTP knows no certificates.
+    reconnect: () => undefined, // Plain HTTP has no certificates.
     send: (request) =>
       new Promise((resolve, reject) => {
         const outgoing = http.request(

@@ -1,7 +1,7 @@
 /**
  * The HTTP/2 session of a transport, which is made again when it has ended.
  *
- * The session, by state; a request waits for `open`, whatever it takes:
+ * The states of the session. A request waits for `open`:
  *
  *     idle ──request──▶ connecting ──ok──▶ open ──goaway, error, silent──▶ idle
  *                           │ failed
@@ -66,7 +66,7 @@ export class SessionKeeper {
       const state = this.#state;
       switch (state.kind) {
         case 'open':
-          // A session that was told to go away still finishes its streams, but takes no new ones.
+          // A session that has received GOAWAY finishes its streams, but accepts no new ones.
           if (!state.session.closed && !state.session.destroyed) return state.session;
           this.#state = { kind: 'idle' };
           break;
@@ -89,7 +89,7 @@ export class SessionKeeper {
     const state = this.#state;
     this.#state = { kind: 'closed' };
     if (state.kind === 'open') state.session.destroy();
-    // A session that is being opened is closed as soon as it is open. Its failure would interest nobody.
+    // A session that is being opened is closed as soon as it is open. Its failure is ignored.
     if (state.kind === 'connecting')
       state.session.then(
         (session) => session.destroy(),

@@ -4,7 +4,7 @@ import { controllerOf, keyOf } from '#api/meta.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Cache } from './informer.ts';
 
-/** What a change did to the cache, for handlers. */
+/** The effect of a change on the cache, for handlers. */
 export type CacheChange<T extends KubeObject> =
   | { kind: 'added'; object: T }
   | { kind: 'updated'; object: T; previous: T }
@@ -48,7 +48,7 @@ export class InformerCache<T extends KubeObject> implements Cache<T> {
     if (previous.metadata.resourceVersion === object.metadata.resourceVersion) return [];
     this.#drop(key, previous);
     this.#insert(key, object);
-    // The object was deleted and created again under the same name, and the watch missed that: handlers are told of both.
+    // The object was deleted and created again with the same name, and the watch missed that. Handlers get both changes.
     return previous.metadata.uid === object.metadata.uid
       ? [{ kind: 'updated', object, previous }]
       : [

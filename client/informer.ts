@@ -14,7 +14,7 @@ export interface Cache<T extends KubeObject> {
   onNode(name: string): T[];
 }
 
-/** Told of each change after the cache has it. What a handler throws is logged, and does not stop others. */
+/** Called for each change after the cache was updated. An error of a handler is logged and does not stop other handlers. */
 export interface InformerHandler<T extends KubeObject> {
   added?(object: T): void;
   updated?(object: T, previous: T): void;

@@ -12,7 +12,7 @@ import type { CacheChange } from './informer-cache.ts';
 import { InformerCache } from './informer-cache.ts';
 import { runReflector } from './reflector.ts';
 
-/** What informers are made of. */
+/** The dependencies of informers. */
 export interface InformersDeps {
   client: Client;
   clock: Clock;
@@ -21,7 +21,7 @@ export interface InformersDeps {
   random?: () => number;
 }
 
-/** What part of each resource is watched; absent: all of it. */
+/** The selection of objects per resource. Absent: all objects. */
 export type InformerSelections = { [Id in ResourceId]?: InformerSelection };
 type InformerSelection = Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>;
 

@@ -55,8 +55,8 @@ export interface LoadedKubeconfig extends HttpTransportOptions {
 }
 
 /**
- * What `createHttpTransport` needs to reach the cluster of `context` (absent: the file's current one).
- * Certificates and keys are read here; a `tokenFile` is read at use. Relative paths are relative to the file.
+ * The options of `createHttpTransport` for the cluster of `context` (default: the file's current context). Certificates and keys are read
+ * here; a `tokenFile` is read at use. Relative paths are relative to the file.
  * @throws KubeconfigError
  */
 export function loadKubeconfig(path: string, context?: string): LoadedKubeconfig {
@@ -140,7 +140,7 @@ function pem(path: string, what: string, data: string | undefined, file: string 
   }
 }
 
-/** What a kubeconfig file is to hold. */
+/** The content of a kubeconfig file. */
 export interface KubeconfigContent {
   server: string;
   /** PEM. */

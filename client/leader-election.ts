@@ -17,18 +17,18 @@ import type { Client } from './client.ts';
 import type { Clock } from './clock.ts';
 import { sleep, within } from './clock.ts';
 
-/** What leader election needs. */
+/** The dependencies of leader election. */
 export interface LeaderElectionDeps {
   client: Client;
   clock: Clock;
   log: Logger;
   /** In [0, 1): spreads the tries of several replicas. */
   random: () => number;
-  /** Is told how it goes; for metrics and events. */
+  /** Callbacks for metrics and events. */
   observer?: LeaderElectionObserver;
 }
 
-/** What others want to know of an election. */
+/** The observable state of an election. */
 export interface LeaderElectionObserver {
   /** This process has begun, or stopped, to lead. */
   leading(isLeader: boolean): void;
@@ -74,7 +74,7 @@ export async function runLeaderElected(
   deps.observer?.leading(true);
   const leading = new AbortController();
   const work = lead(AbortSignal.any([signal, leading.signal])).finally(() => leading.abort());
-  // Its failure is told by the wait for it below. Until then a renewal may be under way.
+  // The await below reports its failure. Until then a renewal may be under way.
   work.catch(() => undefined);
   const until = AbortSignal.any([signal, leading.signal]);
   /** Since when it is tried in vain; a process that stood still may try as long as any other. */
@@ -89,7 +89,7 @@ export async function runLeaderElected(
     // A renewal that hangs counts as failed: once the lease has run out another replica may lead, even when the server does not answer this one.
     const state = (await within(deps.clock, remainingMs, renewal)) ? await renewal : 'failed';
     if (state === 'held') tryingSinceMs = undefined;
-    // Who sees another holder has lost it already. (Upstream's leader goes on until its deadline.)
+    // If another process holds the lease, the leadership is lost already. (Upstream's leader continues until its deadline.)
     else if (state === 'others' || deps.clock.monotonic() - tryingSinceMs >= renewDeadlineMs) {
       deps.log.error({ lease }, 'lost the lease');
       lost = true;
@@ -105,7 +105,7 @@ export async function runLeaderElected(
   return lost ? 'lost' : 'stopped';
 }
 
-/** `held`: by this process, until the lease runs out; `others`: somebody else's; `failed`: nobody knows. */
+/** `held`: by this process, until the lease expires; `others`: held by another process; `failed`: unknown. */
 type LockState = 'held' | 'others' | 'failed';
 
 class LeaseLock {

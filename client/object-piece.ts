@@ -10,7 +10,7 @@ import type { TransportResponse } from './transport.ts';
 /** The content type of such an answer. It never leaves the process: only a request that `takesObjects` is answered so. */
 export const objectsContentType = 'application/x-tinkernetes-objects';
 
-/** What a piece carries: a whole list, or changes of a watch. The objects are shared: never change one. */
+/** The content of a piece: a whole list, or changes of a watch. The objects are shared: never change one. */
 export type SharedPart =
   | { kind: 'list'; list: KubeList<KubeObject> }
   | { kind: 'events'; events: readonly WatchEvent<KubeObject>[] }
@@ -26,7 +26,7 @@ export class ObjectPiece extends Uint8Array {
   }
 }
 
-/** What the pieces of an answer carry; undefined: it is one of bytes. */
+/** The content of an answer's pieces; undefined for an answer of bytes. */
 export function sharedParts({ headers, body }: TransportResponse): AsyncIterable<SharedPart> | undefined {
   return headers['content-type'] === objectsContentType ? partsOf(body) : undefined;
 }

@@ -33,7 +33,7 @@ export interface OutsideRequest {
   /** Until the last byte of the answer. Default: 30 s, upstream's. */
   timeoutMs?: number;
   signal?: AbortSignal;
-  /** Of the answer's body. Default 1 MiB. */
+  /** Limit of the answer's body. Default 1 MiB. */
   maxBytes?: number;
 }
 

@@ -20,14 +20,14 @@ import type { ListOptions, ResourceClient } from './client.ts';
 import type { Clock } from './clock.ts';
 import { sleep } from './clock.ts';
 
-/** What the reflector does at the moment. `failures`: in a row, for the next delay. */
+/** The state of the reflector. `failures`: consecutive ones, for the next delay. */
 export type ReflectorState =
   | { kind: 'listing'; failures: number }
   /** `justListed`: no watch from the list's version has lived yet, nor brought an event. */
   | { kind: 'watching'; resourceVersion: string; failures: number; justListed: boolean }
   | { kind: 'waiting'; delayMs: number; next: Exclude<ReflectorState, { kind: 'waiting' }> };
 
-/** What came of it. */
+/** The outcome. */
 export type ReflectorOutcome =
   | { kind: 'listed'; resourceVersion: string }
   | { kind: 'progressed'; resourceVersion: string }
@@ -92,7 +92,7 @@ export interface ReflectorTarget<T extends KubeObject> {
   apply(event: Exclude<WatchEvent<T>, { type: 'BOOKMARK' }>): void;
 }
 
-/** What a reflector needs. */
+/** The dependencies of a reflector. */
 export interface ReflectorDeps<T extends KubeObject> {
   resource: string;
   client: ResourceClient<T>;

@@ -24,7 +24,7 @@ import { inTurns } from './turns.ts';
 export interface ClientOptions {
   /** Names the component to the server, which derives the field manager and log lines from it. */
   userAgent: string;
-  /** Where the rows of built-in resources are looked up; default: one that has them all. */
+  /** The catalog of built-in resources; default: one with all of them. */
   catalog?: ResourceCatalog;
   /** Measures the waits before another attempt (`retry-after.ts`). Default: the system's clock. */
   clock?: Clock;

@@ -11,17 +11,17 @@ import { askOutside, OutsideError, type OutsideRequest } from './outside-request
 
 /** Where the review goes, and what it says. */
 export interface Review {
-  /** Of the kubeconfig file: the URL is where the review goes, path and all. */
+  /** From the kubeconfig file. Reviews are sent to exactly this URL, path included. */
   config: Omit<HttpTransportOptions, 'clock' | 'tokenFile' | 'clientCertificate'>;
   /** With `kind`, `apiVersion`, `spec` and an empty status. */
   object: { kind: string; apiVersion: string; [field: string]: unknown };
-  /** Of one try. Default: 30 s. */
+  /** Time limit of one attempt. Default: 30 s. */
   timeoutMs?: number;
   /** Before the second try. Default: 500 ms, upstream's. 0: there is no second try. */
   firstRetryMs?: number;
 }
 
-/** What asking needs of its surroundings. */
+/** The dependencies of the webhook. */
 export interface ReviewDeps {
   clock: Clock;
   random: () => number;

@@ -29,14 +29,14 @@ export interface TransportResponse {
   body: AsyncIterable<Uint8Array>;
   /** Aborts when the source of the body has ended (a watch that lags behind). The server then stops waiting for a reader that does not read. */
   over?: AbortSignal | undefined;
-  /** Of a watch: resolves when it has given what there was at its beginning, or has ended. */
+  /** For a watch: resolves when the initial objects were sent, or the watch has ended. */
   begun?: Promise<void> | undefined;
 }
 
 /** Carries one request to the server. @throws the transport's error when the server cannot be reached; an answer with an error code is not an exception. */
 export type Transport = (request: TransportRequest) => Promise<TransportResponse>;
 
-/** A body that is there as a whole: whoever writes answers can send it at once, without asking for piece after piece. */
+/** A complete body, which can be sent at once instead of piece by piece. */
 export class WholeBody implements AsyncIterable<Uint8Array> {
   readonly bytes: Uint8Array;
 

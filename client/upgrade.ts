@@ -21,13 +21,13 @@ export interface UpgradeRequest {
   timeoutMs: number;
 }
 
-/** What the other server answered. */
+/** The other server's answer. */
 export type UpgradeAnswer =
   | { kind: 'switched'; response: IncomingMessage; socket: Duplex; head: Buffer }
   /** An ordinary answer: its body is still to be read. */
   | { kind: 'answered'; response: IncomingMessage };
 
-/** Of an answer's head; Node's parser ends the connection of who sends more. */
+/** Limit of an answer's head. Node's parser closes the connection above it. */
 export const maxAnswerHeadBytes = 64 * 1024;
 /** Interim answers (100, 103) before the real one; Go's client takes no more either. */
 export const maxInterimAnswers = 5;
@@ -62,7 +62,7 @@ export function requestUpgrade({ method, path, headers, connect, timeoutMs }: Up
     });
     outgoing.once('response', (response) => {
       clearTimeout(timer);
-      // Node would keep the connection open because of `Connection: Upgrade`, and nobody would use or close it.
+      // Close it here: because of `Connection: Upgrade`, Node would keep the connection open and unused.
       const { socket } = response;
       response.once('close', () => socket.destroy());
       resolve({ kind: 'answered', response });

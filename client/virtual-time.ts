@@ -4,7 +4,7 @@
  */
 interface Timer {
   atMs: number;
-  /** Of timers of the same moment the earlier one fires first. */
+  /** Order of creation: of timers at the same moment, the earlier one fires first. */
   serial: number;
   callback: (() => void) | undefined;
 }

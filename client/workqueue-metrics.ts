@@ -1,4 +1,4 @@
-/** What work queues measure, under upstream's names. Source: component-base `metrics/prometheus/workqueue/metrics.go`. */
+/** Metrics of work queues, with upstream's names. Source: component-base `metrics/prometheus/workqueue/metrics.go`. */
 import { Counter, exponentialBuckets, Gauge, Histogram, type Metric } from 'prom-client';
 import type { Clock } from './clock.ts';
 import type { WorkQueueObserver } from './workqueue.ts';

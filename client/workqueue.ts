@@ -15,7 +15,7 @@ export interface WorkQueue {
   addAfter(key: string, delayMs: number): void;
   /** Adds after the key's back-off, which doubles with each call until {@link forget}. */
   addRateLimited(key: string): void;
-  /** The key's work succeeded: its next back-off starts anew. */
+  /** The key's work succeeded: its next back-off starts from the beginning. */
   forget(key: string): void;
   /** How often the key was added rate-limited since {@link forget}. */
   failures(key: string): number;

@@ -1,5 +1,5 @@
 /**
- * What the API server and the controllers both know of Jobs: names of labels, annotations and conditions.
+ * Names of labels, annotations and conditions of Jobs, shared by the API server and the controllers.
  *
  * Source: kubernetes `staging/src/k8s.io/api/batch/v1/types.go`; `pkg/controller/job/util`.
  */

@@ -1,11 +1,11 @@
 /**
- * What requests for certificates of kubelets must look like: the approver recognizes them by it, and the signer refuses others.
+ * The rules for certificate requests of kubelets. The approver recognizes requests by them, and the signer refuses others.
  *
  * Source: kubernetes `pkg/apis/certificates/helpers.go`, whose texts these are.
  */
 import type { CertificateRequest } from '../x509/certificate-request.ts';
 
-/** What is wrong with a request for a kubelet's client certificate; undefined: nothing. */
+/** Why a request for a kubelet's client certificate is invalid; undefined when it is valid. */
 export function kubeletClientProblem({ subject, names }: CertificateRequest, usages: readonly string[]): string | undefined {
   if (!isOfNodes(subject.organization)) return notOfNodes;
   if (names.dnsNames.length > 0) return 'DNS subjectAltNames are not allowed';
@@ -16,7 +16,7 @@ export function kubeletClientProblem({ subject, names }: CertificateRequest, usa
   return usagesProblem(usages, 'client auth');
 }
 
-/** What is wrong with a request for a kubelet's serving certificate; undefined: nothing. */
+/** Why a request for a kubelet's serving certificate is invalid; undefined when it is valid. */
 export function kubeletServingProblem({ subject, names }: CertificateRequest, usages: readonly string[]): string | undefined {
   if (!isOfNodes(subject.organization)) return notOfNodes;
   if (names.dnsNames.length === 0 && names.ipAddresses.length === 0) return 'DNS or IP subjectAltName is required';

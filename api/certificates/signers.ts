@@ -1,6 +1,6 @@
 /** The signers that a cluster has by itself. Source: kubernetes.io, Certificates and Certificate Signing Requests (Kubernetes signers). */
 
-/** Client certificates, for whomever an administrator approves. */
+/** Client certificates for any user; an administrator must approve them. */
 export const apiServerClientSigner = 'kubernetes.io/kube-apiserver-client';
 /** Client certificates of kubelets; requests may be approved without anybody. */
 export const kubeletClientSigner = 'kubernetes.io/kube-apiserver-client-kubelet';

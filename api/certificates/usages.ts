@@ -1,4 +1,4 @@
-/** What a certificate may be asked to be good for, sorted. Source: upstream `pkg/apis/certificates/types.go` (KeyUsage). */
+/** The key usages that a certificate request may name, sorted. Source: upstream `pkg/apis/certificates/types.go` (KeyUsage). */
 export const certificateUsages = [
   'any',
   'cert sign',

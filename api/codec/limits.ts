@@ -10,7 +10,7 @@ export const maxValues = 100_000;
  * far in memory. (25,000 keys in one ConfigMap: upstream has no such limit, but its store takes 1.5 MiB at most.)
  */
 export const memberValues = 4;
-/** Of a record of who set what, which stands beside the object that it tells of and has some more members. */
+/** Limit of a managedFields entry, which may have somewhat more members than the object itself. */
 export const recordMemberValues = 2;
 /** An object of unknown type is a map when it has more members than this. */
 export const fewMembers = 64;

@@ -40,7 +40,7 @@ interface Fields {
 const fieldCount = 5;
 const minuteMs = 60_000;
 const hourMs = 3_600_000;
-/** How far ahead a due time is looked for. */
+/** How far ahead to search for a due time. */
 const maxYears = 5;
 
 const descriptors: ReadonlyMap<string, string> = new Map([
@@ -114,8 +114,8 @@ function fieldSchedule(fields: Fields, zone: TimeZone): Schedule {
 }
 
 /**
- * Moves a time forward, the largest unit first, until every field fits. When a unit wraps around, the larger ones are looked at again.
- * Steps within a day are steps of real time, so a skipped hour is passed over and a repeated one comes twice, as upstream does it.
+ * Moves a time forward, the largest unit first, until every field fits. When a unit wraps around, the larger ones are checked again. Steps
+ * within a day are steps of real time, so a skipped hour is passed over and a repeated one comes twice, as upstream does it.
  */
 function nextDue(fields: Fields, zone: TimeZone, afterMs: number): number | undefined {
   let atMs = Math.floor(afterMs / 1000) * 1000 + 1000;

@@ -22,7 +22,7 @@ export interface LocalTime {
 
 /** A time zone, with its changes between summer and winter time. */
 export interface TimeZone {
-  /** What clocks in the zone are ahead of UTC at that moment, in milliseconds. */
+  /** The zone's offset from UTC at that moment, in milliseconds. */
   offsetMs(atMs: number): number;
 }
 
@@ -53,7 +53,7 @@ function isKnown(name: string): boolean {
   }
 }
 
-/** What clocks in the zone show at a moment. */
+/** The local time of the zone at a moment. */
 export function localTime(zone: TimeZone, atMs: number): LocalTime {
   const shifted = new Date(atMs + zone.offsetMs(atMs));
   return {

@@ -163,7 +163,7 @@ class NameMap extends MapValue {
   }
 }
 
-/** What a domain gives that the device does not know, so that a selector need not ask for it first. */
+/** The attributes of a domain that the device does not have. It is an empty map, so that a selector need not check for the domain first. */
 const noNames = new NameMap(new Map());
 
 function deviceValue({ driver, allowMultipleAllocations = false, attributes = {}, capacity = {} }: SelectableDevice): Value {

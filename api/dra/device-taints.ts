@@ -1,7 +1,7 @@
 /** Taints of devices. Source: KEP-5055; dynamic-resource-allocation `resourceclaim/devicetoleration.go`. */
 import type { DeviceTaint, DeviceToleration } from '#api/types.generated.ts';
 
-/** Whether a taint keeps the device from being allocated. Effects that are not known keep nobody. */
+/** Whether a taint prevents the allocation of the device. Unknown effects do not. */
 export const preventsAllocation = (taints: readonly DeviceTaint[] = [], tolerations: readonly DeviceToleration[] = []): boolean =>
   taints.some(
     (taint) =>
@@ -9,7 +9,7 @@ export const preventsAllocation = (taints: readonly DeviceTaint[] = [], tolerati
       !tolerations.some((toleration) => toleratesDeviceTaint(toleration, taint)),
   );
 
-/** Whether the toleration lets the taint pass. What it leaves out means any. */
+/** Whether the toleration tolerates the taint. An absent field matches any value. */
 export function toleratesDeviceTaint(
   { effect = '', key = '', operator = 'Equal', value = '' }: DeviceToleration,
   taint: DeviceTaint,

@@ -62,7 +62,7 @@ export function volumeClaimName(pod: Pod, { name, persistentVolumeClaim, ephemer
   return ephemeral === undefined ? undefined : `${pod.metadata.name}-${name}`;
 }
 
-/** Of a template; absent until a controller has made it. */
+/** The claim's name. For a template, it is absent until a controller has created the claim. */
 const generatedClaim = (pod: Pod, claim: string): string | undefined =>
   pod.status?.resourceClaimStatuses?.find(({ name }) => name === claim)?.resourceClaimName;
 

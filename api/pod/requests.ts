@@ -215,11 +215,11 @@ function containerLimits(state: ResizeState | undefined, container: Container): 
   return state?.isInfeasible === true ? held : combine(spec, held, amounts.larger);
 }
 
-/** What a status tells of a resize (KEP-1287, KEP-5419). */
+/** The state of a resize, from the pod's status (KEP-1287, KEP-5419). */
 interface ResizeState {
   status: Pod['status'];
   isInfeasible: boolean;
-  /** Of containers that run as long as the pod: an init container that ends is counted as its spec says. */
+  /** The status of a container that runs as long as the pod. An init container that ends counts with its spec. */
   statusOf(container: Container): ContainerStatus | undefined;
 }
 
@@ -234,7 +234,7 @@ function resizeState({ status }: Pick<Pod, 'status'>): ResizeState {
   };
 }
 
-/** Of the resources that the pod-level list names: what counts while the pod is resized. */
+/** The pod-level resources that count while the pod is being resized. */
 function podLevelInEffect(spec: Amounts, state: ResizeState | undefined, which: 'requests' | 'limits'): Amounts {
   const actual = state?.status?.resources;
   if (actual === undefined) return spec;

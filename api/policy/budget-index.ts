@@ -54,7 +54,7 @@ export class BudgetIndex {
     if (inNamespace?.size === 0) this.#places.delete(namespace);
   }
 
-  /** How many budgets have to be looked at for the pod. */
+  /** The number of budgets that must be matched with the pod. */
   candidates({ metadata: { namespace = '', labels } }: Pick<Pod, 'metadata'>): number {
     const inNamespace = this.#places.get(namespace);
     if (inNamespace === undefined) return 0;

@@ -1,5 +1,5 @@
 /**
- * What a PodDisruptionBudget means: which pods it selects, and the condition that tells whether one may be evicted. Pure.
+ * The meaning of a PodDisruptionBudget: the pods that it selects, and the condition DisruptionAllowed. Pure.
  *
  * Source: kubernetes.io, "Specifying a Disruption Budget"; upstream `component-helpers/apps/poddisruptionbudget`.
  */
@@ -38,11 +38,11 @@ function matcherOf(selector: LabelSelector): LabelMatcher {
 export const disruptedAt = (status: PodDisruptionBudgetStatus | undefined, podName: string): string | undefined =>
   ownValue(status?.disruptedPods, podName);
 
-/** The condition DisruptionAllowed, as far as it is told in the status. */
+/** The condition DisruptionAllowed in the status, if any. */
 export const disruptionAllowed = (status: PodDisruptionBudgetStatus | undefined): Condition | undefined =>
   status?.conditions?.find(({ type }) => type === disruptionAllowedCondition);
 
-/** What the condition must say of these counts. */
+/** The condition for these counts. */
 export const expectedCondition = ({ disruptionsAllowed = 0 }: PodDisruptionBudgetStatus): Pick<Condition, 'status' | 'reason'> =>
   disruptionsAllowed > 0 ? { status: 'True', reason: 'SufficientPods' } : { status: 'False', reason: 'InsufficientPods' };
 

@@ -15,7 +15,7 @@ const storage = 'requests.storage';
 const classSuffix = '.storageclass.storage.k8s.io/';
 
 /**
- * What PersistentVolumeClaims use of a quota: their number and storage, also by class. Source: upstream
+ * Quota usage of PersistentVolumeClaims: their number and storage, also by class. Source: upstream
  * `pkg/quota/v1/evaluator/core/persistent_volume_claims.go`.
  */
 export const claimEvaluator: Evaluator = {

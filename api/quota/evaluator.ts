@@ -1,6 +1,6 @@
 /**
- * What quotas measure of the objects of one resource. API server (before a write) and controller (after deletions) measure with the
- * same evaluators. Pure.
+ * Measures the quota usage of objects of one resource. API server (before a write) and controller (after deletions) measure with the same
+ * evaluators. Pure.
  *
  * Source: apiserver `pkg/quota/v1/interfaces.go`, `pkg/quota/v1/generic/evaluator.go`.
  */
@@ -26,11 +26,11 @@ export interface Evaluator {
   handles(write: MeasuredWrite): boolean;
   /** Whether the object is in the scope. */
   isInScope(scope: ScopedResourceSelectorRequirement, object: KubeObject): boolean;
-  /** What the object has to say, if quotas limit these names, and does not; undefined: nothing. */
+  /** The fields that the object must set when quotas limit these names, but does not set; undefined when there are none. */
   missing(names: readonly string[], object: KubeObject): string | undefined;
-  /** What the object uses. @throws QuantityError */
+  /** The usage of the object. @throws QuantityError */
   usage(object: KubeObject, nowMs: number): ResourceList;
-  /** Whether the change of a stored object may lower what it uses, so that quotas have to be computed anew. */
+  /** Whether the change of a stored object may decrease its usage, so that quotas must be computed again. */
   isReplenished(object: KubeObject, previous: KubeObject, nowMs: number): boolean;
 }
 

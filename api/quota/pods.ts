@@ -15,10 +15,10 @@ import { addLists } from './resource-list.ts';
 
 const compute = ['cpu', 'memory', 'ephemeral-storage'];
 const names = new Set(['count/pods', 'pods', ...compute, ...compute.flatMap((name) => [`requests.${name}`, `limits.${name}`])]);
-/** Of these each container has to say what it needs. Upstream holds this for a mistake, and adds no more. */
+/** Resources that every container must specify. Upstream considers this a mistake and does not extend the list. */
 const demanded = new Set(['cpu', 'memory', 'requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory']);
 
-/** What pods use of a quota: their number and what they request. Source: upstream `pkg/quota/v1/evaluator/core/pods.go`. */
+/** Quota usage of pods: their number and their requests. Source: upstream `pkg/quota/v1/evaluator/core/pods.go`. */
 export const podEvaluator: Evaluator = {
   measures: (name) =>
     names.has(name) || name.startsWith('hugepages-') || name.startsWith('requests.hugepages-') || isExtendedRequest(name),

@@ -10,11 +10,11 @@ import type { Evaluator } from './evaluator.ts';
 
 const claimCount = 'count/resourceclaims.resource.k8s.io';
 const classSuffix = '.deviceclass.resource.k8s.io/devices';
-/** What a request for all devices gets at most (upstream's AllocationResultsMaxSize). */
+/** The maximum number of devices for a request of all devices (upstream's AllocationResultsMaxSize). */
 const mostDevices = 32n;
 
 /**
- * What ResourceClaims use of a quota: their number and their devices by class. Source: upstream
+ * Quota usage of ResourceClaims: their number and their devices by class. Source: upstream
  * `pkg/quota/v1/evaluator/core/resource_claims.go`.
  */
 export const resourceClaimEvaluator: Evaluator = {
@@ -34,7 +34,7 @@ export const resourceClaimEvaluator: Evaluator = {
   isReplenished: () => false,
 };
 
-/** By class. Of alternatives the largest counts. */
+/** The number of devices by class. Of alternatives, the largest counts. */
 function devicesOf({ exactly, firstAvailable }: DeviceRequest): Map<string, bigint> {
   const alternatives = (firstAvailable ?? []).length > 0 ? (firstAvailable ?? []) : exactly === undefined ? [] : [exactly];
   const most = new Map<string, bigint>();

@@ -4,10 +4,7 @@ import type { Evaluator } from './evaluator.ts';
 
 const names = new Set(['count/services', 'services', 'services.nodeports', 'services.loadbalancers']);
 
-/**
- * What Services use of a quota: their number, node ports and load balancers. Source: upstream
- * `pkg/quota/v1/evaluator/core/services.go`.
- */
+/** Quota usage of Services: their number, node ports and load balancers. Source: upstream `pkg/quota/v1/evaluator/core/services.go`. */
 export const serviceEvaluator: Evaluator = {
   measures: (name) => names.has(name),
   handles: ({ subresource }) => subresource === '',

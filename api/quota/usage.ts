@@ -31,7 +31,7 @@ function resourceOf(id: string): GroupResource {
   return { group: group.join('.'), plural };
 }
 
-/** What is never stored, and events, which nobody counts. */
+/** Resources that quotas do not count: those that are never stored, and events. */
 const ignored = new Set([
   'bindings',
   'componentstatuses',
@@ -86,7 +86,7 @@ export type ObjectsOf = (resource: GroupResource) => readonly KubeObject[] | und
 const measuredAtOnce = 500;
 
 /**
- * What the objects of the quota's namespace use of what `spec.hard` limits, as far as it can be measured.
+ * The usage of the resources in `spec.hard` by the objects of the quota's namespace. Resources that cannot be measured are left out.
  * @param pause between some hundred objects and the next ones @throws QuantityError
  */
 export async function usageOf(

@@ -102,7 +102,7 @@ export interface TypeFacts {
   /** The kinds that are served as this type. Empty for a type that is only part of an object. */
   kinds: readonly KindName[];
   mapType: 'atomic' | 'granular' | undefined;
-  /** Which fields are alternatives to each other, as OpenAPI's `x-kubernetes-unions` tells it. */
+  /** Fields that are alternatives to each other (OpenAPI's `x-kubernetes-unions`). */
   unions: readonly unknown[] | undefined;
   /** Whether fields that are not listed are kept. */
   open: boolean;
@@ -154,7 +154,7 @@ function indexed(): Index {
 
 /** The texts of types that are not built in, each with the number of times that it was added. */
 const added = new Map<string, number>();
-/** Of all of them, made when it is asked for. */
+/** Facts of all fields, created on demand. */
 let addedText: string | undefined = '';
 
 const blocksOf = (text: string): string[] => text.trim().split(/\n(?=[^ \n])/);
@@ -210,9 +210,9 @@ export function addedTypes(): string {
   return (addedText ??= [...added.keys()].join('\n'));
 }
 
-/** What is known of a type besides its text: parts that become types when they are asked for, as `<name>#<part>`. */
+/** Additional facts of a type: parts that become types `<name>#<part>` on demand. */
 export interface DetailedType {
-  /** @param part '' for the type as a whole @throws Error for a part that nobody was told of */
+  /** @param part '' for the type as a whole @throws Error for an unknown part */
   facts(part: string): TypeFacts;
   /** The schema that it is made from: another thread makes the same. */
   source: JSONSchemaProps;
@@ -245,7 +245,7 @@ export function addDetails(name: string, type: DetailedType): () => void {
 /** The type that says most of objects of this type: itself, or its {@link DetailedType}. */
 export const detailsOf = (name: string): string => (detailed.has(name) ? `${name}#` : name);
 
-/** What {@link addDetails} said of a type; undefined: nothing. */
+/** The details that {@link addDetails} has added to a type, if any. */
 export const detailedTypeOf = (name: string): DetailedType | undefined => detailed.get(name)?.at(-1);
 
 /** Whether the type is known. */

@@ -63,7 +63,7 @@ const groups: readonly (readonly [file: string, prefix: string])[] = [
   ['apis__resource.k8s.io__v1', 'Dra'],
 ];
 
-/** Types that are no objects of fields in JSON. The codec knows each by name. */
+/** Types that are not objects in JSON. The codec handles each by name. */
 const scalars: Record<string, { code: string; ts: string }> = {
   'io.k8s.apimachinery.pkg.api.resource.Quantity': { code: 'quantity', ts: 'Quantity' },
   'io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1': { code: 'fieldsV1', ts: 'JsonObject' },

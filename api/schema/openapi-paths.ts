@@ -272,7 +272,7 @@ function operationOf(operation: Operation, place: Place, parameters: readonly Js
   };
 }
 
-/** What upstream says of an operation. Source: apiserver `pkg/endpoints/installer.go` */
+/** Upstream's description of an operation. Source: apiserver `pkg/endpoints/installer.go` */
 function operationText({ action, method }: Operation, { resource, subresource }: Place): string {
   const { kind } = resource;
   const one = `${article(kind)}${kind}`;

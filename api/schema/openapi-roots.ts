@@ -11,7 +11,7 @@ import { plainRead } from './openapi-paths.ts';
 
 type Json = Record<string, unknown>;
 
-/** What stands at a document's one path. */
+/** The path item of a document with only one path. */
 export interface RootDocument {
   paths: Json;
   /** The type of the answer in the schema facts; undefined when the answer is text. */

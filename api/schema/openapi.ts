@@ -79,7 +79,7 @@ export function createOpenApi(catalog: ResourceCatalog, version: string, descrip
     }
     return bytes;
   };
-  /** Of custom resources it is made of their definitions' revisions: to build all documents for their hashes would take long. */
+  /** The hash of custom resources is computed from the revisions of their definitions, because building all documents would take long. */
   const hashed = (path: string): string | Uint8Array => customRevision(servedAt(announced(), path)) ?? document(path) ?? '';
   return {
     document,
@@ -113,7 +113,7 @@ function customRevision({ stored, reviews }: ServedKinds): string | undefined {
   return revisions.includes(undefined) ? undefined : JSON.stringify([stored, revisions]);
 }
 
-/** Of any kind: all have the same. */
+/** From any kind, because all have the same. */
 const textsOf = (descriptions: Descriptions): ObjectTexts => ({
   apiVersion: descriptions['core/v1.Pod.apiVersion'] ?? '',
   kind: descriptions['core/v1.Pod.kind'] ?? '',

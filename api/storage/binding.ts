@@ -10,21 +10,23 @@ import { type NodeIdentity, type NodeMatcher, nodeSelector } from '../pod/node-s
 import type { ObjectReference, PersistentVolume, PersistentVolumeClaim, StorageClass } from '../types.generated.ts';
 import { storageClassName } from './claim-classes.ts';
 
-/** Of claims: they have been bound once. Whoever points at nothing after that has lost its data. */
+/** Annotation of claims that were bound once. If the volume of such a claim is gone, the claim is Lost. */
 export const bindCompletedAnnotation = 'pv.kubernetes.io/bind-completed';
-/** Of volumes and claims: the controller made the reference, not a user (who "pre-binds"). */
+/** Annotation of volumes and claims: the controller has set the reference, not a user (who "pre-binds"). */
 export const boundByControllerAnnotation = 'pv.kubernetes.io/bound-by-controller';
-/** Of claims: the node that the scheduler has chosen for the first pod; a provisioner makes the volume for it. */
+/** Annotation of claims: the node that the scheduler has chosen for the first pod. The provisioner creates the volume for it. */
 export const selectedNodeAnnotation = 'volume.kubernetes.io/selected-node';
-/** Of claims: who shall make the volume. */
+/** Annotation of claims: the provisioner of the volume. */
 export const provisionerAnnotation = 'volume.kubernetes.io/storage-provisioner';
 /** The older name of {@link provisionerAnnotation}, which is still written beside it. */
 export const betaProvisionerAnnotation = 'volume.beta.kubernetes.io/storage-provisioner';
-/** Of volumes: who made it. */
+/** Annotation of volumes: the provisioner that has created it. */
 export const provisionedByAnnotation = 'pv.kubernetes.io/provisioned-by';
-/** Of volumes and claims: the CSI driver that stands in for a volume plugin which was part of Kubernetes. */
+/** Annotation of volumes and claims: the CSI driver that replaces the in-tree volume plugin. */
 export const migratedToAnnotation = 'pv.kubernetes.io/migrated-to';
-/** Of volumes: the size of the file system before the volume grew; the claim shows it until the kubelet has resized. */
+/**
+ * Annotation of volumes: the size of the filesystem before the expansion. The claim shows it until the kubelet has expanded the filesystem.
+ */
 export const preResizeCapacityAnnotation = 'volume.alpha.kubernetes.io/pre-resize-capacity';
 /** Keeps a provisioned volume until its provisioner has removed what it stands for. */
 export const provisionerFinalizer = 'external-provisioner.volume.kubernetes.io/finalizer';
@@ -38,17 +40,20 @@ export const annotation = ({ metadata }: PersistentVolume | PersistentVolumeClai
 /** The class of a claim or volume; empty: none. */
 export const classOf = (object: PersistentVolume | PersistentVolumeClaim): string => storageClassName(object) ?? '';
 
-/** What the claim asks for. Zero where it does not say. */
+/** The requested storage; zero when the claim does not set it. */
 export const requestedStorage = ({ spec }: PersistentVolumeClaim): Quantity =>
   ownValue(spec?.resources?.requests ?? {}, 'storage') ?? '0';
 
-/** What the volume holds. Zero where it does not say. */
+/** The volume's capacity; zero when it does not set it. */
 export const volumeCapacity = ({ spec }: PersistentVolume): Quantity => ownValue(spec?.capacity ?? {}, 'storage') ?? '0';
 
 /** `Filesystem` or `Block`. */
 export const volumeModeOf = ({ spec }: PersistentVolume | PersistentVolumeClaim): string => spec?.volumeMode ?? 'Filesystem';
 
-/** Whether claims of the class wait for a pod: the scheduler, which knows the node, then has them bound or provisioned. */
+/**
+ * Whether claims of the class wait for a pod (WaitForFirstConsumer). The scheduler, which chooses the node, then triggers binding or
+ * provisioning.
+ */
 export const waitsForConsumer = (storageClass: StorageClass | undefined): boolean =>
   storageClass?.volumeBindingMode === 'WaitForFirstConsumer';
 
@@ -106,8 +111,8 @@ export function withAnnotations<M extends { annotations?: Record<string, string>
 const matchers = new WeakMap<object, NodeMatcher>();
 
 /**
- * Whether pods on the node can use the volume (`spec.nodeAffinity.required`). The selector is parsed once per stored volume.
- * Upstream knows labels only: a term about the name of the node matches none.
+ * Whether pods on the node can use the volume (`spec.nodeAffinity.required`). The selector is parsed once per stored volume. As upstream,
+ * only labels are matched: a term about the node's name matches nothing.
  */
 export function volumeFitsNode({ spec }: PersistentVolume, node: Pick<NodeIdentity, 'labels'>): boolean {
   const required = spec?.nodeAffinity?.required;

@@ -11,15 +11,15 @@ import type { Node } from '../types.generated.ts';
 export const localPathProvisioner = 'tinkernetes.io/local-path';
 /** The service account of kube-system as which the provisioner acts. */
 export const localPathAccount = 'local-path-provisioner';
-/** Of Nodes: the folder below which the node keeps its volumes. Absent: it has none. */
+/** Annotation of Nodes: the folder of the node's volumes. Absent: the node has none. */
 export const localPathFolderAnnotation = 'tinkernetes.io/local-path-folder';
-/** Of Nodes: volumes that shall be removed, a JSON object from their names to {@link Removal}. */
+/** Annotation of Nodes: volumes to remove, a JSON object from their names to {@link Removal}. */
 export const localPathRemovalsAnnotation = 'tinkernetes.io/local-path-removals';
 
 /** `asked` by the provisioner; `done`, or why it failed, by the node. */
 export type Removal = { kind: 'asked' } | { kind: 'done' } | { kind: 'failed'; why: string };
 
-/** What the annotation says. Whatever is no name of a volume, or cannot be read, is left out. Pure. */
+/** Parses the annotation. Invalid entries are left out. Pure. */
 export function removalsOf({ metadata }: Node): Map<string, Removal> {
   const found = new Map<string, Removal>();
   const parsed = parse(ownValue(metadata.annotations ?? {}, localPathRemovalsAnnotation) ?? '{}');

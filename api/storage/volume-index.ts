@@ -124,7 +124,7 @@ export class VolumeIndex {
   }
 }
 
-/** What the claim asks for, read once. */
+/** The parsed requirements of a claim. */
 interface Wanted {
   claim: PersistentVolumeClaim;
   key: string;
@@ -179,7 +179,7 @@ function smallestIn({ available }: Group, { kind, capacity, selector, node, excl
 const hasAll = ({ modes }: Group, { spec }: PersistentVolumeClaim): boolean =>
   (spec?.accessModes ?? []).every((mode) => modes.has(mode));
 
-/** Only these are chosen freely. What will soon be available is left alone: binding it would most likely be refused. */
+/** Only Available volumes are chosen. Binding one that is not Available yet would most likely fail. */
 const isAvailable = ({ status, metadata }: PersistentVolume): boolean =>
   status?.phase === 'Available' && metadata.deletionTimestamp === undefined;
 

@@ -60,7 +60,7 @@ export class Correlation {
       : this.#keep(name, new Correlation(value[name] as JsonValue, old[name] as JsonValue, schema));
   }
 
-  /** An item of a list. Undefined: nothing tells which item it was. */
+  /** The old item of a list; undefined when it cannot be identified. */
   index(index: number): Correlation | undefined {
     const known = this.#children?.get(index);
     if (known !== undefined) return known;

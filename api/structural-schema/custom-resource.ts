@@ -16,7 +16,7 @@ import { validateValue } from './value-validation.ts';
 
 /** How a custom resource is validated; all is optional. */
 export interface CustomResourceOptions {
-  /** What the caller has found already: with some errors, rules are not looked at. It is not part of the result. */
+  /** Errors that the caller has found already. With certain errors, rules are not evaluated. They are not part of the result. */
   found?: readonly FieldError[];
   /** The write is to the status, and nothing else has been changed. */
   isStatus?: boolean;
@@ -25,7 +25,7 @@ export interface CustomResourceOptions {
 }
 
 /**
- * The errors of a custom resource in the version of its schema. Metadata of the resource itself is not looked at.
+ * The errors of a custom resource in the version of its schema. The resource's own metadata is not validated.
  * @param old the stored object, in the same version; undefined: the object is new
  */
 export function validateCustomResource(
@@ -70,7 +70,7 @@ export function* validateCustomResourceSteps(
     ? validateStatus(value, schema, correlation)
     : [...toFieldErrors(validateValue(value, schema, { correlation })), ...validateEmbeddedMeta(value, schema)];
   const repeated = validateListTypes(value, schema);
-  // What was repeated already may stay so.
+  // Duplicates that the old object has stay valid.
   const isNew = repeated.length > 0 && (old === undefined || validateListTypes(old, schema).length === 0);
   if (isNew) errors.push(...repeated);
   if (!hasRules(schema)) return errors;

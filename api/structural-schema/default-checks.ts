@@ -42,7 +42,7 @@ function asResource(value: JsonValue): JsonObject | undefined {
 class DefaultChecks {
   readonly errors: FieldError[] = [];
   readonly #requirePruned: boolean;
-  /** Of what all rules may cost. */
+  /** The remaining part of the cost budget of all rules. */
   #budget = objectBudget;
 
   constructor(requirePruned: boolean) {

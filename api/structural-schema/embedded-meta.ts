@@ -16,9 +16,9 @@ import { childPath, keyPath, type StructuralSchema } from './structural-schema.t
 
 /** How the metadata of a resource within a value is read. */
 export interface CoerceOptions {
-  /** The value itself is such a resource, whatever the schema says. */
+  /** Whether the value itself is an embedded resource, even if the schema does not say so. */
   isResourceRoot?: boolean;
-  /** What cannot be read is dropped; otherwise it is an error. For objects that are stored. */
+  /** For stored objects: drops malformed metadata. Otherwise it is an error. */
   dropInvalid?: boolean;
   /** Path of the value, for errors. */
   path?: string;

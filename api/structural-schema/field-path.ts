@@ -10,7 +10,7 @@ export class FieldPathError extends Error {
   override name = 'FieldPathError';
 }
 
-/** What a path leads to. */
+/** The target of a path. */
 export interface FoundField {
   /** As messages show it. */
   path: string;

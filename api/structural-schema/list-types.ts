@@ -8,7 +8,7 @@ import type { JsonObject, JsonValue } from '../json.ts';
 import { isJsonObject } from '../json.ts';
 import { canonicalJson, childPath, keyPath, type StructuralSchema } from './structural-schema.ts';
 
-/** What occurs twice in the sets and maps of a value. */
+/** Finds duplicates in the sets and maps of a value. */
 export function validateListTypes(value: JsonValue, schema: StructuralSchema | undefined, path = ''): FieldError[] {
   const errors: FieldError[] = [];
   collect(value, schema, path, errors);

@@ -23,7 +23,7 @@ function compile(pattern: string): RE2JS | RE2JSSyntaxException {
   return made;
 }
 
-/** What is wrong with a pattern, in Go's words. Undefined: nothing. */
+/** Go's error for an invalid pattern; undefined when it is valid. */
 export function patternError(pattern: string): string | undefined {
   const made = compile(pattern);
   return made instanceof RE2JSSyntaxException ? made.message : undefined;

@@ -100,7 +100,7 @@ class Publisher {
 
 const integerOrString = [{ type: 'integer' }, { type: 'string' }];
 
-/** `x-kubernetes-int-or-string` said in words that everybody knows. */
+/** `x-kubernetes-int-or-string` expressed with standard keywords. */
 function unfolded(schema: JSONSchemaProps): JSONSchemaProps {
   if (schema['x-kubernetes-int-or-string'] !== true) return schema;
   if (sameJson(schema.anyOf, integerOrString) || sameJson(schema.allOf?.[0]?.anyOf, integerOrString)) return schema;
@@ -108,7 +108,7 @@ function unfolded(schema: JSONSchemaProps): JSONSchemaProps {
   return { ...schema, allOf: [{ anyOf: integerOrString }, ...(schema.allOf ?? [])] };
 }
 
-/** What version 2, and kubectl, which reads it, cannot cope with. */
+/** Removes parts that OpenAPI v2, and kubectl, which reads it, do not support. */
 function withoutUnsayable(given: JSONSchemaProps): JSONSchemaProps {
   const { allOf: _allOf, oneOf: _oneOf, anyOf: _anyOf, not: _not, nullable, ...schema } = given;
   const isOpen = schema['x-kubernetes-preserve-unknown-fields'] === true;

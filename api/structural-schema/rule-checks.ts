@@ -10,10 +10,10 @@ import { type CompiledRule, compileRules } from './rules.ts';
 import { unsupportedReason } from './structural-checks.ts';
 import { childPath, keyPath, StructuralSchema } from './structural-schema.ts';
 
-/** What one expression may cost at most, as often as it can be evaluated for one object. */
+/** Cost limit of one expression, for all of its evaluations on one object. */
 export const expressionCostLimit = 10_000_000;
 
-/** What all expressions of a schema may cost at most together. */
+/** Cost limit of all expressions of a schema together. */
 export const schemaCostLimit = 100_000_000;
 
 /** Go's largest uint64, to which costs are cut off. */
@@ -27,7 +27,7 @@ export class RuleScope {
     this.cardinality = cardinality;
   }
 
-  /** Of a field, item or value. */
+  /** The name of a field, item or value. */
   child(schema: JSONSchemaProps): RuleScope {
     const factor = elementsOf(schema);
     const isBounded = this.cardinality !== undefined && factor !== undefined;
@@ -144,7 +144,7 @@ const shownRule = ({
 const reasons = ['FieldValueDuplicate', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueRequired'];
 const hasNewlines = (text: string): boolean => /[\n\r]/.test(text);
 
-/** What can be said of a node's rules before they are compiled. */
+/** Checks of a node's rules that need no compilation. */
 export function ruleTextErrors(schema: JSONSchemaProps, path: string): FieldError[] {
   const at = childPath(path, 'x-kubernetes-validations');
   return (schema['x-kubernetes-validations'] ?? []).flatMap((rule, index) => textErrors(rule, keyPath(at, index), schema));

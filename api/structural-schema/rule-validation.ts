@@ -18,7 +18,7 @@ import { type CompiledRule, rulesOf, ruleText } from './rules.ts';
 import { childPath, keyPath, type StructuralSchema } from './structural-schema.ts';
 import { noPath } from './value-errors.ts';
 
-/** What all rules of one object may cost (upstream's RuntimeCELCostBudget). */
+/** Cost budget of all rules of one object (upstream's RuntimeCELCostBudget). */
 export const objectBudget = 10_000_000;
 
 /** After so much another request gets its turn: some milliseconds. */
@@ -28,7 +28,7 @@ const maxMessageBytes = 5 * 1024;
 
 /** How CEL rules are evaluated on a value; all is optional. */
 export interface RuleOptions {
-  /** Of the value, for errors. */
+  /** Path of the value, for errors. */
   path?: string;
   /** The value is a resource, of which rules see name and kind. */
   isResource?: boolean;
@@ -110,7 +110,7 @@ export function hasRules(schema: StructuralSchema): boolean {
   return known;
 }
 
-/** Looks at the JSON, so that no node is made of parts that nobody uses. */
+/** Checks the JSON, so that no nodes are created for unused parts. */
 function jsonHasRules(json: StructuralSchema['json']): boolean {
   if ((json['x-kubernetes-validations']?.length ?? 0) > 0) return true;
   const { items, additionalProperties, properties } = json;
@@ -162,7 +162,7 @@ function collectTasks(task: Task, tasks: Task[]): void {
   }
 }
 
-/** What is wrong, before it is an error. */
+/** A failure before it becomes a field error. */
 interface Finding {
   path: string;
   reason: string;
@@ -259,7 +259,7 @@ class Evaluation {
     add({ path, reason: rule.reason ?? '', value: isShown ? value : undefined, detail: made?.text ?? defaultMessage(rule) });
   }
 
-  /** What the message expression says. Undefined: it is of no use. */
+  /** The result of the message expression; undefined when it cannot be used. */
   #message(program: Program, rule: ValidationRule, variables: Variables): { text: string } | { stop: string } | undefined {
     const { value, error, cost } = program.run(variables, perCallLimit);
     if (cost > this.remaining)

@@ -27,7 +27,7 @@ export interface CompiledRule {
   message: Program | undefined;
   messageError: string | undefined;
   messageMaxCost: number;
-  /** Of the field that a failure is reported for, below the value; empty: the value itself. */
+  /** Path, relative to the value, of the field for which a failure is reported; empty for the value itself. */
   fieldPath: string;
 }
 

@@ -13,7 +13,10 @@ import { costError, RuleChecks, RuleScope, ruleTextErrors, schemaCostLimit } fro
 import { asSchema, unsupportedReason, validateStructural } from './structural-checks.ts';
 import { childPath, keyPath, metaFields, parseStructuralSchema } from './structural-schema.ts';
 
-/** What is asked of a schema. What a stored schema is not, a new one of the same CustomResourceDefinition need not be. */
+/**
+ * The requirements of a schema. A requirement that the stored schema does not meet is not enforced for a new one of the same
+ * CustomResourceDefinition.
+ */
 export interface SchemaCheckOptions {
   /** The status subresource is enabled: then the root may have only what does not concern the status. */
   hasStatus?: boolean;
@@ -57,7 +60,7 @@ export function validateCustomResourceSchema(
     uncorrelatable: undefined,
   });
   errors.push(...checks.errors, ...checks.ruleErrors);
-  // What makes a schema unsupported has been found above in better words, mostly.
+  // Most unsupported schemas have a better error from the checks above.
   if (errors.length === 0 && unsupported !== undefined) errors.push(invalidValue(path, '', unsupported));
   if (rules !== undefined && rules.totalCost > schemaCostLimit) {
     const detail = 'contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema';
@@ -105,9 +108,9 @@ interface Place {
   isInMeta: boolean;
   /** Why there may be no defaults. */
   noDefaults: string | undefined;
-  /** Undefined: there may be no rules, or they are not looked at. */
+  /** Undefined when rules are not allowed, or not checked. */
   scope: RuleScope | undefined;
-  /** The part around it, in which nobody can tell which old value a value was. */
+  /** The enclosing part in which values cannot be matched with old values. */
   uncorrelatable: string | undefined;
 }
 
@@ -178,7 +181,7 @@ class SchemaChecks {
       this.#forbid(at, 'additionalProperties and properties are mutual exclusive');
     const values = asSchema(additionalProperties);
     if (values === undefined) return;
-    // What would be dropped of such a default depends on the key, which nobody knows.
+    // Which fields pruning would drop from such a default depends on the key, which is unknown.
     const noDefaults = place.isInMeta ? 'inside additionalProperties applying to object metadata' : place.noDefaults;
     this.check(values, at, { ...place, isRoot: false, noDefaults, scope: place.scope?.child(schema) });
   }

@@ -10,7 +10,7 @@ import type { JSONSchemaProps } from '../types.generated.ts';
 import { publishedSchema } from './published-schema.ts';
 import { parseStructuralSchema, type StructuralSchema } from './structural-schema.ts';
 
-/** What is published of a type besides its schema. */
+/** The published facts of a type besides its schema. */
 export interface PublishedKind {
   group: string;
   version: string;
@@ -140,7 +140,7 @@ function plainField(name: string, type: FieldType): FieldFacts {
   };
 }
 
-/** What every resource has. */
+/** The fields of every resource. */
 const resourceFields: readonly FieldFacts[] = [
   plainField('apiVersion', { kind: 'string' }),
   plainField('kind', { kind: 'string' }),

@@ -119,7 +119,7 @@ class StructuralChecks {
       this.#errors.push(invalidValue(at, type, 'must be object at the root'));
   }
 
-  /** What a resource has without a schema. */
+  /** The fields of a resource that need no schema. */
   #resource(schema: JSONSchemaProps, level: Level, path: string): void {
     const isEmbedded = schema['x-kubernetes-embedded-resource'] === true;
     const isResource = level === 'root' || isEmbedded;
@@ -212,7 +212,7 @@ const emptyType: Readonly<Record<Level, string>> = {
   field: 'must not be empty for specified object fields',
 };
 
-/** What says something about structure, and how it would have to be in a junctor. */
+/** Keywords about structure, and their required values inside of a junctor. */
 const forbiddenInJunctors: readonly (readonly [name: string, wanted: string])[] = [
   ['type', 'empty'],
   ['default', 'undefined'],
@@ -235,7 +235,7 @@ function isIntOrString(anyOf: readonly JSONSchemaProps[] | undefined): boolean {
   return anyOf?.length === 2 && sameJson(anyOf.map(given), [{ type: 'integer' }, { type: 'string' }]);
 }
 
-/** Of a resource's metadata a schema may say something about the names only. */
+/** A schema may constrain only the names in a resource's metadata. */
 function saysOnlyNames(metadata: JSONSchemaProps): boolean {
   const { type: _type, default: _default, properties = {}, ...others } = metadata;
   const hasOthers = Object.values(others).some((value) => isSet(value) || typeof value === 'number');

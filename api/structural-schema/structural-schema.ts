@@ -19,7 +19,7 @@ const noDefaults: readonly (readonly [string, StructuralSchema])[] = [];
 
 /** One node of a schema. Immutable: its JSON is never changed. */
 export class StructuralSchema implements SchemaNode {
-  /** What the CustomResourceDefinition says. */
+  /** The schema in the CustomResourceDefinition. */
   readonly json: JSONSchemaProps;
   /** `object`, `array`, `string`, `number`, `integer`, `boolean`; empty: any value. */
   readonly type: string;
@@ -207,7 +207,7 @@ export function canonicalJson(value: unknown): string {
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
-  // An object whose keys look like numbers has them in order whatever is done; entries keep every order and every key.
+  // JavaScript sorts keys that look like numbers, so entries are used to keep the order.
   const entries = Object.entries(value as JsonObject).map(([key, member]) => [key, sorted(member)] as const);
   return { entries: entries.sort(([a], [b]) => (a < b ? -1 : 1)) };
 }

@@ -1,5 +1,5 @@
 /**
- * What is wrong with a value, in kube-openapi's words, and as the API server passes it on.
+ * Errors of values, with kube-openapi's texts and as the API server reports them.
  *
  * Errors are made as records first: whether they count is decided later (one of several schemas may fit, an old value may have been as
  * wrong).
@@ -22,7 +22,9 @@ export interface ValueError {
   valid?: number | readonly unknown[];
 }
 
-/** What has been found, and how much of the schema the value fits: of several schemas that do not fit, the best is reported. */
+/**
+ * The errors found, and how many parts of the schema match: of several schemas that do not match, the errors of the best one are reported.
+ */
 export class Result {
   #errors: Map<string, ValueError> | undefined;
   matches = 0;

@@ -190,7 +190,7 @@ class Validation {
       const property = schema.property(key);
       const at = path === '' ? key : `${path}.${key}`;
       if (property !== undefined) {
-        // What a resource is called cannot be seen to change: both are of the version that was asked for.
+        // apiVersion and kind cannot differ, because both objects are in the requested version.
         const isTypeMeta = path === '' && (key === 'kind' || key === 'apiVersion');
         this.check(object[key] as JsonValue, property, at, isTypeMeta ? undefined : correlation?.key(key), result);
       } else if (json.additionalProperties === false) {

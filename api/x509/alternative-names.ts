@@ -16,7 +16,7 @@ export interface AlternativeNames {
   uris: string[];
 }
 
-/** Of one request: far more than any has. */
+/** Limit per request, far above any real one. */
 const maxNames = 10_000;
 /** Context-specific, primitive. */
 const generalName = { email: 0x81, dns: 0x82, uri: 0x86, ip: 0x87 } as const;

@@ -30,7 +30,7 @@ export interface CertificateRequest {
   checkSignature(): void;
 }
 
-/** Of one request: far more than any has, and few enough to read them all within some milliseconds. */
+/** Limit per request: far above any real one, and small enough to parse within milliseconds. */
 const maxElements = 10_000;
 const extensionRequest = '2a864886f70d01090e';
 const subjectAlternativeName = '551d11';

@@ -4,7 +4,7 @@ import { type AlternativeNames, writeAlternativeNames } from './alternative-name
 import { derElement, tags } from './der.ts';
 import { encodePem } from './pem.ts';
 
-/** What a certificate request asks for. */
+/** The content of a certificate request. */
 export interface RequestedCertificate {
   commonName: string;
   organizations?: readonly string[];

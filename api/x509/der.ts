@@ -5,7 +5,7 @@
  * Source: ITU-T X.690; Go's `encoding/asn1`, whose texts the errors have.
  */
 
-/** What cannot be read as DER, or is not the type that is expected. */
+/** Invalid DER, or an element of an unexpected type. */
 export class DerError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

@@ -13,7 +13,7 @@ export type KeyAlgorithm = 'RSA' | 'ECDSA' | 'Ed25519' | 'unknown';
 /** A public key as a certificate or a request holds it. */
 export interface PublicKey {
   algorithm: KeyAlgorithm;
-  /** Undefined: nobody can verify with it, or sign it. */
+  /** Undefined for a key that cannot be used. */
   key: KeyObject | undefined;
   /** The element SubjectPublicKeyInfo. */
   info: Buffer;

@@ -1,4 +1,4 @@
-/** Serving certificates that nobody else has signed. Source: RFC 5280; client-go `util/cert/cert.go` (GenerateSelfSignedCertKey). */
+/** Self-signed serving certificates. Source: RFC 5280; client-go `util/cert/cert.go` (GenerateSelfSignedCertKey). */
 import { createPublicKey, type KeyObject, randomBytes } from 'node:crypto';
 import { type AlternativeNames, writeAlternativeNames } from './alternative-names.ts';
 import { signatureOf, signedRequest } from './create-request.ts';
@@ -18,7 +18,7 @@ const utcTimeTag = 0x17;
 const generalizedTimeTag = 0x18;
 const hourMs = 3_600_000;
 
-/** What the certificate says. */
+/** The content of the certificate. */
 export interface SelfSigned {
   commonName: string;
   names: Partial<AlternativeNames>;

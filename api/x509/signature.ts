@@ -13,7 +13,7 @@ interface SignatureAlgorithm {
   hash?: string;
   /** In bytes, of RSA-PSS. */
   saltLength?: number;
-  /** Why nobody trusts it. */
+  /** Why the signature cannot be verified. */
   insecure?: string;
 }
 
@@ -42,7 +42,7 @@ const pssParameters = [
   ['sha512', 64, '03'],
 ] as const;
 
-/** @param identifier the element AlgorithmIdentifier; undefined: an algorithm that nobody knows @throws DerError */
+/** @param identifier the element AlgorithmIdentifier; undefined for an unknown algorithm @throws DerError */
 export function signatureAlgorithm(identifier: DerElement): SignatureAlgorithm | undefined {
   const fields = identifier.reader();
   const oid = oidText(fields.expect(tags.oid, 'ObjectIdentifier'));
