@@ -3,12 +3,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { after, before, describe, it } from 'node:test';
-import type { New } from '#api/meta.ts';
-import type { Deployment, Node } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import { createHttpTransport, type HttpTransport } from '#client/http-transport.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { createClient } from '#client/rest-client.ts';
+import { bindDeployment } from './bound-deployment.testing.ts';
 import {
   apiServerFlags,
   controllerManagerFlags,
@@ -69,41 +68,7 @@ export function describeControlPlane(program: Program): void {
     });
 
     it('binds the pods of a Deployment: each part acts with its own user', async () => {
-      const node = {
-        apiVersion: 'v1',
-        kind: 'Node',
-        metadata: { name: 'worker-1' },
-        status: {
-          allocatable: { cpu: '4', memory: '8Gi', pods: '110' },
-          capacity: { cpu: '4', memory: '8Gi', pods: '110' },
-          conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: new Date().toISOString(), reason: 'KubeletReady' }],
-        },
-      };
-      const made = await client.resource('nodes').create(node as unknown as New<Node>);
-      const labels = { app: 'web' };
-      const deployment = {
-        apiVersion: 'apps/v1',
-        kind: 'Deployment',
-        metadata: { name: 'web', namespace: 'default' },
-        spec: {
-          replicas: 2,
-          selector: { matchLabels: labels },
-          template: {
-            metadata: { labels },
-            spec: { containers: [{ name: 'web', image: 'busybox' }], tolerations: [{ operator: 'Exists' }] },
-          },
-        },
-      };
-      await eventually('the default service account is there', async () =>
-        client.resource('serviceaccounts').get({ namespace: 'default', name: 'default' }),
-      );
-      await client.resource('deployments.apps').create(deployment as unknown as New<Deployment>);
-      const bound = await eventually('two pods are bound', async () => {
-        const { items } = await client.resource('pods').list({ namespace: 'default' });
-        const on = items.filter(({ spec }) => spec.nodeName === made.metadata.name);
-        return on.length === 2 ? on : undefined;
-      });
-      assert.equal(bound.length, 2);
+      await bindDeployment(client);
       const sets = await client.resource('replicasets.apps').list({ namespace: 'default' });
       assert.equal(sets.items[0]?.metadata.managedFields?.[0]?.manager, 'kube-controller-manager');
       const accounts = await client.resource('serviceaccounts').list({ namespace: 'kube-system' });
