@@ -1,5 +1,5 @@
 /**
- * Requests without credentials: their user is `system:anonymous`, where that is allowed.
+ * Requests without credentials get the user `system:anonymous`, if anonymous requests are allowed.
  *
  * Source: apiserver `pkg/authentication/request/anonymous`; kubernetes.io, Authenticating (anonymous requests).
  */
@@ -9,7 +9,7 @@ import { type AuthenticationRequest, allUnauthenticated, anonymousName, type Req
 /** The user of requests without credentials. */
 export const anonymousUser: UserInfo = { name: anonymousName, groups: [allUnauthenticated], extra: {} };
 
-/** @param allows which requests may come without credentials */
+/** @param allows says which requests may be anonymous */
 export function anonymous(allows: (request: AuthenticationRequest) => boolean): RequestAuthenticator {
   return {
     authenticateRequest: (request) => (allows(request) ? { user: anonymousUser, audiences: request.audiences } : undefined),

@@ -1,5 +1,5 @@
 /**
- * What authentication counts, under upstream's names.
+ * Metrics of authentication, with upstream's names.
  *
  * Source: apiserver `pkg/endpoints/filters/metrics.go`, `pkg/authentication/{token/cache/stats,request/x509/x509}.go`.
  */
@@ -24,7 +24,8 @@ const lifetimeBuckets = [
 export type AuthenticationResult = 'success' | 'failure' | 'error';
 
 /**
- * Counts attempts and their time (seconds), under upstream's names. Source: apiserver `pkg/endpoints/filters/metrics.go`.
+ * Counts authentication attempts and their duration in seconds, with upstream's names. Source: apiserver
+ * `pkg/endpoints/filters/metrics.go`.
  */
 export class AuthenticationMetrics {
   readonly #users: LeanCounter;
@@ -32,7 +33,7 @@ export class AuthenticationMetrics {
   readonly #durations: LeanHistogram;
   readonly #lifetimes: HistogramSeries;
   readonly #cache: LeanCounter;
-  /** By result, and by user: found once, because each request counts in them. */
+  /** Counters by result and by user. They are looked up once, because every request increments them. */
   readonly #results = new Map<AuthenticationResult, { attempts: CounterSeries; durations: HistogramSeries }>();
   readonly #bySender = new Map<string, CounterSeries>();
 
@@ -71,7 +72,7 @@ export class AuthenticationMetrics {
     });
   }
 
-  /** One request was looked at. @param user its sender's name, where it is known */
+  /** Records the authentication of one request. @param user the name of its user, if authentication succeeded */
   attempt(result: AuthenticationResult, seconds: number, user?: string): void {
     if (user !== undefined) this.#sender(compressed(user)).inc();
     const { attempts, durations } = this.#result(result);

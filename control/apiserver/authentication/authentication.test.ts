@@ -1,4 +1,4 @@
-/** Who sends a request, over HTTPS: certificates, tokens of a file, proxies in front, nobody. */
+/** Authentication over HTTPS: client certificates, a token file, authenticating proxies, anonymous requests. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

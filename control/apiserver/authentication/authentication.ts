@@ -28,20 +28,20 @@ import {
 import { bearerToken, webSocketToken } from './bearer-token.ts';
 import { clientCertificates } from './client-certificate.ts';
 import { type HeaderValues, headerValues } from './header-values.ts';
-import { type RequestHeaderOptions, requestHeaders, saysWhoSends } from './request-header.ts';
+import { isIdentityHeader, type RequestHeaderOptions, requestHeaders } from './request-header.ts';
 
-/** What a connection and a request say of their sender. */
+/** The credentials of a request: what its connection and its headers contain. */
 export interface Credentials {
   certificate: ClientCertificate | undefined;
   headers: HeaderValues;
-  /** Of a request for a WebSocket: its `Sec-WebSocket-Protocol` header. */
+  /** The `Sec-WebSocket-Protocol` header of a WebSocket request. */
   protocols?: string | undefined;
 }
 
-/** The authenticators of tokens, as they are configured; absent: not asked. */
+/** The configured token authenticators. One that is absent is not used. */
 export interface TokenAuthenticators {
   tokenFile?: TokenAuthenticator | undefined;
-  /** Of service accounts: those in secrets, and bound ones. */
+  /** Service account tokens: legacy ones in Secrets, and bound ones. */
   serviceAccounts: readonly TokenAuthenticator[];
   bootstrapTokens?: TokenAuthenticator | undefined;
   oidc?: TokenAuthenticator | undefined;
@@ -57,19 +57,19 @@ export interface AuthenticationDeps {
   /** `--api-audiences`. */
   audiences: readonly string[];
   requestHeader: RequestHeaderOptions | undefined;
-  /** What authenticators do besides requests, until `signal` aborts. Never rejects. */
+  /** The background work of the authenticators, until `signal` aborts. Never rejects. */
   background(signal: AbortSignal): Promise<void>;
-  /** Which requests may come without credentials. */
+  /** Says which requests may be anonymous. */
   allowsAnonymous(info: RequestInfo): boolean;
 }
 
 /** The answer to a TokenReview. */
 export type TokenVerdict = { user: UserInfo; audiences: readonly string[] } | { error: string };
 
-/** Knows the senders of requests. */
+/** Authenticates requests. */
 export class Authentication {
   /** Whether a header carries credentials or names the user. Such headers are removed once the user is known. */
-  readonly saysWhoSends: (header: string) => boolean;
+  readonly isIdentityHeader: (header: string) => boolean;
   readonly #deps: AuthenticationDeps;
   readonly #known: RequestAuthenticators;
   readonly #anonymous: RequestAuthenticators;
@@ -77,7 +77,7 @@ export class Authentication {
   constructor(deps: AuthenticationDeps) {
     const { clock, metrics, requestHeader } = deps;
     this.#deps = deps;
-    this.saysWhoSends = saysWhoSends(requestHeader);
+    this.isIdentityHeader = isIdentityHeader(requestHeader);
     const tokens = unionOfTokens(ordered(deps.tokens, deps.audiences));
     this.#known = unionOfRequests([
       ...(requestHeader === undefined ? [] : [requestHeaders(requestHeader, clock)]),
@@ -88,12 +88,12 @@ export class Authentication {
     this.#anonymous = unionOfRequests([anonymous(({ info }) => deps.allowsAnonymous(info))]);
   }
 
-  /** What authenticators do besides requests, until `signal` aborts. Never rejects. */
+  /** The background work of the authenticators, until `signal` aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void> {
     return this.#deps.background(signal);
   }
 
-  /** The user of a request. @throws ApiError 401, whose message tells clients no details */
+  /** The user of a request. @throws ApiError 401, without details in its message */
   async authenticate(
     { certificate, headers, protocols }: Credentials,
     info: RequestInfo,
@@ -129,7 +129,7 @@ export class Authentication {
     return { ...known, user: withAuthenticatedGroup(known.user) };
   }
 
-  /** The answer to a TokenReview: the same authenticators are asked about a request that has only the token. */
+  /** The answer to a TokenReview: the same authenticators check a request that has only this token. */
   async review(token: string, asked: readonly string[]): Promise<TokenVerdict> {
     const audiences = asked.length === 0 ? this.#deps.audiences : asked;
     const headers = headerValues(['authorization', `Bearer ${token}`]);

@@ -9,33 +9,36 @@ import type { UserInfo } from '../registry/strategy.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import type { HeaderValues } from './header-values.ts';
 
-/** Credentials are there and are wrong. The message says why, without anything secret: it is logged, and a TokenReview shows it. */
+/**
+ * The request has credentials, and they are wrong. The message says why. It contains nothing secret, because it is logged and shown in
+ * TokenReviews.
+ */
 export class AuthenticationError extends Error {
   override name = 'AuthenticationError';
 }
 
-/** The CAs that clients' certificates come from: `--client-ca-file`, `--requestheader-client-ca-file`. */
+/** The CAs of client certificates: `--client-ca-file` and `--requestheader-client-ca-file`. */
 export type CertificateSigner = 'client' | 'requestHeader';
 
 /** The certificate of a client that has proven in the TLS handshake that it has the private key. */
 export interface ClientCertificate {
   certificate: PeerCertificate | DetailedPeerCertificate;
-  /** Which of the CAs have signed it. Empty: none that we know. */
+  /** Which of these CAs have signed it. Empty: none of them. */
   signedBy: readonly CertificateSigner[];
-  /** Why TLS does not accept it: expired, for servers only, of an unknown CA. */
+  /** Why TLS verification failed: for example, the certificate is expired, is for servers only, or is of an unknown CA. */
   problem?: string | undefined;
 }
 
-/** What an authenticator may see of a request. */
+/** The parts of a request that authenticators see. */
 export interface AuthenticationRequest {
   /** Of the connection. */
   certificate: ClientCertificate | undefined;
   headers: HeaderValues;
-  /** Of a request for a WebSocket: its `Sec-WebSocket-Protocol` header. */
+  /** The `Sec-WebSocket-Protocol` header of a WebSocket request. */
   protocols: string | undefined;
   /** What it asks for. */
   info: RequestInfo;
-  /** For whom the credentials must be meant, where they say it: `--api-audiences`, or those of a TokenReview. */
+  /** The audiences that the credentials must be for, if they name audiences: `--api-audiences`, or the audiences of a TokenReview. */
   audiences: readonly string[];
   /** Adds a `Warning:` header to the answer. */
   warn(message: string): void;
@@ -47,40 +50,41 @@ export type TokenContext = Pick<AuthenticationRequest, 'audiences' | 'warn'>;
 /** The sender is known. */
 export interface Authenticated {
   user: UserInfo;
-  /** Those of the audiences asked for that the credentials are good for; absent: they say nothing about audiences (certificates). */
+  /** The requested audiences that the credentials are valid for. Absent: the credentials name no audiences (certificates). */
   audiences?: readonly string[];
 }
 
-/** Undefined: no opinion. An answer that needs no wait is given at once. */
+/** Undefined: no opinion. The result is a promise only if the authenticator has to wait. */
 export type AuthenticatorAnswer = Authenticated | undefined | Promise<Authenticated | undefined>;
 
-/** One way to know the sender by the whole request. */
+/** Authenticates by the whole request. */
 export interface RequestAuthenticator {
   /**
-   * @returns an error where it is the same for each request of a connection: throwing it would cost a small request some percent of its time
+   * @returns an error, instead of throwing it, if the error is the same for every request of a connection: throwing costs a small request
+   * some percent of its time
    * @throws AuthenticationError
    */
   authenticateRequest(request: AuthenticationRequest): AuthenticatorAnswer | AuthenticationError;
 }
 
-/** Several of them as one: it throws its errors. */
+/** Several request authenticators as one, which throws its errors. */
 export interface RequestAuthenticators {
   /** @throws AuthenticationError */
   authenticateRequest(request: AuthenticationRequest): Promise<Authenticated | undefined>;
 }
 
-/** One way to know the sender by a bearer token. */
+/** Authenticates by a bearer token. */
 export interface TokenAuthenticator {
   /** @throws AuthenticationError */
   authenticateToken(token: string, context: TokenContext): AuthenticatorAnswer;
 }
 
-/** Asks one after the other until one names the user. The errors of the others count only if none does. */
+/** Asks one authenticator after the other until one names the user. Errors are reported only if none does. */
 export function unionOfRequests(authenticators: readonly RequestAuthenticator[]): RequestAuthenticators {
   return { authenticateRequest: (request) => firstOf(authenticators, (one) => one.authenticateRequest(request)) };
 }
 
-/** The same for tokens. */
+/** The same for token authenticators. */
 export function unionOfTokens(authenticators: readonly TokenAuthenticator[]): TokenAuthenticator {
   return { authenticateToken: (token, context) => firstOf(authenticators, (one) => one.authenticateToken(token, context)) };
 }
@@ -113,7 +117,7 @@ function aggregate(errors: readonly AuthenticationError[]): AuthenticationError 
   return new AuthenticationError(texts.length === 1 ? texts.join() : `[${texts.join(', ')}]`, { cause: errors });
 }
 
-/** Credentials that say nothing about audiences are good for the API server's own. Source: `WrapAudienceAgnosticToken`. */
+/** Credentials that name no audiences are valid for the API server's own audiences. Source: `WrapAudienceAgnosticToken`. */
 export function audienceAgnostic(authenticator: TokenAuthenticator, implicit: readonly string[]): TokenAuthenticator {
   return {
     async authenticateToken(token, context) {
@@ -126,14 +130,14 @@ export function audienceAgnostic(authenticator: TokenAuthenticator, implicit: re
   };
 }
 
-/** Those of `audiences` that are asked for. */
+/** The requested audiences among `audiences`. */
 export const commonAudiences = (audiences: readonly string[], asked: readonly string[]): string[] =>
   audiences.filter((audience) => asked.includes(audience));
 
 /** The user of requests without credentials. */
 export const anonymousName = 'system:anonymous';
 
-/** The group of everybody whose credentials were good. */
+/** The group of all authenticated users. */
 export const allAuthenticated = 'system:authenticated';
 
 /** The group of anonymous requests. */

@@ -14,7 +14,7 @@ import {
 
 const extraSpace = 'the provided Authorization header contains extra space before the bearer token, and is ignored';
 
-/** Asks about the token of the `Authorization` header. */
+/** Authenticates by the token in the `Authorization` header. */
 export function bearerToken(tokens: TokenAuthenticator): RequestAuthenticator {
   return {
     authenticateRequest(request) {
@@ -26,7 +26,7 @@ export function bearerToken(tokens: TokenAuthenticator): RequestAuthenticator {
   };
 }
 
-/** Asks about the token among the subprotocols that a WebSocket's client offers. */
+/** Authenticates by the token among the subprotocols that a WebSocket client offers. */
 export function webSocketToken(tokens: TokenAuthenticator): RequestAuthenticator {
   return {
     authenticateRequest(request) {
@@ -37,7 +37,7 @@ export function webSocketToken(tokens: TokenAuthenticator): RequestAuthenticator
   };
 }
 
-/** Asks about a token. If no authenticator knows it, the token is wrong. @throws AuthenticationError */
+/** Authenticates by a token. A token that no authenticator knows is an error. @throws AuthenticationError */
 async function known(tokens: TokenAuthenticator, token: string, context: TokenContext): Promise<Authenticated> {
   const answer = await tokens.authenticateToken(token, context);
   if (answer === undefined) throw new AuthenticationError('invalid bearer token');

@@ -1,4 +1,4 @@
-/** Bootstrap tokens, bound tokens and what a new cluster publishes, over HTTPS. */
+/** Bootstrap tokens, bound tokens, and the ConfigMaps that a new cluster publishes, over HTTPS. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { parse } from 'yaml';
@@ -87,7 +87,7 @@ describe('who joins a cluster', () => {
       assert.equal((await server.send(other)).status, 403, other);
     for (const open of ['/healthz', '/livez', '/readyz', '/version', '/version/'])
       assert.equal((await server.send(open)).status, 200, open);
-    // Who has taken the right away does not get it back.
+    // A right that an administrator has removed is not added again.
     const binding = '/apis/rbac.authorization.k8s.io/v1/namespaces/kube-public/rolebindings/kubeadm:bootstrap-signer-clusterinfo';
     assert.equal((await server.send(binding, { method: 'DELETE', as: admin })).status, 200);
     await publishClusterInfo(server.api.client, { ...published, serverUrl: 'https://10.0.0.2:6443' });
@@ -123,7 +123,7 @@ describe('who joins a cluster', () => {
       'requestheader-username-headers': '["X-Remote-User"]',
     };
     assert.deepEqual(await publish(options), expected);
-    // Another API server with other names: both stay. What is expired or broken goes.
+    // Certificates of another API server with other names are kept. Expired and unreadable ones are removed.
     const old = await createAuthority(Date.now() - 4000 * 24 * 3_600_000);
     const found = await maps.get(where);
     const broken = `${old.certificate}\nx\n-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n${server.ca.certificate}`;

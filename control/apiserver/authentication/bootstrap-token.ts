@@ -1,5 +1,5 @@
 /**
- * `--enable-bootstrap-token-auth`: who joins the cluster shows a token that a Secret of kube-system holds.
+ * `--enable-bootstrap-token-auth`: a machine that joins the cluster authenticates with a token that is stored in a Secret in kube-system.
  *
  * Source: kubernetes `plugin/pkg/auth/authenticator/token/bootstrap`; kubernetes.io, Authenticating with bootstrap tokens.
  */
@@ -19,7 +19,7 @@ import type { ServerLog } from '../serving/server-log.ts';
 import type { TokenAuthenticator } from './authenticator.ts';
 import type { ReadObject } from './service-account-tokens.ts';
 
-/** Authenticates `system:bootstrap:<id>` by a token. A token that may not be used is refused, and the log says why. */
+/** Authenticates the user `system:bootstrap:<id>` by a token. If the token is not usable, it is refused and the reason is logged. */
 export function bootstrapTokens({ clock, log, read }: { clock: Clock; log: ServerLog; read: ReadObject }): TokenAuthenticator {
   return {
     async authenticateToken(token) {
@@ -51,7 +51,7 @@ function problemOf(secret: Secret, token: { id: string; secret: string }, nowMs:
   return undefined;
 }
 
-/** Compares in constant time, so that its duration tells nothing about the token. (Both hashes have the same length.) */
+/** Compares in constant time, so that the duration reveals nothing about the token. (Both hashes have the same length.) */
 function isSame(a: string, b: string): boolean {
   const [first, second] = [a, b].map((text) => createHash('sha256').update(text).digest()) as [Buffer, Buffer];
   return timingSafeEqual(first, second);

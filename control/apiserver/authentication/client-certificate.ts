@@ -14,7 +14,10 @@ import {
   type RequestAuthenticator,
 } from './authenticator.ts';
 
-/** Knows the sender by a certificate of `--client-ca-file`. @param observe told how long each certificate is still valid, in seconds */
+/**
+ * Authenticates by a client certificate of `--client-ca-file`. @param observe called with the remaining validity of each certificate, in
+ * seconds
+ */
 export function clientCertificates(clock: Clock, observe: (secondsLeft: number) => void): RequestAuthenticator {
   const known = new WeakMap<ClientCertificate, Known>();
   const lookAt = (shown: ClientCertificate): Known => {
@@ -40,8 +43,8 @@ interface Known {
 }
 
 /**
- * What is wrong with a certificate, unless it is valid and `signer` has signed it. A connection may outlive its certificate, so each request
- * looks at the time.
+ * The error of a certificate; undefined if it is valid and signed by `signer`. A connection may outlive its certificate, so the validity
+ * period is checked for each request.
  */
 export function certificateProblem(
   shown: ClientCertificate,
@@ -65,8 +68,9 @@ export function certificateProblem(
 }
 
 /**
- * Errors that are always the same for one certificate, kept because making an error with its stack costs time: each request of an
- * ordinary client is first refused by the check for front proxies, which took 6 % of a small request (and throwing a kept one 3 %).
+ * Errors that are always the same for one certificate. They are kept because creating an error with its stack is slow: each request of an
+ * ordinary client is first refused by the check for front proxies. Creating that error took 6 % of a small request, and throwing a kept one
+ * 3 %.
  */
 const refusals: Record<CertificateSigner, WeakMap<ClientCertificate, AuthenticationError>> = {
   client: new WeakMap(),
@@ -78,7 +82,7 @@ const serialOf = ({ serialNumber }: PeerCertificate): string =>
 
 /** Undefined for a certificate without a common name. */
 function certificateUser(certificate: PeerCertificate): UserInfo | undefined {
-  // Types say string; a subject with several O has an array.
+  // The type says string, but a subject with several O has an array.
   const subject = certificate.subject as unknown as Record<string, string | string[] | undefined>;
   const name = commonNameOf(certificate);
   if (name === '') return undefined;
@@ -90,17 +94,17 @@ function certificateUser(certificate: PeerCertificate): UserInfo | undefined {
   };
 }
 
-/** '' where there is none. */
+/** '' if there is none. */
 export function commonNameOf({ subject }: PeerCertificate): string {
   const name = (subject as unknown as Record<string, string | string[] | undefined>)['CN'];
   return (Array.isArray(name) ? name.at(-1) : name) ?? '';
 }
 
-/** Chains that are longer than this are refused. */
+/** Longer chains are refused. */
 const maxChain = 10;
 
 /**
- * Whether a chain that TLS has verified against several CAs leads to one of these.
+ * Whether a chain that TLS has verified against all CAs ends at one of `authorities`.
  * @param chain the certificate with its issuers, as `getPeerCertificate(true)` gives them
  */
 export function leadsTo(chain: DetailedPeerCertificate, authorities: readonly X509Certificate[]): boolean {

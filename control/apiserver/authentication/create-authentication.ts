@@ -1,4 +1,4 @@
-/** Puts the authenticators of one API server together, as its options say. */
+/** Creates the authenticators of one API server by its options. */
 import type { Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { isPublic } from '../authorization/authorization.ts';
@@ -19,7 +19,7 @@ import type { ReadObject, ServiceAccountTokens } from './service-account-tokens.
 import { TokenCache } from './token-cache.ts';
 import { type WebhookOptions, webhookTokens } from './webhook-token.ts';
 
-/** What may be chosen about authentication. */
+/** The options of authentication. */
 export interface AuthenticationOptions {
   /** `--anonymous-auth`. Default true. */
   anonymous?: boolean | undefined;
@@ -29,7 +29,7 @@ export interface AuthenticationOptions {
   bootstrapTokens?: boolean | undefined;
   /** `--oidc-*`. */
   oidc?: JwtIssuer | undefined;
-  /** `--authentication-config`, in place of `oidc` and, where it says so, of `anonymous`. */
+  /** `--authentication-config`. It replaces `oidc` and, if it configures anonymous requests, `anonymous`. */
   configuration?: { initial: AuthenticationConfiguration; file: ConfigFile<AuthenticationConfiguration> } | undefined;
   /** `--authentication-token-webhook-*`. */
   webhook?: WebhookOptions | undefined;
@@ -47,14 +47,11 @@ export interface CreateAuthenticationDeps {
   random: () => number;
   /** See {@link legacyTokens}. */
   markUsed(secret: Secret, day: string): void;
-  /** Of the authorization. */
+  /** The part of authorization that says what anonymous requests may do. */
   anonymous: Authorization['anonymous'];
 }
 
-/**
- * Puts the authenticators together that the flags ask for, in upstream's order. @throws Error for flags or files that make no
- * sense
- */
+/** Creates the authenticators that the flags ask for, in upstream's order. @throws Error for invalid flags or files */
 export function createAuthentication(deps: CreateAuthenticationDeps, options: AuthenticationOptions): Authentication {
   const { clock, log, metrics, tokens } = deps;
   const serviceAccounts = tokens === undefined ? [] : [legacyTokens({ ...deps, tokens }), tokens];

@@ -5,14 +5,14 @@
  * Source: RFC 4180; Go's package encoding/csv (`reader.go`), with its messages.
  */
 
-/** The text cannot be read. The message names the line. */
+/** The text is not valid CSV. The message names the line. */
 export class CsvError extends Error {
   override name = 'CsvError';
 }
 
 /** One record of a CSV file. */
 export interface CsvRecord {
-  /** The first is 1. */
+  /** Counted from 1. */
   line: number;
   fields: string[];
 }
@@ -47,7 +47,7 @@ class CsvReader {
     this.#line += 1;
   }
 
-  /** Reads one record, its line's end included. */
+  /** Reads one record with its line end. */
   #fields(): string[] {
     const fields: string[] = [];
     for (;;) {

@@ -1,17 +1,17 @@
 /**
- * The values of a header as they were sent: one for each line. Node joins lines of one name with commas, and a group such as
- * `cn=admins,ou=people` would become two.
+ * The values of a header as they were sent: one for each header line. Node joins lines of one name with commas, which would make two groups
+ * of `cn=admins,ou=people`.
  */
 
-/** The headers of a request, however it came. */
+/** The headers of a request, whether it came by HTTP/1.1, HTTP/2 or a call within the process. */
 export interface HeaderValues {
-  /** In the order they came; none where it is absent. @param name in lower case */
+  /** The values in the order they came; empty if the header is absent. @param name in lower case */
   header(name: string): readonly string[];
-  /** In lower case, each once. */
+  /** The names in lower case, each once. */
   headerNames(): Iterable<string>;
 }
 
-/** @param raw name, value, name, value, … as Node gives them; HTTP/2's own (`:path`) are left out */
+/** @param raw names and values alternately, as Node gives them. Pseudo-headers of HTTP/2 (`:path`) are left out */
 export function headerValues(raw: readonly string[]): HeaderValues {
   let values: Map<string, string[]> | undefined;
   const read = (): Map<string, string[]> => {
@@ -31,7 +31,7 @@ export function headerValues(raw: readonly string[]): HeaderValues {
   };
 }
 
-/** Of a call within the process, where several values of one name are joined with commas. */
+/** The headers of a call within the process, where several values of one name are joined with commas. */
 export function joinedHeaderValues(headers: Readonly<Record<string, string>>): HeaderValues {
   return {
     header: (name) => (headers[name] ?? '').split(',').flatMap((value) => (value.trim() === '' ? [] : [value.trim()])),
@@ -39,7 +39,7 @@ export function joinedHeaderValues(headers: Readonly<Record<string, string>>): H
   };
 }
 
-/** Node reads headers as Latin-1; Go takes their bytes, which are UTF-8. */
+/** Node decodes headers as Latin-1. Go uses their bytes, which are UTF-8. */
 function textOf(value: string): string {
   for (let index = 0; index < value.length; index++) {
     if (value.charCodeAt(index) > 0x7f) return Buffer.from(value, 'latin1').toString('utf8');

@@ -1,4 +1,4 @@
-/** For tests only: an API server on HTTPS on loopback, asked who one is. */
+/** For tests only: an API server with HTTPS on loopback, which is asked as whom it authenticates a request. */
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -31,7 +31,7 @@ export interface HttpsServer {
   send(path: string, request?: HttpsRequest): Promise<HttpsAnswer>;
   /** A client certificate of the cluster's CA. */
   client(commonName: string, organizations?: string[]): Promise<KeyPair>;
-  /** Whom the server takes the request for: `name`, or the answer's status. */
+  /** The name of the user that the server authenticates; otherwise the status of its response. */
   whoAmI(request?: HttpsRequest): Promise<WhoAmI>;
   stop(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * An authenticating proxy in front of the API server: it tells the user in headers, and proves with a client certificate of a CA
- * of its own that it may.
+ * An authenticating proxy in front of the API server. It names the user in headers, and authenticates itself with a client certificate of a
+ * separate CA.
  *
  * Source: apiserver `pkg/authentication/request/headerrequest`; kubernetes.io, Authenticating (authenticating proxy).
  */
@@ -21,7 +21,7 @@ export interface RequestHeaderOptions {
   extraHeaderPrefixes: readonly string[];
 }
 
-/** Authenticates by the headers of a proxy. Without the proxy's certificate the headers are ignored. */
+/** Authenticates by the headers of a proxy. They are ignored without the proxy's certificate. */
 export function requestHeaders(options: RequestHeaderOptions, clock: Clock): RequestAuthenticator {
   const names = (list: readonly string[]): string[] => list.map((name) => name.trim().toLowerCase());
   const [userHeaders, uidHeaders, groupHeaders] = [options.usernameHeaders, options.uidHeaders, options.groupHeaders].map(names);
@@ -59,7 +59,7 @@ function extraOf(prefixes: readonly string[], headers: HeaderValues): Record<str
   return Object.fromEntries(extra);
 }
 
-/** A key that is badly encoded is taken as it is. */
+/** A key with an invalid encoding is used as it is. */
 function unescaped(key: string): string {
   try {
     return decodeURIComponent(key);
@@ -68,11 +68,11 @@ function unescaped(key: string): string {
   }
 }
 
-/** Upstream takes these away from every request that has passed, whatever is configured. */
+/** As upstream, these headers are removed from every authenticated request, whatever is configured. */
 const standard = { names: ['x-remote-user', 'x-remote-uid', 'x-remote-group'], prefixes: ['x-remote-extra-'] };
 
-/** Whether a header says who the sender is: nobody behind authentication is told. @param options what is configured, if anything */
-export function saysWhoSends(options: RequestHeaderOptions | undefined): (name: string) => boolean {
+/** Whether a header names the user. Such headers are removed after authentication. @param options the configuration, if there is one */
+export function isIdentityHeader(options: RequestHeaderOptions | undefined): (name: string) => boolean {
   const own = options === undefined ? [] : [options.usernameHeaders, options.uidHeaders, options.groupHeaders].flat();
   const lower = (list: readonly string[]): string[] => list.map((name) => name.trim().toLowerCase());
   const names = new Set(['authorization', ...standard.names, ...lower(own)]);

@@ -1,6 +1,6 @@
 /**
- * What upstream's conformance tests assert of service accounts and reviews, and does not need a node: the life of an account, reviews that
- * agree with what happens, tokens that a review knows.
+ * The parts of upstream's conformance tests of service accounts and reviews that need no node: the life cycle of an account, access reviews
+ * that agree with real requests, and TokenReviews.
  *
  * Source: kubernetes `test/e2e/auth/{service_accounts,subjectreviews,selfsubjectreviews}.go`.
  */

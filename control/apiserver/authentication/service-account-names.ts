@@ -1,6 +1,6 @@
-/** How service accounts are called as users. Source: apiserver `pkg/authentication/serviceaccount/util.go`. */
+/** The user names of service accounts. Source: apiserver `pkg/authentication/serviceaccount/util.go`. */
 
-/** `system:serviceaccount:<namespace>:<name>`, taken apart. */
+/** The namespace and name in `system:serviceaccount:<namespace>:<name>`. */
 export function splitServiceAccount(user: string): { namespace: string; name: string } | undefined {
   const [system, kind, namespace, name, ...more] = user.split(':');
   if (system !== 'system' || kind !== 'serviceaccount' || namespace === undefined || name === undefined || more.length > 0)

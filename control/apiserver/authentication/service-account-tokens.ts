@@ -1,6 +1,6 @@
 /**
- * The tokens of service accounts: signed JWTs. Those that a TokenRequest issues are bound to a pod, secret or node, and void once what
- * they are bound to is gone; those in secrets (`legacy-tokens.ts`) last as long as their secret.
+ * The tokens of service accounts: signed JWTs. Tokens from a TokenRequest may be bound to a pod, Secret or node, and are invalid once that
+ * object is deleted. Tokens in Secrets (`legacy-tokens.ts`) are valid as long as their Secret exists.
  *
  * Source: kubernetes.io, Managing Service Accounts (bound tokens); kubernetes `pkg/serviceaccount/{claims,jwt}.go`.
  */
@@ -21,33 +21,33 @@ import { untrustedIssuer } from './untrusted-claims.ts';
 export interface TokenKeys {
   /** `--service-account-signing-key-file`: PEM, RSA or ECDSA. */
   privateKey: string;
-  /** `--service-account-key-file`: PEM, one or several keys or certificates; a token is good with any of them. */
+  /** `--service-account-key-file`: PEM, one or several keys or certificates. A token may be signed by any of them. */
   publicKey: string;
 }
 
-/** How tokens are made, as the flags `--service-account-*` say. */
+/** The flags `--service-account-*`. */
 export interface TokenOptions extends TokenKeys {
-  /** `--service-account-issuer`, the first one: whose name new tokens bear. */
+  /** The first `--service-account-issuer`: the issuer of new tokens. */
   issuer: string;
-  /** The further ones, whose tokens are still accepted. */
+  /** The further issuers, whose tokens are still accepted. */
   otherIssuers?: readonly string[] | undefined;
-  /** `--service-account-jwks-uri`: where others find the keys. Absent: on this server. */
+  /** `--service-account-jwks-uri`: the URL of the public keys. Absent: this server's. */
   jwksUri?: string | undefined;
-  /** `--api-audiences`; all issuers when not set. */
+  /** `--api-audiences`. Default: the issuers. */
   audiences: readonly string[];
-  /** `--service-account-max-token-expiration`, in seconds. Absent: any. */
+  /** `--service-account-max-token-expiration`, in seconds. Absent: no limit. */
   maxExpirationSeconds?: number | undefined;
-  /** `--service-account-extend-token-expiration`: whether tokens that admission asked for are good for a year. Default true. */
+  /** `--service-account-extend-token-expiration`: whether tokens for volumes that admission added are valid for a year. Default true. */
   extendExpiration?: boolean | undefined;
 }
 
-/** An object that a token is bound to: it dies with it. */
+/** The object that a token is bound to. The token is invalid once it is deleted. */
 export interface ObjectReference {
   name: string;
   uid: string;
 }
 
-/** What a token says of its bearer, under the claim `kubernetes.io`. */
+/** The claim `kubernetes.io` of a token. */
 export interface KubernetesClaims {
   namespace: string;
   serviceaccount: ObjectReference;
@@ -57,21 +57,19 @@ export interface KubernetesClaims {
   warnafter?: number;
 }
 
-/** Reads a stored object, never older than an acknowledged write; undefined: there is none. */
+/** Reads a stored object, never older than an acknowledged write. Undefined if it does not exist. */
 export type ReadObject = (resource: ResourceId, namespace: string | undefined, name: string) => Promise<KubeObject | undefined>;
 
 /** The issuer of the tokens in secrets. */
 export const legacyIssuer = 'kubernetes/serviceaccount';
 
-/** In milliseconds. Clocks differ: an object whose deletion began less than this long ago still counts (go-jose's leeway). */
+/** In milliseconds. Because clocks differ, an object whose deletion began more recently than this still counts (go-jose's leeway). */
 const leewayMs = 60_000;
 
-/** How many verified signatures are remembered, newest first; each holds up to 2 KiB of claims. */
+/** How many verified tokens are remembered; each has up to 2 KiB of claims. */
 const maxVerified = 4096;
 
-/**
- * Issues and verifies the tokens of service accounts (RFC 7519; KEP-1205). @throws (its methods) Error when a token is not good
- */
+/** Issues and verifies the tokens of service accounts (RFC 7519; KEP-1205). @throws (its methods) Error for an invalid token */
 export class ServiceAccountTokens {
   readonly options: TokenOptions;
   readonly #signingKey: TokenKey;
@@ -80,8 +78,8 @@ export class ServiceAccountTokens {
   readonly #read: ReadObject;
   readonly #clock: Clock;
   /**
-   * The claims of tokens whose signature was good, by a hash of the token. (Upstream remembers for ten seconds that the token is valid; here
-   * whatever else it depends on is looked at each time, as that is at hand.)
+   * The claims of tokens with a verified signature, by a hash of the token. (Upstream caches for ten seconds that the token is valid. Here
+   * everything but the signature is checked each time, because it is in memory.)
    */
   readonly #verified = new Map<string, JWTPayload>();
 
@@ -94,12 +92,12 @@ export class ServiceAccountTokens {
     this.#read = read;
   }
 
-  /** The public keys, for other programs that verify tokens themselves. */
+  /** The public keys, for programs that verify tokens themselves. */
   publicJwks(): object[] {
     return this.#keys.map(publicJwk);
   }
 
-  /** How tokens may be signed, sorted. */
+  /** The signature algorithms of the keys, sorted. */
   get algorithms(): string[] {
     return [...new Set(this.#keys.map(({ algorithm }) => algorithm))].sort();
   }
@@ -120,7 +118,7 @@ export class ServiceAccountTokens {
       .sign(key);
   }
 
-  /** A token that lasts as long as the secret that holds it. @returns the signed token */
+  /** A token that is valid as long as the Secret that contains it exists. @returns the signed token */
   async issueForSecret(account: ResourceMeta, secret: ResourceMeta): Promise<string> {
     const { namespace = '', name, uid } = account;
     const claims = {
@@ -138,7 +136,7 @@ export class ServiceAccountTokens {
   }
 
   /**
-   * Whose bound token it is, and for which of the audiences. Undefined: another issuer's.
+   * Authenticates a bound token for the audiences. Undefined: it is of another issuer.
    * @throws AuthenticationError
    */
   async authenticateToken(token: string, { audiences }: TokenContext): Promise<Authenticated | undefined> {
@@ -151,12 +149,12 @@ export class ServiceAccountTokens {
     await this.#checkAccount(claims);
     await this.#checkBound('secrets', claims.namespace, claims.secret, 'secret', 'service account secret ref');
     await this.#checkBound('pods', claims.namespace, claims.pod, 'pod', 'service account pod ref');
-    // A pod's token only tells the node.
+    // In a pod's token the node is only information.
     if (claims.pod === undefined) await this.#checkBound('nodes', undefined, claims.node, 'node', 'service account node ref');
     return { user: userOf(claims, payload.jti), audiences: common };
   }
 
-  /** The claims, if one of `issuers` says to have signed them, and has. Undefined: another issuer's. @throws AuthenticationError */
+  /** The verified claims of a token of one of `issuers`. Undefined: it is of another issuer. @throws AuthenticationError */
   async verify(token: string, issuers: ReadonlySet<string>): Promise<JWTPayload | undefined> {
     const hash = createHash('sha256').update(token).digest('base64');
     const known = this.#verified.get(hash);
@@ -179,14 +177,14 @@ export class ServiceAccountTokens {
     }
   }
 
-  /** Those that the token names, or all. @throws AuthenticationError for none */
+  /** The keys that the token names, or all. @throws AuthenticationError if there are none */
   #keysOf({ kid = '' }: { kid?: string }): readonly TokenKey[] {
     const keys = kid === '' ? this.#keys : this.#keys.filter(({ id }) => id === kid);
     if (keys.length === 0) throw new AuthenticationError('invalid signature, no keys found');
     return keys;
   }
 
-  /** Tries one key after the other. @throws JOSEError the last one's */
+  /** Tries one key after the other. @throws JOSEError of the last one */
   async #payloadOf(token: string, [first, ...others]: readonly TokenKey[]): Promise<JWTPayload> {
     const { key, algorithm } = first as TokenKey;
     try {
@@ -236,13 +234,13 @@ export class ServiceAccountTokens {
   }
 }
 
-/** @returns those that the token is for and that are asked for @throws AuthenticationError for none */
+/** @returns the requested audiences that the token is for @throws AuthenticationError for none */
 export function checkAudiences(
   tokenAudiences: readonly string[],
   implicit: readonly string[],
   asked: readonly string[],
 ): readonly string[] {
-  // A token without audiences is for the API server alone.
+  // A token without audiences is valid for the API server only.
   const meant = tokenAudiences.length === 0 ? implicit : tokenAudiences;
   const common = commonAudiences(meant, asked);
   if (common.length > 0) return common;
@@ -253,7 +251,7 @@ export function checkAudiences(
 /** The user name of a service account. */
 export const userName = (namespace: string, account: string): string => `system:serviceaccount:${namespace}:${account}`;
 
-/** @throws AuthenticationError where they are not those of a token of ours */
+/** @throws AuthenticationError if they are not those of a token that this server issues */
 function claimsOf(value: unknown): KubernetesClaims {
   const claims = value as Partial<KubernetesClaims> | undefined | null;
   if (typeof claims?.namespace !== 'string' || typeof claims.serviceaccount?.name !== 'string')
@@ -273,7 +271,7 @@ function userOf({ namespace, serviceaccount, pod, node }: KubernetesClaims, jti:
   }
   if (node !== undefined) {
     add('node-name', node.name);
-    // The node was not there any more when its pod's token was issued.
+    // The node did not exist any more when the token was issued.
     if (node.uid !== '') add('node-uid', node.uid);
   }
   const groups = serviceAccountGroups(namespace);

@@ -1,5 +1,5 @@
 /**
- * Remembers for a while the answer about a token, because verifying a signature or asking another server is expensive. Requests
+ * Caches authentication results of tokens for some seconds, because verifying a signature or asking another server is expensive. Requests
  * with the same token at the same time share one look-up.
  *
  * Source: apiserver `pkg/authentication/token/cache` (10 s for what is known; keys are a keyed hash, so that no token stays in
@@ -10,15 +10,15 @@ import { type Clock, within } from '#client/clock.ts';
 import type { AuthenticationMetrics } from './authentication-metrics.ts';
 import { type Authenticated, AuthenticationError, type TokenAuthenticator, type TokenContext } from './authenticator.ts';
 
-/** How long answers are kept. */
+/** How long results are kept. */
 export interface TokenCacheOptions {
-  /** How long a known token stays known, in milliseconds; 0: not at all. */
+  /** For successful results, in milliseconds. 0: they are not cached. */
   successMs: number;
-  /** How long an unknown token stays unknown, in milliseconds. An error is never remembered. */
+  /** For unknown tokens, in milliseconds. Errors are never cached. */
   failureMs: number;
 }
 
-/** Upstream's bound for its largest clusters. Beyond it the oldest go first. */
+/** Upstream's maximum. The oldest entries are removed first. */
 const maxRecords = 32 * 1024;
 /** Upstream's `sharedLookupTimeout`. */
 const lookupMs = 30_000;
@@ -28,14 +28,14 @@ interface Found {
   warnings: readonly string[];
 }
 
-/** Remembers what `inner` answers. */
+/** Caches the results of `inner`. */
 export class TokenCache implements TokenAuthenticator {
   readonly #inner: TokenAuthenticator;
   readonly #options: TokenCacheOptions;
   readonly #clock: Clock;
   readonly #metrics: AuthenticationMetrics;
   readonly #secret = randomBytes(32);
-  /** In the order of their making. */
+  /** In the order of their creation. */
   readonly #records = new Map<string, Found & { untilMs: number }>();
   readonly #looking = new Map<string, Promise<Found>>();
 
@@ -91,7 +91,7 @@ export class TokenCache implements TokenAuthenticator {
   #remember(key: string, record: Found & { untilMs: number }): void {
     this.#records.delete(key);
     this.#records.set(key, record);
-    // The oldest: some are over by now, and with so many tokens the others can be looked at again.
+    // Removes the oldest entries. Some are expired; the others are looked up again when needed.
     for (const [oldest, { untilMs }] of this.#records) {
       if (this.#records.size <= maxRecords && untilMs > this.#clock.monotonic()) break;
       this.#records.delete(oldest);

@@ -1,5 +1,5 @@
 /**
- * `--token-auth-file`: tokens that last until the server is started anew. One a line: `token,user,uid,"group1,group2"`.
+ * `--token-auth-file`: tokens that are valid until the server restarts. Each line is `token,user,uid,"group1,group2"`.
  *
  * Source: apiserver `pkg/authentication/token/tokenfile`; kubernetes.io, Authenticating (static token file).
  */
@@ -10,7 +10,7 @@ import type { ServerLog } from '../serving/server-log.ts';
 import type { TokenAuthenticator } from './authenticator.ts';
 import { type CsvRecord, parseCsv } from './csv.ts';
 
-/** The file cannot be used. The message names it, and the line where there is one; never a token. */
+/** The file is invalid. The message has its name and, if possible, the line, but never a token. */
 export class TokenFileError extends Error {
   override name = 'TokenFileError';
 }

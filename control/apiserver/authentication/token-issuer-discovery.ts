@@ -1,5 +1,5 @@
 /**
- * What others need to check our service-account tokens without asking us: the issuer's OpenID configuration and its keys.
+ * The OpenID configuration and public keys of the service account issuer, with which other programs verify tokens themselves.
  *
  * Source: kubernetes.io, "Service account issuer discovery"; kubernetes `pkg/serviceaccount/openidmetadata.go`.
  */
@@ -12,7 +12,7 @@ const configurationPath = '/.well-known/openid-configuration';
 const keysPath = '/openid/v1/jwks';
 const cacheControl = { 'cache-control': 'public, max-age=3600' };
 
-/** Undefined for other paths, and when the issuer is no URL that OpenID Connect allows. */
+/** Undefined for other paths, and if the issuer is not a URL that OpenID Connect allows. */
 export function handleIssuerDiscovery(
   { path }: RequestInfo,
   tokens: ServiceAccountTokens | undefined,

@@ -7,7 +7,7 @@
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 
-/** A key with what tokens say of it in their header. */
+/** A key with the fields of a token's header that name it. */
 export interface TokenKey {
   key: KeyObject;
   algorithm: string;
@@ -26,8 +26,8 @@ export function signingKey(pem: string): TokenKey {
 }
 
 /**
- * The keys that verify.
- * @param pem public keys, private keys and certificates, with other blocks between them, which are passed over
+ * The keys that verify tokens.
+ * @param pem public keys, private keys and certificates; other blocks are ignored
  * @throws Error when there is no key in it
  */
 export function verificationKeys(pem: string): TokenKey[] {
@@ -39,7 +39,7 @@ export function verificationKeys(pem: string): TokenKey[] {
   return [...new Map(keys.map((key) => [key.id, key])).values()];
 }
 
-/** A public key as others read it (RFC 7517). */
+/** A public key as JSON Web Key (RFC 7517). */
 export const publicJwk = ({ key, algorithm, id }: TokenKey): object => ({
   use: 'sig',
   kid: id,
@@ -49,12 +49,12 @@ export const publicJwk = ({ key, algorithm, id }: TokenKey): object => ({
 
 const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
 
-/** Undefined for a block that is no key. */
+/** Undefined for a block that is not a key. */
 function publicKeyOf(block: string): KeyObject | undefined {
   try {
     return block.startsWith('-----BEGIN CERTIFICATE-----') ? new X509Certificate(block).publicKey : createPublicKey(block);
   } catch {
-    // Node's error does not tell a damaged key from a block of another kind. A file without any key is refused above.
+    // Node's error does not distinguish a damaged key from a block of another kind. A file without any key is refused above.
     return undefined;
   }
 }

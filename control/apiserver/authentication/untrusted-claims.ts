@@ -1,10 +1,10 @@
 /**
- * What a JWT says before anybody has verified it: whose it claims to be, so that only that issuer's authenticator looks at it.
+ * Reads the issuer of a JWT before the token is verified, so that only the authenticator of that issuer verifies it.
  *
  * Source: kubernetes `pkg/serviceaccount/jwt.go` (hasCorrectIssuer).
  */
 
-/** The payload's `iss` claim. Undefined: it is no JWT, or has none. Nothing of it is to be trusted. */
+/** The payload's `iss` claim. Undefined if the token is not a JWT or has no such claim. The value is not verified. */
 export function untrustedIssuer(token: string): string | undefined {
   const first = token.indexOf('.');
   const second = token.indexOf('.', first + 1);
@@ -15,6 +15,6 @@ export function untrustedIssuer(token: string): string | undefined {
     } | null;
     return typeof claims?.iss === 'string' ? claims.iss : undefined;
   } catch {
-    return undefined; // Not JSON: then it is something else than a JWT.
+    return undefined; // Not JSON, so not a JWT.
   }
 }

@@ -1,4 +1,4 @@
-/** Token reviews of somebody else, with a webhook on loopback; and what garbage costs. */
+/** Tokens that a webhook on loopback reviews, and what malformed tokens cost. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { FakeClock } from '#client/clock.ts';
@@ -16,7 +16,7 @@ describe('a webhook for tokens', () => {
     authorization: string | undefined;
     review: { apiVersion: string; spec: { token: string; audiences?: string[] } };
   }[] = [];
-  /** By token: a status, or an answer as it is. */
+  /** By token: a status, or a whole response. */
   const answers = new Map<string, object | string | number>([
     ['jane', { authenticated: true, user: { username: 'jane', uid: '7', groups: ['dev'], extra: { scopes: ['a', 'b'] } } }],
     ['mine', { authenticated: true, user: { username: 'mine' }, audiences: [audience, 'x'] }],
@@ -111,7 +111,7 @@ describe('a webhook for tokens', () => {
     answers.set('late', 503);
     let isDone = false;
     const waiting = who('late').finally(() => (isDone = true));
-    // Real requests, and pauses on the fake clock between them.
+    // The requests are real; the pauses between them use the fake clock.
     for (let turn = 0; turn < 2_000 && !isDone; turn++) {
       await clock.advance(200);
       await new Promise((resolve) => setTimeout(resolve, 1));

@@ -1,5 +1,5 @@
 /**
- * `--authentication-token-webhook-config-file`: another server is asked about tokens, with a TokenReview.
+ * `--authentication-token-webhook-config-file`: another server authenticates tokens by TokenReviews.
  *
  * Source: apiserver `plugin/pkg/authenticator/token/webhook`, `pkg/util/webhook`; kubernetes.io, Webhook Token Authentication.
  */
@@ -19,7 +19,7 @@ import {
 
 /** The flags `--authentication-token-webhook-*`. */
 export interface WebhookOptions {
-  /** Of the kubeconfig file: the URL is where the review goes, path and all. */
+  /** From the kubeconfig file. Reviews are sent to this URL, with its path. */
   config: Omit<HttpTransportOptions, 'clock' | 'tokenFile'>;
   /** `--authentication-token-webhook-version`. */
   version: 'v1' | 'v1beta1';
@@ -27,7 +27,7 @@ export interface WebhookOptions {
   cacheMs: number;
 }
 
-/** @param implicit `--api-audiences`: what an answer without audiences is good for */
+/** @param implicit `--api-audiences`: the audiences of an answer that names none */
 export function webhookTokens(
   { config, version }: Pick<WebhookOptions, 'config' | 'version'>,
   implicit: readonly string[],

@@ -32,7 +32,7 @@ import type { ServerLog } from './server-log.ts';
 export interface FilterDeps {
   log: ServerLog;
   metrics: ApiServerMetrics;
-  authentication: Pick<Authentication, 'authenticate' | 'saysWhoSends'>;
+  authentication: Pick<Authentication, 'authenticate' | 'isIdentityHeader'>;
   authorizer: Authorizer;
   anonymous: Authorization['anonymous'];
   flowControl: FlowControl;
@@ -156,7 +156,7 @@ function authentication(known: FilterDeps['authentication']): Filter {
       const { info, warnings, request } = exchange;
       exchange.user = await known.authenticate(sender.credentials, info, (message) => warnings.add(message));
       // Nobody behind is told the credentials.
-      for (const name of Object.keys(request.headers)) if (known.saysWhoSends(name)) delete request.headers[name];
+      for (const name of Object.keys(request.headers)) if (known.isIdentityHeader(name)) delete request.headers[name];
     }
     identified?.(exchange.user);
     return await next();

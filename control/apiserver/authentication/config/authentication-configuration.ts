@@ -15,14 +15,14 @@ import { validateDomainPrefixedPath } from '../../validation/paths.ts';
 import type { ClaimMapping, JwtIssuer } from '../oidc/jwt-issuer.ts';
 import { urlProblems } from '../oidc/jwt-issuer.ts';
 
-/** What the file says. */
+/** The contents of the file. */
 export interface AuthenticationConfiguration {
   issuers: readonly JwtIssuer[];
-  /** Absent: `--anonymous-auth` says it. */
+  /** Absent: `--anonymous-auth` decides. */
   anonymous?: { enabled: boolean; paths: readonly string[] } | undefined;
 }
 
-/** The file cannot be used. The message has all that is wrong with it. */
+/** The file is invalid. The message lists all its errors. */
 export class AuthenticationConfigurationError extends Error {
   override name = 'AuthenticationConfigurationError';
 }
@@ -99,7 +99,7 @@ interface WrittenIssuer {
 }
 
 /**
- * @param disallowed issuers that none may be: those of service accounts
+ * @param disallowed issuers that the file must not name: those of service accounts
  * @throws AuthenticationConfigurationError
  */
 export function parseAuthenticationConfiguration(text: string, disallowed: readonly string[]): AuthenticationConfiguration {
@@ -205,7 +205,7 @@ function readIssuer(written: WrittenIssuer, path: string, disallowed: readonly s
   };
 }
 
-/** Of the flags only RS256 is accepted, where no others are named; of the file all are. */
+/** The default of the flags is RS256 alone. With the file all algorithms are accepted. */
 const allAlgorithms = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512'];
 const emailRule =
   'claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression';
@@ -239,7 +239,7 @@ function checkIssuer(
     errors.push(
       invalidValue(`${path}.certificateAuthority`, '<omitted>', 'data does not contain any valid RSA or ECDSA certificates'),
     );
-  // There is no EgressSelectorConfiguration here: rather no server than one that dials another way than is asked for.
+  // EgressSelectorConfiguration is not implemented, so the server refuses to start instead of ignoring the field.
   if (egressSelectorType !== '')
     errors.push(invalidValue(`${path}.egressSelectorType`, egressSelectorType, 'there are no egress selectors in this server'));
 }
@@ -266,7 +266,7 @@ function areCertificates(pem: string): boolean {
     for (const one of found) new X509Certificate(one);
     return found.length > 0;
   } catch {
-    return false; // A block that is no certificate.
+    return false; // The block is not a certificate.
   }
 }
 
@@ -312,7 +312,7 @@ function readUserRules(rules: NonNullable<WrittenIssuer['userValidationRules']>,
   });
 }
 
-/** Undefined: there is none. */
+/** Undefined if there is none. */
 function readMapping(mapping: Mapping, path: string, isRequired: boolean, errors: FieldError[]): ClaimMapping | undefined {
   const { claim, expression, prefix } = mapping;
   if (claim && expression) {

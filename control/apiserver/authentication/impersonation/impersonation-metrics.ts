@@ -1,4 +1,4 @@
-/** What impersonation counts, under upstream's names. Source: apiserver `pkg/endpoints/filters/impersonation/metrics`. */
+/** Metrics of impersonation, with upstream's names. Source: apiserver `pkg/endpoints/filters/impersonation/metrics`. */
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { Authorizer, Decision } from '../../authorization/authorization.ts';
 
@@ -39,13 +39,13 @@ export class ImpersonationMetrics {
     });
   }
 
-  /** @param mode '' where none has allowed it */
+  /** @param mode '' if no mode has allowed it */
   attempt(mode: string, decision: Outcome, seconds: number): void {
     this.#attempts.inc({ mode, decision });
     this.#attemptSeconds.observe({ mode, decision }, seconds);
   }
 
-  /** The authorizer, whose answers are counted. */
+  /** The given authorizer, with its decisions counted. */
   counted(authorizer: Authorizer): Authorizer {
     const count = (verb: string, { allowed }: Decision, startMs: number): void => {
       const labels = { mode: modeOf(verb), decision: allowed ? 'allowed' : 'denied' };

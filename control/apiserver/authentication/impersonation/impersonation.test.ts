@@ -15,7 +15,7 @@ const podAccount: UserInfo = {
   extra: { 'authentication.kubernetes.io/node-name': ['n1'], 'authentication.kubernetes.io/pod-name': ['p'] },
 };
 
-/** `verb group/resource[/subresource] namespace/name`: what is asked, and with `may` allowed. */
+/** Authorization requests as `verb group/resource[/subresource] namespace/name`. Those in `may` are allowed. */
 const text = ({ verb, group, resource, subresource, namespace, name, isResource, path }: AuthorizationAttributes): string =>
   isResource
     ? `${verb} ${group === '' ? 'core' : group}/${resource}${subresource === '' ? '' : `/${subresource}`} ${namespace === '' ? '' : `${namespace}/`}${name}`
@@ -78,7 +78,7 @@ describe('who may act as another user', () => {
       'impersonate-on:user-info:list core/pods ns/',
       'impersonate:user-info authentication.k8s.io/users jane',
     ]);
-    // Another request is not allowed, by no mode: the first error is told.
+    // Another request is allowed by no mode: the first error is returned.
     assert.equal(
       await act({ 'impersonate-user': 'jane' }, requestor, { verb: 'create' }),
       '403 pods is forbidden: User "joe" cannot impersonate-on:user-info:create resource "pods" in API group "" in the namespace "ns"',

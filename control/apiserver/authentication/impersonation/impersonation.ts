@@ -1,6 +1,6 @@
 /**
- * `Impersonate-User`, `-Group`, `-Uid` and `-Extra-*`: a request that acts as another user, where the authorizer allows it by one of several
- * modes (KEP-5284): all but the last also say for which requests.
+ * `Impersonate-User`, `-Group`, `-Uid` and `-Extra-*`: a request that acts as another user, if the authorizer allows one of several modes
+ * (KEP-5284). All modes but the last also limit which requests may be sent that way.
  *
  * Source: kubernetes.io, User impersonation; apiserver `pkg/endpoints/filters/impersonation`.
  */
@@ -18,7 +18,7 @@ function read({ header, headerNames }: HeaderValues): WantedUser | undefined {
   const [uid = ''] = header('impersonate-uid');
   const groups = [...header('impersonate-group')];
   const keys = [...headerNames()].filter((name) => name.startsWith(extraPrefix));
-  // Not an object literal: a key may be `__proto__`.
+  // A Map, because a key may be `__proto__`.
   const extra = Object.fromEntries(keys.map((name) => [unescaped(name.slice(extraPrefix.length)), [...header(name)]]));
   if (user !== '') return { user, uid, groups, extra };
   if (groups.length === 0 && uid === '' && Object.keys(extra).length === 0) return undefined;
@@ -36,7 +36,7 @@ function goText({ uid, groups, extra }: Omit<WantedUser, 'user'>): string {
   return `&user.DefaultInfo{Name:"", UID:${JSON.stringify(uid)}, Groups:${slice(groups)}, Extra:${map}}`;
 }
 
-/** A key that is badly encoded is taken as it is. */
+/** A key with an invalid encoding is used as it is. */
 function unescaped(key: string): string {
   try {
     return decodeURIComponent(key);
@@ -48,7 +48,7 @@ function unescaped(key: string): string {
 /** Whether a header asks to act as somebody else. */
 export const asksToImpersonate = (name: string): boolean => name.startsWith('impersonate-');
 
-/** Acts for others, as the authorizer allows. It remembers by which mode each requestor was let last, which is then asked first. */
+/** Impersonates users, if the authorizer allows it. The mode that was allowed last for a requestor is tried first the next time. */
 export class Impersonation {
   readonly #modes: readonly ImpersonationMode[];
   readonly #metrics: ImpersonationMetrics;

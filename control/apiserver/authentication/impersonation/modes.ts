@@ -1,7 +1,7 @@
 /**
  * The ways in which somebody may act as another user. The constrained ones ask two things: whether the requestor may do this request while
- * acting so (`impersonate-on:<mode>:<verb>`), and whether they may act as this user (`impersonate:<mode>`). The last one, of old, asks only for
- * the user (`impersonate`), and allows every request.
+ * acting so (`impersonate-on:<mode>:<verb>`), and whether they may act as this user (`impersonate:<mode>`). The last mode is the original
+ * one: it asks only about the user (`impersonate`), and allows every request.
  *
  * Source: apiserver `pkg/endpoints/filters/impersonation/mode.go`; KEP-5284.
  */
@@ -13,7 +13,7 @@ import { validateDomainPrefixedPath } from '../../validation/paths.ts';
 import { allAuthenticated, allUnauthenticated, anonymousName } from '../authenticator.ts';
 import { serviceAccountGroups, splitServiceAccount } from '../service-account-names.ts';
 
-/** What the headers ask for. */
+/** The user that the headers ask for. */
 export interface WantedUser {
   user: string;
   uid: string;
@@ -24,11 +24,11 @@ export interface WantedUser {
 /** One way in which a user may be allowed to act as another. Source: KEP-5284 (constrained impersonation). */
 export interface ImpersonationMode {
   name: string;
-  /** Undefined: it is not for such users. @throws ApiError 403 */
+  /** Undefined: the mode does not apply to such users. @throws ApiError 403 */
   check(wanted: WantedUser, attributes: AuthorizationAttributes): Promise<UserInfo | undefined>;
 }
 
-/** In the order in which they are asked. */
+/** In the order in which they are tried. */
 export function impersonationModes(authorizer: Authorizer): ImpersonationMode[] {
   const isAlone = ({ uid, groups, extra }: WantedUser): boolean =>
     uid === '' && groups.length === 0 && Object.keys(extra).length === 0;
@@ -48,7 +48,7 @@ export function impersonationModes(authorizer: Authorizer): ImpersonationMode[] 
 
 const nodePrefix = 'system:node:';
 
-/** Undefined: the user is no node. */
+/** Undefined: the user is not a node. */
 function nodeOf(user: string): string | undefined {
   if (!user.startsWith(nodePrefix)) return undefined;
   const name = user.slice(nodePrefix.length);
@@ -75,8 +75,8 @@ const nodeNameKey = 'authentication.kubernetes.io/node-name';
 const nodeKeysKey = 'authentication.kubernetes.io/associated-node-keys';
 
 /**
- * For service accounts of pods, and the node of their pod. The authorizer is asked about any node, and sees of the requestor's extras only
- * the names: who may act as their own node may do so on every node.
+ * For service accounts of pods that act as the node of their pod. The authorizer is asked about any node, and sees only the names of the
+ * requestor's extras: whoever may act as their own node may do so on every node.
  */
 function associatedNode(authorizer: Authorizer, isAlone: (wanted: WantedUser) => boolean): ImpersonationMode {
   const seen = (attributes: AuthorizationAttributes): AuthorizationAttributes => ({
@@ -103,7 +103,7 @@ interface Acting {
   requestor: UserInfo;
 }
 
-/** Many of one kind are asked about with one question first. */
+/** If there are many groups or extras, one authorization request with `*` is tried first. */
 const many = 4;
 
 /** @throws ApiError 403 */
@@ -165,7 +165,7 @@ function extraProblem(key: string, values: readonly string[]): string | undefine
   return values.includes('') ? 'impersonating the empty string value in extra is not allowed' : undefined;
 }
 
-/** Everybody is authenticated but the one who is nobody, or who says so. */
+/** Adds `system:authenticated` (for the anonymous user `system:unauthenticated`), unless the user is in `system:unauthenticated`. */
 function completed(user: string, groups: readonly string[]): string[] {
   const standing = user === anonymousName ? allUnauthenticated : allAuthenticated;
   return groups.includes(allUnauthenticated) || groups.includes(standing) ? [...groups] : [...groups, standing];

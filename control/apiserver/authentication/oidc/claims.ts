@@ -1,5 +1,5 @@
 /**
- * From the claims of a verified token to a user: by the names of claims, or by expressions.
+ * Maps the claims of a verified token to a user, by claim names or by CEL expressions.
  *
  * Source: apiserver `plugin/pkg/authenticator/token/oidc/oidc.go` (getUsername, getGroups, getUID, getExtra, checkValidationRulesEvaluation).
  */
@@ -10,14 +10,14 @@ import type { UserInfo } from '../../registry/strategy.ts';
 import { AuthenticationError } from '../authenticator.ts';
 import type { JwtIssuer, ValidationRule } from './jwt-issuer.ts';
 
-/** The decoded payload of a JSON Web Token (RFC 7519). It comes from outside: read it with care. */
+/** The decoded payload of a JSON Web Token (RFC 7519). It is untrusted input: types must be checked. */
 export type Claims = Record<string, unknown>;
 
 const fail = (text: string, cause?: unknown): never => {
   throw new AuthenticationError(`oidc: ${text}`, { cause });
 };
 
-/** @throws AuthenticationError where the token is not good for a user */
+/** @throws AuthenticationError if the claims do not yield a valid user */
 export function userOf(claims: Claims, issuer: JwtIssuer): UserInfo {
   const user: UserInfo = {
     name: usernameOf(claims, issuer.username),
@@ -59,7 +59,7 @@ function usernameOf(claims: Claims, username: JwtIssuer['username']): string {
   return `${prefix}${name}`;
 }
 
-/** A claim of one text is one group. */
+/** A claim with a single string is one group. */
 function groupsOf(claims: Claims, groups: JwtIssuer['groups']): string[] {
   if (groups === undefined) return [];
   if ('expression' in groups)
@@ -75,7 +75,7 @@ function groupsOf(claims: Claims, groups: JwtIssuer['groups']): string[] {
   return list.map((group) => `${groups.prefix}${group}`);
 }
 
-/** Empty texts are left out. */
+/** Empty strings are left out. */
 function listOf(what: string, value: ExpressionValue): string[] {
   if (value === null) return [];
   const list = typeof value === 'string' ? [value] : value;
@@ -109,7 +109,7 @@ function extraOf(claims: Claims, mappings: NonNullable<JwtIssuer['extra']>): Rec
     );
     if (values.length > 0) entries.push([key, values]);
   }
-  // Not an object literal: a key may be `__proto__`.
+  // A Map, because a key may be `__proto__`.
   return Object.fromEntries(entries);
 }
 

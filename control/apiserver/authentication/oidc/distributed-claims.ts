@@ -1,5 +1,5 @@
 /**
- * Distributed claims: a token may say that the groups are asked of somebody else, who answers with a token of their own.
+ * Distributed claims: a token may name another server that has the groups. It answers with a token of its own.
  *
  * Source: OpenID Connect Core 1.0, section 5.6.2; apiserver `plugin/pkg/authenticator/token/oidc/oidc.go` (claimResolver).
  */
@@ -15,7 +15,7 @@ import { IssuerKeys } from './issuer-keys.ts';
 import type { JwtIssuer } from './jwt-issuer.ts';
 import { TokenVerifier } from './token-verifier.ts';
 
-/** The most issuers of which keys are kept: the tokens name them, so there must be a limit. */
+/** The maximum number of issuers whose keys are kept. Tokens name these issuers, so there must be a limit. */
 const maxIssuers = 16;
 
 /** What {@link DistributedClaims} needs. */
@@ -26,8 +26,8 @@ export interface DistributedClaimsDeps {
 }
 
 /**
- * Fetches claims that a token only points to. Source: OpenID Connect Core 1.0, section 5.6.2. @throws (its methods) Error when
- * they cannot be fetched or verified
+ * Fetches claims that a token only refers to. Source: OpenID Connect Core 1.0, section 5.6.2. @throws (its methods) Error when they cannot
+ * be fetched or verified
  */
 export class DistributedClaims {
   readonly #issuer: JwtIssuer;
@@ -36,19 +36,19 @@ export class DistributedClaims {
   readonly #verifiers = new Map<string, Promise<TokenVerifier>>();
   readonly #ended = new AbortController();
 
-  /** @param claim the one that is looked for: the groups */
+  /** @param claim the name of the groups claim */
   constructor(issuer: JwtIssuer, claim: string, deps: DistributedClaimsDeps) {
     this.#issuer = issuer;
     this.#claim = claim;
     this.#deps = deps;
   }
 
-  /** No keys are fetched any more. */
+  /** Stops fetching keys. */
   end(): void {
     this.#ended.abort();
   }
 
-  /** The claims, with the one that somebody else had to be asked for. @throws AuthenticationError */
+  /** The claims, completed by the one that was fetched from another server. @throws AuthenticationError */
   async expand(claims: Claims): Promise<Claims> {
     const endpoint = this.#endpoint(claims);
     if (endpoint === undefined) return claims;
@@ -60,7 +60,7 @@ export class DistributedClaims {
     }
   }
 
-  /** Undefined: nobody has to be asked. @throws AuthenticationError for claims that cannot be read */
+  /** Undefined: the claim is not distributed. @throws AuthenticationError for claims that cannot be read */
   #endpoint(claims: Claims): { url: string; accessToken: string } | undefined {
     const fail = (why: string): never => {
       throw new AuthenticationError(`oidc: could not expand distributed claims: ${why}`);
@@ -77,7 +77,7 @@ export class DistributedClaims {
     const { endpoint = '', access_token: accessToken = '' } = found;
     if (typeof endpoint !== 'string' || typeof accessToken !== 'string')
       return fail('oidc: could not parse claim sources: an endpoint is no text');
-    // An aggregated claim, perhaps.
+    // It may be an aggregated claim.
     return endpoint === '' ? undefined : { url: endpoint, accessToken };
   }
 
@@ -102,7 +102,7 @@ export class DistributedClaims {
     return value;
   }
 
-  /** The first time, its keys are waited for. @throws AuthenticationError where there are too many */
+  /** Waits for the issuer's keys the first time. @throws AuthenticationError if there are too many issuers */
   #verifierOf(issuer: string): Promise<TokenVerifier> {
     const known = this.#verifiers.get(issuer);
     if (known !== undefined) return known;

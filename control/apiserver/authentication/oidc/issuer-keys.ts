@@ -1,6 +1,6 @@
 /**
- * The public keys of an issuer: found by its OpenID configuration, fetched in the background until it answers, and anew when a token names
- * a key that is not among them.
+ * The public keys of an issuer. Their URL is in its OpenID configuration. They are fetched in the background until the issuer answers, and
+ * again when a token names an unknown key.
  *
  * Source: OpenID Connect Discovery 1.0; RFC 7517; go-oidc (`jwks.go`).
  */
@@ -11,9 +11,9 @@ import { askOutside } from '#client/outside-request.ts';
 import type { ServerLog } from '../../serving/server-log.ts';
 import type { JwtIssuer } from './jwt-issuer.ts';
 
-/** How long until an issuer that did not answer is asked again, and the least time between two looks for new keys. */
+/** The time until an issuer that did not answer is asked again, and the minimum time between two fetches of keys. */
 const intervalMs = 10_000;
-/** A key set with more keys than this is refused. */
+/** Larger key sets are refused. */
 const maxKeys = 100;
 
 /** What {@link IssuerKeys} needs. */
@@ -46,7 +46,7 @@ export class IssuerKeys {
     this.#ask = ask;
   }
 
-  /** Whether the issuer has told where its keys are. */
+  /** Whether the issuer's OpenID configuration has been fetched. */
   get isKnown(): boolean {
     return this.#jwksUrl !== undefined;
   }
@@ -82,7 +82,7 @@ export class IssuerKeys {
     this.#jwksUrl = jwksUrl;
   }
 
-  /** Keys with this ID; of a token without one, all. Not all need to fit the algorithm. */
+  /** The keys with this ID; all keys for a token without an ID. Some may not fit the algorithm. */
   find(kid: string | undefined): readonly JWK[] {
     return kid === undefined || kid === '' ? this.#keys : this.#keys.filter((key) => key.kid === kid);
   }
@@ -96,8 +96,7 @@ export class IssuerKeys {
   }
 
   /**
-   * Fetches the keys anew. Callers at the same time share one request, and there is at most one in ten seconds: in between, the
-   * keys stay as they are.
+   * Fetches the keys again. Concurrent callers share one request, and there is at most one request in ten seconds.
    * @throws Error that says why the issuer's answer cannot be used
    */
   async refresh(): Promise<void> {

@@ -1,14 +1,14 @@
 /**
- * What is configured about one issuer of tokens, by `--oidc-*`.
+ * The configuration of one token issuer, and the flags `--oidc-*`.
  *
  * Source: kubernetes.io, Authenticating (OpenID Connect tokens); kubernetes `pkg/kubeapiserver/options/authentication.go`.
  */
 
 import type { Expression } from '../../expressions/expression.ts';
 
-/** Where a part of the user comes from. */
+/** How one attribute of the user is derived from claims. */
 export type ClaimMapping = { claim: string; prefix: string } | { expression: Expression };
-/** What must be true; the message is for those whom it keeps out. */
+/** A rule that must be true. Users that it refuses get the message. */
 export interface ValidationRule {
   expression: Expression;
   message: string;
@@ -16,28 +16,28 @@ export interface ValidationRule {
 
 /** One issuer, in the terms of upstream's AuthenticationConfiguration. */
 export interface JwtIssuer {
-  /** https; as the tokens' `iss` has it. */
+  /** An https URL, equal to the claim `iss` of the tokens. */
   url: string;
-  /** Where its OpenID configuration is, if not below {@link url}. */
+  /** The URL of its OpenID configuration, if it is not below {@link url}. */
   discoveryUrl?: string | undefined;
   /** A token must be for one of them. */
   audiences: readonly string[];
-  /** PEM; absent: the machine's. */
+  /** PEM. Absent: the CAs of the machine. */
   ca?: string | undefined;
   username: ClaimMapping;
   groups?: ClaimMapping | undefined;
   uid?: { claim: string } | { expression: Expression } | undefined;
   extra?: readonly { key: string; expression: Expression }[];
-  /** Claims that a token must have, with these values. */
+  /** Required claims with their values. */
   requiredClaims: ReadonlyMap<string, string>;
-  /** About `claims`. */
+  /** Rules about `claims`. */
   claimRules?: readonly ValidationRule[];
-  /** About `user`. */
+  /** Rules about `user`. */
   userRules?: readonly ValidationRule[];
   signingAlgs: readonly string[];
 }
 
-/** Those that go with a public key. */
+/** The asymmetric signature algorithms. */
 const signingAlgorithms = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'];
 
 /** The flags `--oidc-*`, which configure one issuer. */
@@ -54,8 +54,8 @@ export interface OidcFlags {
 }
 
 /**
- * Undefined: none is configured.
- * @param disallowed issuers that it may not be: that of service accounts @throws Error that names the flag
+ * Undefined if no issuer is configured.
+ * @param disallowed issuers that are not allowed: that of service accounts @throws Error that names the flag
  */
 export function jwtIssuerOf(flags: OidcFlags, ca: string | undefined, disallowed: readonly string[]): JwtIssuer | undefined {
   const { oidcIssuerUrl: url = '', oidcClientId: clientId = '', oidcUsernamePrefix: prefix, oidcGroupsClaim = '' } = flags;
@@ -80,7 +80,7 @@ export function jwtIssuerOf(flags: OidcFlags, ca: string | undefined, disallowed
   };
 }
 
-/** Without a prefix that is given, names other than addresses are told apart from those of others by the issuer. `-` is none. */
+/** The prefix of user names. By default it is the issuer, except for the claim `email`. `-` means no prefix. */
 function usernamePrefix(given: string, claim: string, url: string): string {
   if (given === '-') return '';
   return given === '' && claim !== 'email' ? `${url}#` : given;
@@ -97,7 +97,7 @@ function checkUrl(text: string, disallowed: readonly string[]): void {
   if (problem !== undefined) throw new Error(`oidc-issuer-url ${JSON.stringify(text)}: ${problem}`);
 }
 
-/** What is wrong with the URL of an issuer, in upstream's words. Pure. */
+/** The errors of an issuer's URL, with upstream's messages. Pure. */
 export function urlProblems(text: string, disallowed: readonly string[]): string[] {
   const problems: string[] = [];
   if (disallowed.includes(text))

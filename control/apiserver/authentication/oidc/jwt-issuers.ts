@@ -1,6 +1,5 @@
 /**
- * The issuers of tokens that are accepted at the moment. When the configuration changes, new issuers take their place, and
- * remembered tokens are forgotten.
+ * The token issuers of the current configuration. When it changes, the issuers are replaced and the token cache is cleared.
  *
  * Source: kubernetes `pkg/kubeapiserver/authenticator/config.go` (updateAuthenticationConfig).
  */
@@ -13,7 +12,7 @@ import { OidcAuthenticator, type OidcDeps } from './oidc-authenticator.ts';
 
 /** Upstream's `TokenSuccessCacheTTL`. */
 const cacheMs = 10_000;
-/** How long new issuers have to publish their keys; meanwhile the old issuers stay. */
+/** How long new issuers may take to publish their keys. Until then the old issuers are used. */
 const readyMs = 60_000;
 const lookMs = 500;
 
@@ -23,7 +22,7 @@ interface Generation {
   ended: AbortController;
 }
 
-/** The issuers that are accepted at the moment. A changed configuration replaces all of them at once. */
+/** The current token issuers. A changed configuration replaces all of them at once. */
 export class JwtIssuers implements TokenAuthenticator {
   readonly #deps: OidcDeps;
   readonly #metrics: AuthenticationMetrics;
@@ -44,7 +43,7 @@ export class JwtIssuers implements TokenAuthenticator {
     await this.#start(this.#current, signal);
   }
 
-  /** @returns false, and leaves all as it is, when one of the new issuers has not answered within a minute */
+  /** @returns false, and keeps the old issuers, if one of the new issuers has not answered within a minute */
   async replace(issuers: readonly JwtIssuer[], signal: AbortSignal): Promise<boolean> {
     const { clock } = this.#deps;
     const next = this.#generation(issuers);

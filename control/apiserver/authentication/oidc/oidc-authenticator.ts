@@ -1,5 +1,5 @@
 /**
- * OpenID Connect: users that an issuer outside the cluster has signed a token for.
+ * OpenID Connect: authenticates users by tokens that an issuer outside the cluster has signed.
  *
  * Source: apiserver `plugin/pkg/authenticator/token/oidc`; kubernetes.io, Authenticating (OpenID Connect tokens).
  */
@@ -21,7 +21,7 @@ export interface OidcDeps {
   ask?: typeof askOutside;
 }
 
-/** Knows users by the tokens of one issuer. Tokens of others it leaves to others. */
+/** Authenticates users by the tokens of one issuer. It has no opinion on tokens of other issuers. */
 export class OidcAuthenticator implements TokenAuthenticator {
   readonly #issuer: JwtIssuer;
   readonly #verifier: TokenVerifier;
@@ -34,7 +34,7 @@ export class OidcAuthenticator implements TokenAuthenticator {
     this.#distributed = groups !== undefined && 'claim' in groups ? new DistributedClaims(issuer, groups.claim, deps) : undefined;
   }
 
-  /** Whether the issuer has answered. */
+  /** Whether the issuer's OpenID configuration has been fetched. */
   get isReady(): boolean {
     return this.#verifier.keys.isKnown;
   }
@@ -48,7 +48,7 @@ export class OidcAuthenticator implements TokenAuthenticator {
   async authenticateToken(token: string): Promise<Authenticated | undefined> {
     const { url } = this.#issuer;
     const issuer = untrustedIssuer(token);
-    // Google's tokens of old.
+    // Older tokens of Google have the issuer without `https://`.
     if (issuer !== url && !(issuer === 'accounts.google.com' && url === 'https://accounts.google.com')) return undefined;
     if (!this.isReady) throw new AuthenticationError('oidc: authenticator not initialized');
     const claims = await this.#verifier.verify(token);

@@ -33,7 +33,7 @@ describe('OIDC', () => {
   let curve: Key;
   let published: Key[] = [];
   const asked: string[] = [];
-  /** Instead of what an issuer answers. */
+  /** Replaces the response of the issuer. */
   let instead: Answer | undefined;
 
   before(async () => {
@@ -48,7 +48,7 @@ describe('OIDC', () => {
         response.end(JSON.stringify({ issuer: issuer.url, jwks_uri: `${issuer.url}/keys` }));
       else response.end(JSON.stringify({ keys: published.map(({ jwk }) => jwk) }));
     }, serving);
-    // Down when the server starts.
+    // The issuer is down when the API server starts.
     instead = (request) => request.socket.destroy();
     server = await startHttpsServer({ oidc: settings({}) }, { clock });
   });
@@ -78,7 +78,7 @@ describe('OIDC', () => {
   }
   const who = async (text: string): Promise<WhoAmI> => await server.whoAmI(bearer(text));
   const why = (): string => server.logged.findLast((line) => line.includes('could not be authenticated')) ?? '';
-  /** Lets ten seconds pass, and waits for the requests that they bring. */
+  /** Advances the clock by ten seconds, and waits for the requests that are then sent. */
   async function pass(): Promise<void> {
     const before = asked.length;
     await clock.advance(10_000);
@@ -208,7 +208,7 @@ describe('OIDC', () => {
     assert.ok(performance.now() - start < 10_000);
     await issuer.close();
     assert.equal((await waiting).status, 401);
-    // What is known goes on without it.
+    // Tokens with known keys are still accepted.
     assert.equal((await who(await token({ jti: 'later' }, second))).status, 201);
     assert.doesNotMatch(server.logged.join('\n'), /eyJ/);
   });

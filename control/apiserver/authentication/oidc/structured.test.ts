@@ -14,7 +14,7 @@ import { bearer, type HttpsServer, startBackend, startHttpsServer, type WhoAmI }
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** An issuer that signs what it is told to. `/claims` answers with `distributed`. */
+/** An issuer that signs any claims. `/claims` answers with `distributed`. */
 async function anIssuer(serving: KeyPair, clock: FakeClock) {
   const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true });
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k', use: 'sig' };
@@ -251,7 +251,7 @@ describe('issuers of a configuration file', () => {
     writeFileSync(path, 'nonsense');
     await until(async () => server.logged.some((line) => line.includes('cannot be used; the one of before stays')));
     assert.equal((await who(known)).status, 201);
-    // An issuer that does not answer: the ones of before stay.
+    // The new issuer does not answer: the previous issuers are kept.
     const dead = { ...named(), issuer: { ...named().issuer, url: 'https://127.0.0.1:1' } };
     writeFileSync(path, configuration(dead));
     await until(async () => server.logged.some((line) => line.includes('cannot be put into use yet')));

@@ -1,4 +1,4 @@
-/** Whether a token is one of an issuer, for one of our audiences, and of now. Source: go-oidc (`verify.go`). */
+/** Whether a token was signed by an issuer, is for one of our audiences, and is valid now. Source: go-oidc (`verify.go`). */
 import { compactVerify, decodeProtectedHeader, type JWTPayload } from 'jose';
 import { errorText } from '#api/error-text.ts';
 import type { Clock } from '#client/clock.ts';
@@ -7,13 +7,10 @@ import type { Claims } from './claims.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
 import type { JwtIssuer } from './jwt-issuer.ts';
 
-/** go-oidc's, for `nbf`. */
+/** go-oidc's leeway for `nbf`. */
 const leewayMs = 60_000;
 
-/**
- * Checks signature, times and audience of a token (RFC 7515, RFC 7519). @throws (its methods) Error that says what is wrong with
- * it
- */
+/** Checks signature, times and audience of a token (RFC 7515, RFC 7519). @throws (its methods) Error with the reason why it is not valid */
 export class TokenVerifier {
   readonly #settings: Pick<JwtIssuer, 'audiences' | 'signingAlgs'>;
   readonly keys: IssuerKeys;
@@ -25,7 +22,7 @@ export class TokenVerifier {
     this.#clock = clock;
   }
 
-  /** @returns what the token says @throws AuthenticationError */
+  /** @returns the claims @throws AuthenticationError */
   async verify(token: string): Promise<Claims> {
     const fail = (why: string, cause?: unknown): never => {
       throw new AuthenticationError(`oidc: verify token: ${why}`, { cause });
@@ -63,7 +60,7 @@ export class TokenVerifier {
     return await this.#verified(token, alg, kid);
   }
 
-  /** Undefined: none of the keys has signed it. */
+  /** Undefined: it was signed by none of the keys. */
   async #verified(token: string, alg: string, kid: string | undefined): Promise<JWTPayload | undefined> {
     for (const key of this.keys.find(kid)) {
       if (key.alg !== undefined && key.alg !== alg) continue;
@@ -72,7 +69,7 @@ export class TokenVerifier {
         const claims: unknown = JSON.parse(Buffer.from(payload).toString('utf8'));
         return typeof claims === 'object' && claims !== null ? (claims as JWTPayload) : undefined;
       } catch {
-        // Another key may have signed it: a wrong signature, or a key that does not go with the algorithm.
+        // The signature is wrong, or the key does not fit the algorithm: the next key is tried.
       }
     }
     return undefined;
