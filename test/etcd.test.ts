@@ -133,6 +133,42 @@ resources:
     assert.equal(JSON.parse(read.text).data.word, Buffer.from('geheim-4711').toString('base64'));
   });
 
+  it('each member is killed in turn while both write: what was acknowledged is there, and reads go on', async () => {
+    const stop = new AbortController();
+    const acknowledged: string[] = [];
+    const writers = [a(), b(), a(), b()].map(async (server, writer) => {
+      for (let index = 0; !stop.signal.aborted; index++) {
+        const name = `load-${writer}-${index}`;
+        const { status } = await server.request('POST', `${namespace}/configmaps`, { metadata: { name } });
+        if (status === 201) acknowledged.push(name);
+      }
+    });
+    const gaps: number[] = [];
+    for (const member of [0, 1, 2]) {
+      const before = acknowledged.length;
+      await cluster.kill(member);
+      const killed = performance.now();
+      while ((await a().request('GET', `${namespace}/configmaps/shared-0`)).status !== 200) await wait(20);
+      gaps.push(performance.now() - killed);
+      while (acknowledged.length < before + 20) await wait(50);
+      cluster.run(member);
+      await cluster.healthy(member);
+    }
+    stop.abort();
+    await Promise.all(writers);
+    console.log(`reads again after ${gaps.map((ms) => ms.toFixed(0)).join(', ')} ms; ${acknowledged.length} objects`);
+    for (const server of [a(), b()]) {
+      const { items } = JSON.parse((await server.request('GET', `${namespace}/configmaps`)).text);
+      const names = new Set(items.map((item: { metadata: { name: string } }) => item.metadata.name));
+      assert.deepEqual(
+        acknowledged.filter((name) => !names.has(name)),
+        [],
+      );
+    }
+    // A leader is elected within one or two seconds; a busy machine gets more.
+    assert.ok(Math.max(...gaps) < 15_000, gaps.join());
+  });
+
   it('without a quorum writes and consistent reads fail, /readyz and componentstatuses say so; with it all goes on', async () => {
     await cluster.kill(0);
     await cluster.kill(1);

@@ -9,8 +9,10 @@ import { after, before, describe, it } from 'node:test';
 import { execFile } from '#agent/host/exec.ts';
 import { systemClock } from '#client/clock.ts';
 import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
+import { EtcdConnection } from '../etcd/etcd-connection.ts';
 import { createEtcdStore } from '../etcd/etcd-store.ts';
 import { readSnapshot } from '../etcd-snapshot/etcd-snapshot.ts';
+import { fetchSnapshot } from '../etcd-snapshot/fetch-snapshot.ts';
 import { createSqliteStore } from '../sqlite.ts';
 import { storeContract } from '../store.contract.ts';
 import type { EmbeddedStore } from '../transaction.ts';
@@ -181,6 +183,9 @@ describe('etcdctl on the embedded store', { timeout: 120_000 }, () => {
     const status = JSON.parse(await etcdctl('snapshot', 'status', file, '--write-out=json'));
     assert.equal(status.revision, Math.max(...entries.map((entry) => entry.modRevision)));
     assert.ok(status.totalKey >= entries.length);
+    const connection = new EtcdConnection({ endpoints: server.urls }, { clock: systemClock, random: Math.random });
+    assert.ok((await fetchSnapshot(connection)).equals(await readFile(file)), 'tinker store backup gets the same');
+    connection.close();
     const read = readSnapshot(await readFile(file));
     assert.equal(read.revision, revision);
     assert.deepEqual(

@@ -7,7 +7,7 @@
 import type { Logger } from 'pino';
 import { errorText } from '#api/error-text.ts';
 import type { Clock } from '#client/clock.ts';
-import { CompactedError, type StoreEvent } from '../store.ts';
+import { CompactedError } from '../store.ts';
 import type { WatchHub } from '../watch-hub.ts';
 import type { EtcdConnection } from './etcd-connection.ts';
 import type { EtcdKeys } from './etcd-keys.ts';
@@ -28,8 +28,6 @@ export interface FollowerDeps {
   log: Logger | undefined;
   /** The newest revision of the cluster. @throws StoreError `unavailable` */
   newestRevision(): Promise<number>;
-  /** Told of changes before the hub is. */
-  seen?(events: readonly StoreEvent[]): void;
 }
 
 /** Follows etcd; see the top of this file. */
