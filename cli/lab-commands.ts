@@ -4,7 +4,7 @@ import { embeddedFiles } from '#api/embedded.ts';
 import { defaultLab, type Lab, type LabLayout, type LabOptions, type LabRuntime, planLab } from '#lab/config.ts';
 import { proxyMode } from './flags.ts';
 
-type Flags = Omit<LabOptions, 'workers' | 'serverArgs'> & { workers: string };
+type Flags = Omit<LabOptions, 'workers' | 'segments' | 'serverArgs'> & { workers: string; segments: string };
 
 /** Adds the commands to `program`. */
 export function createLabCommands(program: Command): void {
@@ -14,6 +14,7 @@ export function createLabCommands(program: Command): void {
       .description('start a cluster on this machine: a control plane and workers, each in a network namespace'),
   )
     .option('--workers <n>', 'number of workers, 1 to 9', String(defaultLab.workers))
+    .option('--segments <n>', 'networks of the workers, 1 or 2 with a router between them', '1')
     .option(
       '--layout <layout>',
       'single: one process; services: each component a service of a machine; pods: each a static pod',
@@ -27,7 +28,7 @@ export function createLabCommands(program: Command): void {
     .action(async (flags: Flags) => (await labProgram()).up(labOf(flags)));
   machineCommands(program);
   withLabFlags(program.command('down').description('remove everything that "up" made')).action(async (flags: Flags) =>
-    (await labProgram()).down(planLab({ ...defaultLab, ...flags, workers: defaultLab.workers })),
+    (await labProgram()).down(planLab({ ...defaultLab, ...flags, segments: 1, workers: defaultLab.workers })),
   );
 }
 
@@ -81,5 +82,5 @@ function labOf(flags: Flags): Lab {
   if (flags.layout !== 'single' && flags.runtime !== 'containerd')
     throw new Error(`--layout ${flags.layout} runs on containerd: leave --runtime out`);
   if (!/^\d+$/.test(flags.workers)) throw new Error(`--workers ${flags.workers}: give a number from 1 to 9`);
-  return planLab({ ...flags, workers: Number(flags.workers) });
+  return planLab({ ...flags, workers: Number(flags.workers), segments: Number(flags.segments) });
 }

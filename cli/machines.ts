@@ -43,7 +43,7 @@ export async function stop(flags: LabFlags, name: string): Promise<void> {
 export async function start(flags: LabFlags, name: string): Promise<void> {
   const { lab, host } = findMachine(flags, name);
   await withLabLock(lab.name, async () => {
-    await createHost(lab, host, execFile);
+    await createHost(host, execFile);
     await startMachine(lab, host);
   });
 }

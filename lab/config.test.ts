@@ -16,8 +16,26 @@ describe('planLab', () => {
     );
   });
 
+  it('divides the subnet among two segments, where the workers take turns and this machine is the router', () => {
+    const { networks, hosts, hostIp } = planLab({ ...defaultLab, segments: 2, workers: 3 });
+    assert.equal(hostIp, '10.200.0.1');
+    assert.deepEqual(networks, [
+      { bridge: 'tinker0', gateway: '10.200.0.1', prefixLength: 25 },
+      { bridge: 'tinker1', gateway: '10.200.0.129', prefixLength: 25 },
+    ]);
+    assert.deepEqual(
+      hosts.map(({ ip, segment }) => [ip, segment.bridge]),
+      [
+        ['10.200.0.11', 'tinker0'],
+        ['10.200.0.140', 'tinker1'],
+        ['10.200.0.13', 'tinker0'],
+      ],
+    );
+  });
+
   const refused: [Partial<LabOptions>, RegExp][] = [
     [{ workers: 0 }, /^--workers 0: give a number from 1 to 9$/],
+    [{ segments: 3 }, /^--segments 3: give 1 or 2$/],
     [{ workers: 10 }, /^--workers 10: give/],
     [{ name: 'Lab' }, /^--name Lab: give 1 to 8 lower-case letters/],
     [{ name: 'muchtoolong' }, /^--name muchtoolong: give/],

@@ -1,6 +1,6 @@
 /** The options of a lab, and all names, addresses and paths that follow from them. */
 import { join } from 'node:path';
-import { type Cidr, formatCidr, ipAddress, mustParseCidr, overlap, parseCidr } from '#api/ip.ts';
+import { addressBits, type Cidr, formatCidr, ipAddress, mustParseCidr, overlap, parseCidr } from '#api/ip.ts';
 
 /** The container runtimes that a lab can have. */
 export type LabRuntime = 'containerd' | 'docker';
@@ -21,6 +21,8 @@ export interface LabOptions {
    */
   name: string;
   workers: number;
+  /** Networks of hosts, with this machine as the router between them: 1, or 2, and then the workers take turns. Default 1. */
+  segments?: number | undefined;
   runtime: LabRuntime;
   /**
    * The network of the hosts, for example `10.200.0.0/24`. `.1` is the bridge, on which control plane and registry listen. The
@@ -38,6 +40,14 @@ export interface LabOptions {
   agentArgs?: readonly string[] | undefined;
 }
 
+/** A network of hosts: a bridge of this machine. */
+export interface Segment {
+  bridge: string;
+  /** This machine's address on the bridge, the hosts' gateway. */
+  gateway: string;
+  prefixLength: number;
+}
+
 /** One host of a lab: a worker, or the control plane. */
 export interface Worker {
   isControlPlane: boolean;
@@ -47,6 +57,7 @@ export interface Worker {
   /** Name of the host's end of the veth pair, which is in the bridge. */
   hostLink: string;
   ip: string;
+  segment: Segment;
   dataDir: string;
   /** Folder of sockets and mounts. Its path is short, because a socket's path has at most 107 bytes. */
   stateDir: string;
@@ -55,9 +66,12 @@ export interface Worker {
 
 /** A lab with everything that follows from its options. */
 export interface Lab extends LabOptions {
+  /** The bridge of the first network. */
   bridge: string;
   prefixLength: number;
   hostIp: string;
+  /** The first one is that of the control plane. */
+  networks: readonly Segment[];
   apiServer: string;
   registry: string;
   /** The 10th address of the service CIDR, as with kubeadm. */
@@ -102,27 +116,37 @@ export function planLab(options: LabOptions): Lab {
   checkNetwork('--cluster-cidr', options.clusterCidr, 20);
   const services = checkNetwork('--service-cidr', options.serviceCidr, 24);
   checkNoOverlap(options);
+  const { segments = 1 } = options;
+  if (segments !== 1 && segments !== 2) throw new Error(`--segments ${segments}: give 1 or 2`);
+  const networks = networksOf(options.name, subnet, segments);
   const stateDir = join('/run/tinkernetes', options.name);
   // The prefix keeps a lab called "docker" from using Docker's control group.
   const cgroup = `/tinkernetes-${options.name}`;
   const hostIp = addressAt(subnet, 1);
-  const host = (name: string, link: string, offset: number): Worker => ({
-    isControlPlane: name === controlPlaneName,
-    name,
-    netns: `${options.name}-${name}`,
-    hostLink: `${options.name}-${link}`,
-    ip: addressAt(subnet, offset),
-    dataDir: join(options.dataDir, name),
-    stateDir: join(stateDir, name),
-    cgroup: `${cgroup}/${name}`,
-  });
-  const hosts = Array.from({ length: options.workers }, (_, index) => host(`worker-${index + 1}`, `w${index + 1}`, 11 + index));
+  const host = (name: string, link: string, offset: number, index = 0): Worker => {
+    const { segment, first } = networks[index % networks.length] as (typeof networks)[number];
+    return {
+      isControlPlane: name === controlPlaneName,
+      name,
+      netns: `${options.name}-${name}`,
+      hostLink: `${options.name}-${link}`,
+      ip: addressAt(first, offset),
+      segment,
+      dataDir: join(options.dataDir, name),
+      stateDir: join(stateDir, name),
+      cgroup: `${cgroup}/${name}`,
+    };
+  };
+  const hosts = Array.from({ length: options.workers }, (_, index) =>
+    host(`worker-${index + 1}`, `w${index + 1}`, 11 + index, index),
+  );
   const controlPlane = (options.layout ?? 'single') === 'single' ? undefined : host(controlPlaneName, 'cp', 10);
   return {
     ...options,
     bridge: `${options.name}0`,
-    prefixLength: subnet.prefixLength,
+    prefixLength: subnet.prefixLength + segments - 1,
     hostIp,
+    networks: networks.map(({ segment }) => segment),
     apiServer: `https://${controlPlane?.ip ?? hostIp}:6443`,
     registry: `http://${hostIp}:5000`,
     clusterDns: addressAt(services, 10),
@@ -133,6 +157,15 @@ export function planLab(options: LabOptions): Lab {
     hosts,
     controlPlane,
   };
+}
+
+/** The hosts' networks: the subnet, or its halves. */
+function networksOf(name: string, subnet: Cidr, segments: 1 | 2): { segment: Segment; first: Cidr }[] {
+  const prefixLength = subnet.prefixLength + segments - 1;
+  return Array.from({ length: segments }, (_, index) => {
+    const first = { ...subnet, prefixLength, first: subnet.first + (BigInt(index) << BigInt(addressBits.IPv4 - prefixLength)) };
+    return { first, segment: { bridge: `${name}${index}`, gateway: addressAt(first, 1), prefixLength } };
+  });
 }
 
 function checkNetwork(option: string, text: string, longest: number): Cidr {

@@ -31,7 +31,11 @@ describe('a disk', () => {
 });
 
 describe('the networks of a lab', () => {
-  const lab = { subnet: '10.200.0.0/24', clusterCidr: '10.244.0.0/16', bridge: 'tinker0' };
+  const lab = {
+    subnet: '10.200.0.0/24',
+    clusterCidr: '10.244.0.0/16',
+    networks: [{ bridge: 'tinker0', gateway: '', prefixLength: 24 }],
+  };
   const cases: [what: string, routes: object[], error: RegExp | undefined][] = [
     ['no other route', [{ dst: 'default', dev: 'eth0', gateway: '192.0.2.1' }], undefined],
     [

@@ -40,7 +40,7 @@ export function checkSpace(dataDir: string): void {
 }
 
 async function checkNames(lab: Lab, exec: Exec): Promise<void> {
-  const wanted = [lab.bridge, ...allHosts(lab).map(({ hostLink }) => hostLink)];
+  const wanted = [...lab.networks.map(({ bridge }) => bridge), ...allHosts(lab).map(({ hostLink }) => hostLink)];
   const { stdout } = await exec(['ip', '-j', 'link', 'show']);
   const link = (JSON.parse(stdout) as { ifname: string }[]).find(({ ifname }) => wanted.includes(ifname));
   const [netns] = await labNamespaces(lab, exec);
@@ -61,7 +61,7 @@ async function checkNames(lab: Lab, exec: Exec): Promise<void> {
  * that lab. A wider route through a gateway (a VPN's 10.0.0.0/8) does no harm, because the lab's narrower route wins.
  * @throws UsageError
  */
-export async function checkRoutes(lab: Pick<Lab, 'subnet' | 'clusterCidr' | 'bridge'>, exec: Exec): Promise<void> {
+export async function checkRoutes(lab: Pick<Lab, 'subnet' | 'clusterCidr' | 'networks'>, exec: Exec): Promise<void> {
   const { stdout } = await exec(['ip', '-4', '-j', 'route', 'show']);
   const routes = stdout.trim() === '' ? [] : (JSON.parse(stdout) as { dst: string; dev?: string; gateway?: string }[]);
   for (const [option, cidr] of [
@@ -70,7 +70,7 @@ export async function checkRoutes(lab: Pick<Lab, 'subnet' | 'clusterCidr' | 'bri
   ] as const) {
     const network = mustParseCidr(cidr);
     for (const { dst, dev, gateway } of routes) {
-      if (dst === 'default' || dev === undefined || dev === lab.bridge) continue;
+      if (dst === 'default' || dev === undefined || lab.networks.some(({ bridge }) => bridge === dev)) continue;
       const route = parseCidr(dst.includes('/') ? dst : `${dst}/32`);
       if (route === undefined || !overlap(route, network)) continue;
       if (gateway !== undefined && route.prefixLength < network.prefixLength) continue;

@@ -12,13 +12,15 @@ export const nsenter = (worker: Worker): string[] => ['nsenter', `--net=/run/net
 
 /** Makes bridge, namespaces, links and rules. Idempotent. @throws ExecError */
 export async function createNetwork(lab: Lab, exec: Exec): Promise<void> {
-  if (!(await linkExists(exec, [], lab.bridge))) await exec(['ip', 'link', 'add', lab.bridge, 'type', 'bridge']);
-  await exec(['ip', 'addr', 'replace', `${lab.hostIp}/${lab.prefixLength}`, 'dev', lab.bridge]);
-  await exec(['ip', 'link', 'set', lab.bridge, 'up']);
+  for (const { bridge, gateway, prefixLength } of lab.networks) {
+    if (!(await linkExists(exec, [], bridge))) await exec(['ip', 'link', 'add', bridge, 'type', 'bridge']);
+    await exec(['ip', 'addr', 'replace', `${gateway}/${prefixLength}`, 'dev', bridge]);
+    await exec(['ip', 'link', 'set', bridge, 'up']);
+  }
   await exec(['sysctl', '-qw', 'net.ipv4.ip_forward=1']);
   await loadBridgeFilter(exec);
   await ensureHostRules(lab, exec);
-  for (const host of allHosts(lab)) await createHost(lab, host, exec);
+  for (const host of allHosts(lab)) await createHost(host, exec);
 }
 
 /**
@@ -40,18 +42,18 @@ async function loadBridgeFilter(exec: Exec): Promise<void> {
 }
 
 /** Makes one host's namespace, its link and addresses. Idempotent. @throws ExecError */
-export async function createHost(lab: Lab, worker: Worker, exec: Exec): Promise<void> {
+export async function createHost(worker: Worker, exec: Exec): Promise<void> {
   if (!existsSync(`/run/netns/${worker.netns}`)) await exec(['ip', 'netns', 'add', worker.netns]);
   const inside = nsenter(worker);
   if (!(await linkExists(exec, [], worker.hostLink))) {
     await exec(['ip', 'link', 'add', worker.hostLink, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', worker.netns]);
   }
-  await exec(['ip', 'link', 'set', worker.hostLink, 'master', lab.bridge, 'up']);
+  await exec(['ip', 'link', 'set', worker.hostLink, 'master', worker.segment.bridge, 'up']);
   await exec([...inside, 'ip', 'link', 'set', 'lo', 'up']);
-  await exec([...inside, 'ip', 'addr', 'replace', `${worker.ip}/${lab.prefixLength}`, 'dev', 'eth0']);
+  await exec([...inside, 'ip', 'addr', 'replace', `${worker.ip}/${worker.segment.prefixLength}`, 'dev', 'eth0']);
   await exec([...inside, 'ip', 'link', 'set', 'eth0', 'up']);
   // Without a default route there is no route to a ClusterIP, and the packet does not reach the rules that translate it.
-  await exec([...inside, 'ip', 'route', 'replace', 'default', 'via', lab.hostIp]);
+  await exec([...inside, 'ip', 'route', 'replace', 'default', 'via', worker.segment.gateway]);
 }
 
 /** Takes one host's namespace and link away. @throws ExecError */
@@ -73,15 +75,22 @@ async function linkExists(exec: Exec, inside: string[], link: string): Promise<b
  * A packet that leaves a node for an address of the service range was not translated by any rule: the Service does not exist, or does not
  * have that port. The host rejects it. Otherwise it would be routed to some other machine.
  *
+ * Between two networks of hosts this machine is a router like any other, which knows nothing of pods: packets with their addresses do not pass.
+ *
  * Each rule is inserted at the front, so later ones in this list come first.
  */
 function hostRules(lab: Lab): string[][] {
   const comment = ['-m', 'comment', '--comment', `tinkernetes lab ${lab.name}`];
+  const bridges = lab.networks.map(({ bridge }) => bridge);
+  const between = bridges.flatMap((from) => bridges.filter((to) => to !== from).map((to) => ['-i', from, '-o', to]));
   return [
-    ['filter', 'FORWARD', '-i', lab.bridge, ...comment, '-j', 'ACCEPT'],
-    ['filter', 'FORWARD', '-o', lab.bridge, ...comment, '-j', 'ACCEPT'],
-    ['filter', 'FORWARD', '-i', lab.bridge, '-d', lab.serviceCidr, ...comment, '-j', 'REJECT'],
-    ['nat', 'POSTROUTING', '-s', lab.subnet, '!', '-d', lab.subnet, '!', '-o', lab.bridge, ...comment, '-j', 'MASQUERADE'],
+    ...bridges.flatMap((bridge) => [
+      ['filter', 'FORWARD', '-i', bridge, ...comment, '-j', 'ACCEPT'],
+      ['filter', 'FORWARD', '-o', bridge, ...comment, '-j', 'ACCEPT'],
+      ['filter', 'FORWARD', '-i', bridge, '-d', lab.serviceCidr, ...comment, '-j', 'REJECT'],
+      ['nat', 'POSTROUTING', '-s', lab.subnet, '!', '-d', lab.subnet, '!', '-o', bridge, ...comment, '-j', 'MASQUERADE'],
+    ]),
+    ...between.map((way) => ['filter', 'FORWARD', ...way, '-d', lab.clusterCidr, ...comment, '-j', 'DROP']),
   ];
 }
 
@@ -101,7 +110,9 @@ export async function removeNetwork(lab: Lab, exec: Exec): Promise<void> {
   for (const netns of await labNamespaces(lab, exec)) await exec(['ip', 'netns', 'delete', netns]);
   const { stdout } = await exec(['ip', '-j', 'link', 'show']);
   const links = (JSON.parse(stdout) as { ifname: string }[]).map(({ ifname }) => ifname);
-  for (const link of links.filter((name) => name === lab.bridge || new RegExp(`^${lab.name}-(w\\d|cp)$`).test(name))) {
+  for (const link of links.filter(
+    (name) => lab.networks.some(({ bridge }) => bridge === name) || new RegExp(`^${lab.name}-(w\\d|cp)$`).test(name),
+  )) {
     // Deleting a namespace deletes its end of the pair, and the kernel then deletes the other end, some time later.
     await exec(['ip', 'link', 'delete', link]).catch((error: unknown) => {
       if (!(error instanceof ExecError) || !/Cannot find device/.test(error.message)) throw error;

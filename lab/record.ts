@@ -28,11 +28,23 @@ export interface LabRecord extends LabOptions {
 
 /** Writes both copies of the record. @throws UsageError when the folder cannot be made */
 export function writeRecord(lab: Lab): void {
-  const { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir, layout, proxyMode } = lab;
+  const { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir, layout, proxyMode, segments } = lab;
   const before = readRecord(name, dataDir)?.madeDataDir === true;
   const madeDataDir = makeDataDir(dataDir) || before;
   makeFolder(lab.stateDir);
-  const record: LabRecord = { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir, layout, proxyMode, madeDataDir };
+  const record: LabRecord = {
+    name,
+    workers,
+    runtime,
+    subnet,
+    clusterCidr,
+    serviceCidr,
+    dataDir,
+    layout,
+    proxyMode,
+    segments,
+    madeDataDir,
+  };
   for (const folder of [lab.stateDir, dataDir]) writeFileSync(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
 }
 
@@ -79,11 +91,13 @@ export function checkRecord(lab: Lab): void {
   const differs =
     was !== wanted
       ? `--layout ${was}, not ${wanted}`
-      : option !== undefined
-        ? `${fixedOptions[option]} ${record[option] ?? 'iptables'}, not ${lab[option] ?? 'iptables'}`
-        : record.workers > lab.workers
-          ? `--workers ${record.workers}, not ${lab.workers}`
-          : undefined;
+      : (record.segments ?? 1) !== lab.networks.length
+        ? `--segments ${record.segments ?? 1}, not ${lab.networks.length}`
+        : option !== undefined
+          ? `${fixedOptions[option]} ${record[option] ?? 'iptables'}, not ${lab[option] ?? 'iptables'}`
+          : record.workers > lab.workers
+            ? `--workers ${record.workers}, not ${lab.workers}`
+            : undefined;
   if (differs === undefined) return;
   throw new UsageError(
     `The lab "${lab.name}" exists with ${differs}: take it away first (${downCommand(lab)}), or start another with --name, --subnet and --data-dir.`,

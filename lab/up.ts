@@ -40,7 +40,10 @@ export function labSteps(lab: Lab, exec: Exec): LabStep[] {
       run: () => installPackages(missingPackages(lab), exec),
     },
     { title: 'Bundle the program', run: buildProgram },
-    { title: `Join ${lab.hosts.length} network namespaces by the bridge ${lab.bridge}`, run: () => startNetwork(lab, exec) },
+    {
+      title: `Join ${lab.hosts.length} network namespaces by ${lab.networks.length > 1 ? 'the bridges' : 'the bridge'} ${lab.networks.map(({ bridge }) => bridge).join(' and ')}`,
+      run: () => startNetwork(lab, exec),
+    },
     {
       title: 'Build images, serve them from the registry',
       run: async () => {

@@ -11,6 +11,7 @@ import { helmSuite } from './helm.suite.ts';
 import { helmChartSuite } from './helm-charts.suite.ts';
 import { kubectlSuite } from './kubectl.suite.ts';
 import { kubectlContainerSuite } from './kubectl-containers.suite.ts';
+import { networkPolicySuite } from './network-policy.suite.ts';
 import { nodeFailureSuite } from './node-failure.suite.ts';
 import { podSuite } from './pods.suite.ts';
 import { proxySuite } from './proxies.suite.ts';
@@ -45,6 +46,7 @@ describe('a cluster on containerd', { timeout: 3_600_000 }, () => {
   schedulingSuite(() => cluster);
   serviceSuite(() => cluster);
   dnsSuite(() => cluster);
+  networkPolicySuite(() => cluster);
   deploymentSuite(() => cluster);
   workloadSuite(() => cluster);
   helmSuite(() => cluster);
