@@ -24,7 +24,9 @@ import { createKubeletAuth } from './server/auth/create-kubelet-auth.ts';
 import { kubeletConfiguration } from './server/configz.ts';
 import { serveKubelet } from './server/server.ts';
 import { FileSource } from './static/file-source.ts';
-import { runSyncLoop } from './sync-loop.ts';
+import type { ManifestSource } from './static/static-pod.ts';
+import { askForManifests, UrlSource } from './static/url-source.ts';
+import { runSyncLoop, type SyncLoopDeps } from './sync-loop.ts';
 import { runLocalPathRemovals } from './volumes/local-path.ts';
 
 /** A kubelet that is set up but does nothing until it runs. */
@@ -99,7 +101,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
       nodeAgent,
       nodeName,
       machine,
-      manifests: manifestSource(deps, options, (found) => podParts.statics.found('file', found)),
+      manifests: manifestSources(deps, options, (source, found) => podParts.statics.found(source, found)),
       clock,
       log,
     },
@@ -119,15 +121,27 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
 }
 
 /** @throws Error when nothing can read the manifests */
-function manifestSource(
-  { podManifests, clock, log }: KubeletDeps,
-  { staticPodPath: path, nodeName, fileCheckFrequencyMs: everyMs }: ResolvedOptions,
-  found: (pods: readonly Pod[]) => void,
-): FileSource | undefined {
-  if (path === undefined) return undefined;
-  if (podManifests === undefined) throw new Error(`staticPodPath ${path}: this kubelet cannot read manifests`);
-  log.info({ path }, 'Adding static pod path');
-  return new FileSource({ files: manifestFiles, manifests: podManifests, clock, log, found }, { path, nodeName, everyMs });
+function manifestSources(
+  { podManifests: manifests, clock, log }: KubeletDeps,
+  options: ResolvedOptions,
+  found: (source: ManifestSource, pods: readonly Pod[]) => void,
+): SyncLoopDeps['manifests'] {
+  const { staticPodPath: path, staticPodUrl: url, nodeName } = options;
+  if (path === undefined && url === undefined) return {};
+  if (manifests === undefined) throw new Error(`static pods of ${path ?? url}: this kubelet cannot read manifests`);
+  const sources: SyncLoopDeps['manifests'] = {};
+  if (path !== undefined) {
+    log.info({ path }, 'Adding static pod path');
+    const deps = { files: manifestFiles, manifests, clock, log, found: (pods: readonly Pod[]) => found('file', pods) };
+    sources.file = new FileSource(deps, { path, nodeName, everyMs: options.fileCheckFrequencyMs });
+  }
+  if (url !== undefined) {
+    log.info({ url }, 'Adding pod URL with HTTP header');
+    const deps = { ask: askForManifests, manifests, clock, log, found: (pods: readonly Pod[]) => found('http', pods) };
+    const headers = options.staticPodUrlHeaders;
+    sources.http = new UrlSource(deps, { url, headers, nodeName, everyMs: options.httpCheckFrequencyMs });
+  }
+  return sources;
 }
 
 /** A node is not ready before its pods were listed once, so the list must come before the node's first status. */

@@ -66,6 +66,12 @@ export interface KubeletOptions {
   staticPodPath?: string | undefined;
   /** How often all manifests of `staticPodPath` are read again. Default 20 s. */
   fileCheckFrequencyMs?: number | undefined;
+  /** Where further manifests of static pods are asked for. Default: nowhere. */
+  staticPodUrl?: string | undefined;
+  /** Headers of these requests. */
+  staticPodUrlHeaders?: Readonly<Record<string, readonly string[]>> | undefined;
+  /** How often `staticPodUrl` is asked. Default 20 s. */
+  httpCheckFrequencyMs?: number | undefined;
   /** Interval at which each running pod is synced again, with its ConfigMaps and Secrets. Default 1 min. */
   syncFrequencyMs?: number | undefined;
   /** Default 10 s. */
@@ -91,7 +97,7 @@ export const kubeletVersion = 'v1.36.0+tinkernetes0.1.0';
 type Settled = {
   [Name in keyof Omit<
     KubeletOptions,
-    'registerWithTaints' | 'evictionHard' | 'serving' | 'auth' | 'staticPodPath'
+    'registerWithTaints' | 'evictionHard' | 'serving' | 'auth' | 'staticPodPath' | 'staticPodUrl'
   >]-?: NonNullable<KubeletOptions[Name]>;
 };
 
@@ -99,6 +105,7 @@ type Settled = {
 export interface ResolvedOptions extends Settled {
   registerWithTaints: readonly Taint[] | undefined;
   staticPodPath: string | undefined;
+  staticPodUrl: string | undefined;
   evictionHard: PressureThresholds;
   serving: KubeletServing & { address: string; port: number };
   auth: SettledAuth;
@@ -121,6 +128,9 @@ export function withDefaults(options: KubeletOptions): ResolvedOptions {
     // Upstream's way to say none.
     staticPodPath: options.staticPodPath || undefined,
     fileCheckFrequencyMs: options.fileCheckFrequencyMs ?? 20_000,
+    staticPodUrl: options.staticPodUrl || undefined,
+    staticPodUrlHeaders: options.staticPodUrlHeaders ?? {},
+    httpCheckFrequencyMs: options.httpCheckFrequencyMs ?? 20_000,
     syncFrequencyMs: options.syncFrequencyMs ?? 60_000,
     nodeStatusUpdateFrequencyMs: options.nodeStatusUpdateFrequencyMs ?? 10_000,
     nodeStatusReportFrequencyMs: options.nodeStatusReportFrequencyMs ?? 300_000,

@@ -20,6 +20,7 @@ import type { PodSet } from './pod/pod-set.ts';
 import type { Probes } from './probes/probes.ts';
 import type { PodCgroups } from './resources/pod-cgroups.ts';
 import type { MirrorPods } from './static/mirror-pods.ts';
+import type { ManifestSource } from './static/static-pod.ts';
 import type { StaticPods } from './static/static-pods.ts';
 import type { StatusWriter } from './status/status-writer.ts';
 
@@ -46,8 +47,8 @@ export interface SyncLoopDeps extends SyncLoopParts {
   nodeAgent: Pick<NodeAgent, 'deleted'>;
   nodeName: string;
   machine: MachineInfo;
-  /** Reads the manifests of static pods and tells `statics` of them; undefined: there are none. */
-  manifests: { run(signal: AbortSignal): Promise<void> } | undefined;
+  /** What reads the manifests of static pods and tells `statics` of them. */
+  manifests: Partial<Record<ManifestSource, { run(signal: AbortSignal): Promise<void> }>>;
   clock: Clock;
   log: Logger;
 }
@@ -60,15 +61,15 @@ const housekeepingMs = 30_000;
  * @throws Error when an informer fails, or the control group of all pods cannot be made
  */
 export async function runSyncLoop(deps: SyncLoopDeps, signal: AbortSignal): Promise<void> {
-  const { machine, pods, probes, statuses, mirrorPods, statics } = deps;
+  const { machine, pods, probes, statuses, mirrorPods } = deps;
   await deps.cgroups.prepare({ cpuMillis: machine.cpuCount * 1000, memoryBytes: machine.memoryBytes });
   await deps.resizes.load();
-  const reading = deps.manifests?.run(signal) ?? Promise.resolve(statics.found('file', []));
+  const reading = Object.values(deps.manifests).map((source) => source.run(signal));
   const unsubscribe: (() => void)[] = [];
   try {
     const keeping = keepLogs(deps, signal);
     // Before the lists of pods are complete, orphans cannot be recognized, so nothing is removed.
-    if ((await untilSynced(deps.informers, signal)) && (await untilRead(statics, signal))) {
+    if ((await untilSynced(deps.informers, signal)) && (await untilRead(deps, signal))) {
       unsubscribe.push(...subscribe(deps));
       mirrorPods.complete();
       while (!signal.aborted) {
@@ -81,7 +82,7 @@ export async function runSyncLoop(deps: SyncLoopDeps, signal: AbortSignal): Prom
   } finally {
     for (const off of unsubscribe) off();
     probes.stop();
-    await reading;
+    await Promise.all(reading);
     await mirrorPods.stop();
     await pods.ended();
     await statuses.stop();
@@ -96,9 +97,13 @@ async function keepLogs({ logRotation, collectors, clock }: SyncLoopDeps, signal
   }
 }
 
-/** Resolves when the manifests were read once. @returns false when `signal` aborts first */
-async function untilRead(statics: StaticPods, signal: AbortSignal): Promise<boolean> {
-  await Promise.race([statics.first, untilAborted(signal)]);
+/** Resolves when each source was read once: containers of its pods would look like orphans before. @returns false when `signal` aborts first */
+async function untilRead(
+  { statics, manifests }: Pick<SyncLoopDeps, 'statics' | 'manifests'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const sources = Object.keys(manifests) as ManifestSource[];
+  await Promise.race([Promise.all(sources.map((source) => statics.first(source))), untilAborted(signal)]);
   return !signal.aborted;
 }
 

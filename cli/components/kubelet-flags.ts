@@ -137,6 +137,12 @@ const configFlags: Readonly<Record<string, ConfigFlag>> = {
     path: 'healthzBindAddress',
     about: 'the address of /healthz; 127.0.0.1 by default',
   },
+  'http-check-frequency': {
+    ...time,
+    path: 'httpCheckFrequency',
+    about: 'how often the URL of manifests is asked; 20s by default',
+  },
+  'manifest-url': { path: 'staticPodURL', about: 'where manifests of further static pods are asked for' },
   'healthz-port': { ...whole, path: 'healthzPort', about: 'its port; 10248 by default, 0: none' },
   'max-pods': { ...whole, path: 'maxPods', about: 'pods on this node; 110 by default' },
   'node-status-update-frequency': {

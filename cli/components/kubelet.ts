@@ -153,6 +153,9 @@ async function kubeletOptions(given: KubeletFlags, configuration: Configuration)
     registerWithTaints: configuration.list('registerWithTaints') as unknown as Taint[] | undefined,
     staticPodPath: configuration.text('staticPodPath'),
     fileCheckFrequencyMs: configuration.duration('fileCheckFrequency'),
+    staticPodUrl: configuration.text('staticPodURL'),
+    staticPodUrlHeaders: headersOf(configuration.map('staticPodURLHeader') ?? {}),
+    httpCheckFrequencyMs: configuration.duration('httpCheckFrequency'),
     syncFrequencyMs: configuration.duration('syncFrequency'),
     nodeStatusUpdateFrequencyMs: configuration.duration('nodeStatusUpdateFrequency'),
     nodeStatusReportFrequencyMs: configuration.duration('nodeStatusReportFrequency'),
@@ -166,6 +169,10 @@ async function kubeletOptions(given: KubeletFlags, configuration: Configuration)
 }
 
 /** `--node-ip`: one, or one of each family; upstream's `0.0.0.0` and `::` mean the machine's own. @throws Error that names the flag */
+/** Several values of one header are one, with commas between them. Source: RFC 9110, 5.3. */
+const headersOf = (map: Readonly<Record<string, string>>): Record<string, string[]> =>
+  Object.fromEntries(Object.entries(map).map(([name, values]) => [name, [values]]));
+
 function nodeIps(text: string): string[] {
   const given = text
     .split(',')

@@ -39,17 +39,11 @@ export async function buildComponentImages(exec: Exec): Promise<LabImage[]> {
   const tools = await buildPlainLayer(await toolFiles(exec));
   const ours = (repository: string, tag: string, cmd: readonly string[], layers: readonly ImageLayer[]): Promise<LabImage> =>
     buildImage({ base: layers, files: [], cmd }, architecture).then((image) => ({ repository, tags: [tag], image }));
-  const etcd = buildImage(
-    {
-      files: [
-        ...busybox,
-        ...etcdPrograms.map((path) => program(path, path.replace('/usr/bin', 'usr/local/bin'))),
-        ...(await librariesOf(exec, etcdPrograms)),
-      ],
-      cmd: ['etcd'],
-    },
-    architecture,
-  );
+  const etcd = await buildPlainLayer([
+    ...busybox,
+    ...etcdPrograms.map((path) => program(path, path.replace('/usr/bin', 'usr/local/bin'))),
+    ...(await librariesOf(exec, etcdPrograms)),
+  ]);
   return [
     ...(await Promise.all(
       ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler'].map((name) =>
@@ -58,7 +52,7 @@ export async function buildComponentImages(exec: Exec): Promise<LabImage[]> {
     )),
     await ours('kube-proxy', componentTag, ['kube-proxy'], [node, bundle, tools]),
     await ours('tinkernetes/node', '1', ['tinker'], [node, bundle, tools]),
-    { repository: 'etcd', tags: [etcdTag], image: await etcd },
+    await ours('etcd', etcdTag, ['etcd'], [etcd]),
   ];
 }
 

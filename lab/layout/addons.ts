@@ -43,7 +43,17 @@ const field = (name: string, fieldPath: string): NonNullable<Container['env']>[n
   name,
   valueFrom: { fieldRef: { fieldPath } },
 });
-const nodeEnvironment = [field('NODE_NAME', 'spec.nodeName'), field('NODE_IP', 'status.hostIP')];
+
+/** The API server by its own address: network and DNS start before the service proxy has written any rule. */
+function nodeEnvironment(lab: Lab): NonNullable<Container['env']> {
+  const { hostname, port } = new URL(lab.apiServer);
+  return [
+    field('NODE_NAME', 'spec.nodeName'),
+    field('NODE_IP', 'status.hostIP'),
+    { name: 'KUBERNETES_SERVICE_HOST', value: hostname },
+    { name: 'KUBERNETES_SERVICE_PORT', value: port },
+  ];
+}
 
 interface HostFile {
   name: string;
@@ -68,12 +78,15 @@ interface Daemon {
   labels?: Record<string, string>;
 }
 
-function daemonSet({ name, account, image, command, files, isPrivileged, volumes = [], labels = { 'k8s-app': name } }: Daemon) {
+function daemonSet(
+  lab: Lab,
+  { name, account, image, command, files, isPrivileged, volumes = [], labels = { 'k8s-app': name } }: Daemon,
+) {
   const spec: PodSpec = {
     containers: [
       {
         command: [...command],
-        env: nodeEnvironment,
+        env: nodeEnvironment(lab),
         image,
         imagePullPolicy: 'IfNotPresent',
         name,
@@ -181,7 +194,7 @@ export async function makeAddons(lab: Lab): Promise<void> {
         }),
       );
     }
-    for (const daemon of daemons(lab)) await unlessThere(client.resource('daemonsets.apps').create(daemonSet(daemon)));
+    for (const daemon of daemons(lab)) await unlessThere(client.resource('daemonsets.apps').create(daemonSet(lab, daemon)));
   } finally {
     close();
   }

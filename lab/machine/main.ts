@@ -24,7 +24,7 @@ import { systemClock } from '#client/clock.ts';
 import { machineMounts } from './mounts.ts';
 import { type MachineSpec, serviceLogs, upMark } from './spec.ts';
 import { Supervisor } from './supervisor.ts';
-import { parseUnit, type Unit, UnitFileError } from './unit-file.ts';
+import { parseUnit, type Unit } from './unit-file.ts';
 
 const unitFolder = '/etc/systemd/system';
 /** A log that is longer is moved aside, and only the last one is kept. */
@@ -83,8 +83,11 @@ async function init(): Promise<void> {
   await supervisor.reload();
   writeFileSync(upMark, '');
   tell(`${spec.name} is up`);
-  process.on('SIGHUP', () => void supervisor.reload());
-  const rotation = setInterval(rotateLogs, lookAtLogsMs);
+  process.on(
+    'SIGHUP',
+    () => void supervisor.reload().catch((error: unknown) => tell(`units could not be read: ${errorText(error)}`)),
+  );
+  const rotation = setInterval(() => rotateLogs(tell), lookAtLogsMs);
   await new Promise<void>((resolve) => process.once('SIGTERM', () => resolve()));
   clearInterval(rotation);
   tell('switching off');
@@ -113,19 +116,23 @@ function readUnits(tell: (message: string) => void): Unit[] {
       try {
         return [parseUnit(file.replace(/\.service$/, ''), readFileSync(join(unitFolder, file), 'utf8'))];
       } catch (error) {
-        if (!(error instanceof UnitFileError)) throw error;
-        tell(errorText(error));
+        // Also a file that was removed meanwhile: one unit never ends the machine.
+        tell(`${file}: ${errorText(error)}`);
         return [];
       }
     });
 }
 
 /** The services hold their logs open for appending, so the file stays and is emptied. */
-function rotateLogs(): void {
-  for (const name of readdirSync(serviceLogs).filter((file) => file.endsWith('.log'))) {
-    const path = join(serviceLogs, name);
-    if (statSync(path).size <= maxLogBytes) continue;
-    copyFileSync(path, `${path}.1`);
-    truncateSync(path, 0);
+function rotateLogs(tell: (message: string) => void): void {
+  try {
+    for (const name of readdirSync(serviceLogs).filter((file) => file.endsWith('.log'))) {
+      const path = join(serviceLogs, name);
+      if (statSync(path).size <= maxLogBytes) continue;
+      copyFileSync(path, `${path}.1`);
+      truncateSync(path, 0);
+    }
+  } catch (error) {
+    tell(`logs could not be rotated: ${errorText(error)}`);
   }
 }

@@ -77,9 +77,10 @@ export class Supervisor {
   /** The unit is read at each start: a changed file counts from then on. */
   async #runOnce(name: string, signal: AbortSignal): Promise<{ end?: ServiceEnd; unit?: Unit | undefined }> {
     const { start, units, logFile, clock, tell, env } = this.#deps;
-    const unit = (await units()).find((one) => one.name === name);
-    if (unit === undefined) return {};
+    let unit: Unit | undefined;
     try {
+      unit = (await units()).find((one) => one.name === name);
+      if (unit === undefined) return {};
       const running = await start({
         argv: unit.argv,
         env: { ...env, ...unit.env },

@@ -165,6 +165,24 @@ describe('layout pods', { timeout: 1_200_000 }, () => {
     await until('the API server is ready', async () => (await machines.kubectl('get', '--raw', '/readyz')) === 'ok', soon);
   });
 
+  it('comes back by itself when everything is killed at once; no container of a workload starts again, no write is lost', async () => {
+    const containers =
+      'jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}{"\\n"}{end}';
+    const workload = (): Promise<string> => machines.kubectl('get', 'pods', '-l', 'app=web', '-o', containers);
+    const before = await workload();
+    await machines.kubectl('create', 'configmap', 'before', '--from-literal=a=b');
+    const victims =
+      '^(kubelet|kube-apiserver|kube-controller-manager|kube-scheduler|kube-proxy|etcd|tinker) --|^/usr/bin/containerd$';
+    await Promise.all(
+      [machines.controlPlane, machines.worker].map((host) => machines.type(host, `kill -9 $(pgrep -f '${victims}')`)),
+    );
+    await until('the API server is ready', async () => (await machines.kubectl('get', '--raw', '/readyz')) === 'ok', soon);
+    assert.equal(await machines.kubectl('get', 'configmap', 'before', '-o', 'jsonpath={.data.a}'), 'b');
+    await machines.kubectl('wait', '-n', 'kube-system', '--for=condition=Ready', 'pod', '--all', '--timeout=300s');
+    await machines.kubectl('wait', '--for=condition=Ready', 'node', '--all', '--timeout=120s');
+    assert.equal(await workload(), before);
+  });
+
   it('comes back after its host was switched off and on, without a write lost', async () => {
     await machines.kubectl('create', 'configmap', 'kept', '--from-literal=a=b');
     await machines.restart(machines.controlPlane);

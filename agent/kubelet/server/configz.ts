@@ -18,6 +18,8 @@ export function kubeletConfiguration(options: ResolvedOptions): object {
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     ...(options.staticPodPath === undefined ? {} : { staticPodPath: options.staticPodPath }),
     fileCheckFrequency: seconds(options.fileCheckFrequencyMs),
+    ...(options.staticPodUrl === undefined ? {} : { staticPodURL: options.staticPodUrl }),
+    httpCheckFrequency: seconds(options.httpCheckFrequencyMs),
     address: serving.address,
     port: serving.port,
     readOnlyPort: 0,

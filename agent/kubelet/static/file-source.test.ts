@@ -36,6 +36,7 @@ function setUp(contents: Record<string, string>) {
   const log = pino({ level: 'error' }, { write: (line: string) => void errors.push(JSON.parse(line).msg) });
   let pods: readonly Pod[] = [];
   const manifests = {
+    readAll: () => [],
     read(bytes: Uint8Array, _where: string, identify: (pod: Pod) => Pod): Pod {
       const name = Buffer.from(bytes).toString();
       if (name.includes('{')) throw new Error('no pod');

@@ -11,7 +11,7 @@ import type { ManifestFiles } from '#agent/host/manifest-files.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
-import type { PodManifests } from './pod-manifests.ts';
+import { maxManifestBytes, type PodManifests } from './pod-manifests.ts';
 import { asStaticPod } from './static-pod.ts';
 
 /** What {@link FileSource} works with. */
@@ -24,8 +24,6 @@ export interface FileSourceDeps {
   found(pods: readonly Pod[]): void;
 }
 
-/** Upstream's limit. */
-const maxManifestBytes = 10 * 2 ** 20;
 const firstWatchRetryMs = 1_000;
 const lastWatchRetryMs = 20_000;
 

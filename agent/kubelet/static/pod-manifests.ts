@@ -10,4 +10,9 @@ export interface PodManifests {
    * @throws Error with upstream's words for what is no pod, breaks the API's rules, or needs other objects of the API
    */
   read(manifest: Uint8Array, where: string, identify: (pod: Pod) => Pod): Pod;
+  /** The pods of a manifest that is one pod or a list of pods. @throws Error as {@link read}; then none of them can be used */
+  readAll(manifest: Uint8Array, where: string, identify: (pod: Pod) => Pod): Pod[];
 }
+
+/** Upstream's limit. */
+export const maxManifestBytes = 10 * 2 ** 20;

@@ -37,9 +37,7 @@ export class StaticPods {
   /** By namespace and name. */
   #wanted: ReadonlyMap<string, Pod> = new Map();
   readonly #running = new Map<string, Running>();
-  readonly #first = Promise.withResolvers<void>();
-  /** Resolves when a source has been read once. */
-  readonly first = this.#first.promise;
+  readonly #first = { file: Promise.withResolvers<void>(), http: Promise.withResolvers<void>() };
 
   constructor(deps: StaticPodsDeps) {
     this.#deps = deps;
@@ -50,7 +48,12 @@ export class StaticPods {
     this.#found.set(source, pods);
     this.#wanted = this.#merged();
     this.#step();
-    this.#first.resolve();
+    this.#first[source].resolve();
+  }
+
+  /** Resolves when the source has been read once. */
+  first(source: ManifestSource): Promise<void> {
+    return this.#first[source].promise;
   }
 
   /** Nothing is left on the node of the pod with this UID. */
