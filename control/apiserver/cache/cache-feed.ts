@@ -24,6 +24,7 @@ import { jsonRestSteps, storedWithRevision } from './object-json.ts';
 import { isLargeText } from './object-size.ts';
 import { OwnWrites } from './own-writes.ts';
 import { RevisionAsker } from './revision-asker.ts';
+import { SharedParts } from './shared-parts.ts';
 import { defaultLimits, WatchCache, type WatchCacheLimits } from './watch-cache.ts';
 
 const registryPrefix = '/registry/';
@@ -75,6 +76,7 @@ export class CacheFeed {
   readonly #followers = new Map<string, CacheFollower[]>();
   /** Encoded forms (JSON, protobuf) of objects of all kinds, kept while they are in use. */
   readonly #encoded = new EncodedBytes();
+  readonly #parts = new SharedParts();
   readonly #asker: RevisionAsker;
   readonly #maxTotalBytes: number;
   /** Lists that are being sent. */
@@ -415,7 +417,7 @@ export class CacheFeed {
     if (known !== this.#undecodable.get(event.entry.key)) this.#reportUndecodable();
     if (current === undefined && previous === undefined) return;
     // Somebody watches, so that it is about to be sent.
-    if (isOwn && cache.watcherCount > 0)
+    if (isOwn && cache.byteWatcherCount > 0)
       current?.encoded('json', () => storedWithRevision(event.entry.value, event.entry.modRevision));
     cache.apply({ revision: event.revision, current, previous, atMs: this.#deps.clock.now() });
     for (const follower of this.#followers.get(prefix) ?? []) follower.changed({ previous, current });
@@ -424,6 +426,7 @@ export class CacheFeed {
   *#decodeSteps(prefix: string, entry: StoreEntry): Steps<CachedObject> {
     const object = withRevision(yield* this.#deps.decode(prefix, entry.value), entry.modRevision);
     checkName(entry.key, object);
+    if (!isLargeText(entry.value.byteLength)) this.#parts.share(prefix, object, this.#caches.get(prefix)?.get(entry.key)?.object);
     const shared = this.#deps.freeze === true ? deepFreeze(object) : object;
     return new CachedObject(entry.key, entry.modRevision, shared, entry.value.byteLength, this.#encoded);
   }
@@ -431,7 +434,7 @@ export class CacheFeed {
   /** Also writes the object as JSON, if somebody watches. */
   *#readSteps(prefix: string, entry: StoreEntry): Steps<CachedObject> {
     const cached = yield* this.#decodeSteps(prefix, entry);
-    const watchers = this.#caches.get(prefix)?.watcherCount ?? 0;
+    const watchers = this.#caches.get(prefix)?.byteWatcherCount ?? 0;
     if (watchers > 0) yield* jsonRestSteps(cached);
     return cached;
   }

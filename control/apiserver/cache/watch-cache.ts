@@ -42,6 +42,7 @@ export class WatchCache {
   #all: readonly KubeObject[] | undefined;
   readonly #watchers = new Set<CacheWatcher>();
   readonly #turns: WatcherTurns;
+  #objectWatchers = 0;
 
   constructor(prefix: string, limits: WatchCacheLimits) {
     this.prefix = `${prefix}/`;
@@ -60,6 +61,11 @@ export class WatchCache {
 
   get watcherCount(): number {
     return this.#watchers.size;
+  }
+
+  /** The watchers to which changes are sent as bytes; those within the process take the objects. */
+  get byteWatcherCount(): number {
+    return this.#watchers.size - this.#objectWatchers;
   }
 
   /** The stored size in bytes of the changes that are kept. */
@@ -116,13 +122,17 @@ export class WatchCache {
 
   /**
    * Changes after `revision`, then all later ones as they come.
+   * @param takesObjects the watcher needs no bytes
    * @throws ApiError 410 `Expired` when changes after `revision` are no longer known
    */
-  watch(revision: number): CacheWatcher {
+  watch(revision: number, takesObjects = false): CacheWatcher {
     const { startRevision } = this.#window;
     if (revision < startRevision) throw expired(`too old resource version: ${revision} (${startRevision})`);
-    const watcher = new CacheWatcher(this.#window, revision, () => this.#watchers.delete(watcher));
+    const watcher = new CacheWatcher(this.#window, revision, () => {
+      if (this.#watchers.delete(watcher) && takesObjects) this.#objectWatchers--;
+    });
     this.#watchers.add(watcher);
+    if (takesObjects) this.#objectWatchers++;
     return watcher;
   }
 

@@ -154,7 +154,8 @@ export async function handleWatch(exchange: Exchange): Promise<TransportResponse
   const include = parseIncludeObject(info.query);
   const question = { resource, namespace: info.namespace, query, predicate };
   if (exchange.request.takesObjects === true) {
-    const body = new WatchStream(parts, question, (events) => objectPieces(exchange, events), exchange.signal());
+    const pieces = (events: readonly ServedEvent[]) => objectPieces(exchange, events);
+    const body = new WatchStream(parts, { ...question, takesObjects: true }, pieces, exchange.signal());
     return { status: 200, headers: { 'content-type': objectsContentType }, body, over: body.over, begun: body.begun };
   }
   const frames = new Frames(exchange, format, include);

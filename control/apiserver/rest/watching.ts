@@ -49,6 +49,8 @@ export interface WatchQuestion {
   namespace: string;
   query: ListQuery;
   predicate: Predicate;
+  /** The events are not encoded. Default false. */
+  takesObjects?: boolean;
 }
 
 type WatchState =
@@ -304,7 +306,10 @@ function next(events: Iterator<ServedEvent>): ServedEvent[] {
   return batch;
 }
 
-async function startWatch(deps: WatchingDeps, { resource, namespace, query, predicate }: WatchQuestion): Promise<WatchStart> {
+async function startWatch(
+  deps: WatchingDeps,
+  { resource, namespace, query, predicate, takesObjects }: WatchQuestion,
+): Promise<WatchStart> {
   const { feed } = deps;
   const revision = parseRevision(query.resourceVersion);
   const wantsState = query.sendInitialEvents ?? revision === 0;
@@ -314,11 +319,11 @@ async function startWatch(deps: WatchingDeps, { resource, namespace, query, pred
   if (wantsState) await prepared(deps, resource, listPrefix(resource, namespace));
   const cache = feed.cache(resource.storagePrefix);
   // From here on there is no await, so no change can come between the initial state and the stream.
-  if (!wantsState) return { watcher: cache.watch(revision === 0 ? feed.revision : revision), initial: [].values() };
+  if (!wantsState) return { watcher: cache.watch(revision === 0 ? feed.revision : revision, takesObjects), initial: [].values() };
   const state = cache.range(listPrefix(resource, namespace));
   const bookmark = query.sendInitialEvents === true && query.allowWatchBookmarks;
   return {
-    watcher: cache.watch(feed.revision),
+    watcher: cache.watch(feed.revision, takesObjects),
     initial: initialEvents(deps, resource, state, predicate, bookmark ? feed.revision : undefined),
   };
 }
