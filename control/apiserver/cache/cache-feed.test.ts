@@ -59,6 +59,49 @@ function* parse(_prefix: string, value: Uint8Array) {
 }
 
 describe('the cache feed', () => {
+  it('reads what there is in pages of one revision at the start, also of a kind that is added meanwhile', async () => {
+    const all = ['later', 'things'].flatMap((kind) =>
+      Array.from({ length: 1_300 }, (_, index) => {
+        const made = entry(`k${String(index).padStart(4, '0')}`, 2);
+        return { ...made, key: made.key.replace('things', kind) };
+      }),
+    );
+    const scripted = scriptedStore(
+      () => all,
+      () => 7,
+    );
+    const asked: [revision: number | undefined, limit: number | undefined][] = [];
+    let read = (): void => {};
+    const range: Store['range'] = async ({ startKey = '', limit = 0, revision }) => {
+      asked.push([revision, limit]);
+      if (asked.length === 2) read();
+      const rest = all.filter(({ key }) => key >= startKey);
+      return { revision: 7, entries: rest.slice(0, limit), more: rest.length > limit, count: rest.length };
+    };
+    const store = { ...scripted.store, range };
+    const feed = new CacheFeed({ store, clock: new FakeClock(), log: silentLog, decode: parse, kindOf: () => undefined }, [
+      '/registry/things',
+    ]);
+    read = () => void feed.add('/registry/later');
+    const stop = new AbortController();
+    const running = feed.run(stop.signal);
+    await feed.ready;
+    for (const kind of ['later', 'things']) {
+      const keys = Array.from(feed.cache(`/registry/${kind}`).range(`/registry/${kind}/`), ({ key }) => key);
+      assert.deepEqual(
+        keys,
+        all.map(({ key }) => key).filter((key) => key.startsWith(`/registry/${kind}/`)),
+      );
+    }
+    assert.deepEqual(asked, [
+      [0, 1_000],
+      [7, 1_000],
+      [7, 1_000],
+    ]);
+    stop.abort();
+    await running;
+  });
+
   it('ends with the store: a process that can neither read nor write must not look alive', { timeout: 120_000 }, async () => {
     const scripted = scriptedStore(
       () => [],

@@ -31,6 +31,9 @@ const registryPrefix = '/registry/';
 /** Upstream waits this long for a revision from the future before it answers "Too large resource version". */
 export const freshnessTimeoutMs = 3000;
 
+/** How many objects are read at a time at the start. */
+const loadedAtOnce = 1_000;
+
 /** How often changes that are too old are dropped from the windows, also when no new change comes. */
 const trimIntervalMs = 15_000;
 
@@ -343,8 +346,7 @@ export class CacheFeed {
   }
 
   async #load(): Promise<void> {
-    const { revision, entries } = await this.#deps.store.range({ prefix: registryPrefix });
-    this.#undecodable.clear();
+    const { revision, entries, early } = await this.#readAll();
     this.ownWrites.clear();
     for (const prefix of this.#joining.keys()) this.#caches.set(prefix, new WatchCache(prefix, this.#limits));
     this.#joining.clear();
@@ -355,12 +357,43 @@ export class CacheFeed {
       const object = prefix === undefined ? undefined : this.#decode(prefix, entry);
       if (prefix !== undefined && object !== undefined) byPrefix.get(prefix)?.push(object);
     }
+    // In the order of keys: what came before a kind was known, then what came after.
+    for (const [prefix, objects] of early) for (const object of objects) byPrefix.get(prefix)?.push(object);
     this.#reportUndecodable();
     for (const prefix of this.#caches.keys()) this.#replace(prefix, byPrefix.get(prefix) ?? [], revision);
     this.#advance(revision);
     if (this.#isReady) return;
     this.#isReady = true;
     this.#ready.resolve();
+  }
+
+  /**
+   * Everything that is stored. At the start it is read and decoded in pages: the stored values of a large cluster and its objects together
+   * would take twice the memory, which the process would keep. `entries` are those that are still to be decoded.
+   */
+  async #readAll(): Promise<{ revision: number; entries: StoreEntry[]; early: Map<string, CachedObject[]> }> {
+    const early = new Map<string, CachedObject[]>();
+    // While others read, the way in which objects are decoded may change, so all is to be decoded in one turn.
+    if (this.#isReady) {
+      const { revision, entries } = await this.#deps.store.range({ prefix: registryPrefix });
+      this.#undecodable.clear();
+      return { revision, entries, early };
+    }
+    this.#undecodable.clear();
+    // Of kinds that are not known now, and may be when all has been read.
+    const unknown: StoreEntry[] = [];
+    for (let [revision, startKey] = [0, registryPrefix]; ; ) {
+      const page = await this.#deps.store.range({ prefix: registryPrefix, revision, startKey, limit: loadedAtOnce });
+      revision = page.revision;
+      for (const entry of page.entries) {
+        const prefix = this.#prefixOf(entry.key);
+        const object = prefix === undefined ? undefined : this.#decode(prefix, entry);
+        if (prefix === undefined) unknown.push(entry);
+        else if (object !== undefined) early.getOrInsertComputed(prefix, () => []).push(object);
+      }
+      if (!page.more) return { revision, entries: unknown, early };
+      startKey = `${page.entries.at(-1)?.key ?? ''}\0`;
+    }
   }
 
   async #follow(signal: AbortSignal): Promise<void> {

@@ -42,7 +42,10 @@ describe('parts of objects that are alike', () => {
         { maxDepth: 3 },
         fc.constantFrom<unknown>(null, true, 0, 1, '', 'a', 'b', 7n),
         fc.array(tie('value'), { maxLength: 3 }),
-        fc.dictionary(fc.constantFrom('a', 'b', '0', '__proto__', 'constructor'), tie('value'), { maxKeys: 3, noNullPrototype: true }),
+        fc.dictionary(fc.constantFrom('a', 'b', '0', '__proto__', 'constructor'), tie('value'), {
+          maxKeys: 3,
+          noNullPrototype: true,
+        }),
       ),
     })).value;
     fc.assert(
