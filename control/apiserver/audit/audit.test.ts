@@ -291,7 +291,7 @@ describe('the audit log', () => {
     const first = ['a', 'b', 'c'].map(async (auditID) => await log.take(recordOf({ auditID })));
     assert.deepEqual(await Promise.all(first), [true, true, true]);
     for (const auditID of ['d', 'ü', 'f']) {
-      assert.equal(log.take(recordOf({ auditID })), true);
+      assert.equal(await log.take(recordOf({ auditID })), true);
       assert.match(readFileSync(path, 'utf8'), new RegExp(`"auditID":"${auditID}"[^\n]*\n$`));
     }
     const ids = readFileSync(path, 'utf8').trimEnd().split('\n');

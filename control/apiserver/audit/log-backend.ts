@@ -1,10 +1,10 @@
 /**
  * `--audit-log-path`: a file with one event a line, which is rotated.
  *
- * In the modes that block, as upstream's default does, a line is in the file before its request goes on. Such a write goes to the kernel's
- * memory and takes some microseconds; handing it to another thread and waiting for it took up to a third of a small request, so it is done
- * here. In mode `batch`, and where the path is no ordinary file (a pipe may be full), another thread writes: lines that come while one write
- * is under way are written together by the next one.
+ * Lines that come in one turn of the event loop are written together: a write costs more than all else. In the modes that block, as upstream's
+ * default does, requests go on when their lines are in the file. Such a write goes to the kernel's memory and takes some microseconds; handing
+ * it to another thread and waiting for that took up to a third of a small request, so it is done here. In mode `batch`, and where the path is
+ * no ordinary file (a pipe may be full), another thread writes.
  *
  * Source: apiserver `plugin/pkg/audit/log/backend.go`; natefinch/lumberjack (names of rotated files).
  */
@@ -77,7 +77,6 @@ export class AuditLogFile implements AuditBackend {
   take({ event, json }: AuditRecord): boolean | Promise<boolean> {
     const { format, mode, bufferSize } = this.#options;
     const line = `${format === 'json' ? json : eventText(event)}\n`;
-    if (mode !== 'batch' && this.#writing === undefined && this.#isOrdinary && this.#fits(line)) return this.#writeNow(line);
     this.#next ??= { lines: [], bytes: 0, written: Promise.withResolvers() };
     const waiting = this.#next;
     if (waiting.bytes + line.length > maxWaitingBytes || (mode === 'batch' && waiting.lines.length >= bufferSize)) {
@@ -88,25 +87,6 @@ export class AuditLogFile implements AuditBackend {
     waiting.bytes += line.length;
     this.#writing ??= this.#writeAll();
     return mode === 'batch' ? true : waiting.written.promise;
-  }
-
-  /** Whether the file that is open takes the line before it has to be rotated. */
-  #fits(line: string): boolean {
-    const limit = this.#options.maxSizeMb * 1024 * 1024;
-    // A UTF-16 unit is three bytes at most.
-    return this.#file !== undefined && (limit <= 0 || this.#size + line.length * 3 <= limit);
-  }
-
-  #writeNow(line: string): boolean | Promise<boolean> {
-    const bytes = Buffer.from(line);
-    let written = 0;
-    try {
-      while (written < bytes.length) written += writeSync(this.#file?.fd ?? -1, bytes, written);
-      this.#size += bytes.length;
-      return true;
-    } catch (error) {
-      return this.#lost(1, error);
-    }
   }
 
   async #writeAll(): Promise<void> {
@@ -123,7 +103,7 @@ export class AuditLogFile implements AuditBackend {
   async #write(lines: readonly string[]): Promise<boolean> {
     try {
       const bytes = Buffer.from(lines.join(''));
-      const { path, maxSizeMb } = this.#options;
+      const { path, maxSizeMb, mode } = this.#options;
       if (path === '-') {
         process.stdout.write(bytes);
         return true;
@@ -135,7 +115,9 @@ export class AuditLogFile implements AuditBackend {
         await this.#rotate();
         file = await this.#openFile();
       }
-      for (let written = 0; written < bytes.length; ) written += (await file.write(bytes, written)).bytesWritten;
+      const isHere = mode !== 'batch' && this.#isOrdinary;
+      for (let written = 0; written < bytes.length; )
+        written += isHere ? writeSync(file.fd, bytes, written) : (await file.write(bytes, written)).bytesWritten;
       this.#size += bytes.length;
       return true;
     } catch (error) {
