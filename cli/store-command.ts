@@ -2,8 +2,10 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { embeddedFiles } from '#api/embedded.ts';
 import { errorText } from '#api/error-text.ts';
 import { systemClock } from '#client/clock.ts';
+import type { WorkerSource } from '#control/store/sqlite.ts';
 import { checkFile } from './checks.ts';
 import { addEtcdAccessFlags, type EtcdAccessFlags, etcdAccess } from './etcd-flags.ts';
 import { count } from './flags.ts';
@@ -66,7 +68,7 @@ async function fromDataDir(dataDir: string): Promise<Iterable<Buffer>> {
   const { createSqliteStore } = await import('#control/store/sqlite.ts');
   const { takeSnapshot } = await import('#control/store/etcd-snapshot/take-snapshot.ts');
   const { snapshotFile } = await import('#control/store/etcd-snapshot/etcd-snapshot.ts');
-  const store = await createSqliteStore({ path }).catch((error: unknown) => {
+  const store = await createSqliteStore({ path, worker: storeWorker() }).catch((error: unknown) => {
     throw new Error(`${errorText(error)}. Of a server that runs with --listen-client-urls, --etcd-servers makes a backup`, {
       cause: error,
     });
@@ -105,9 +107,20 @@ async function restore(file: string, { dataDir, bumpRevision, etcdPrefix: prefix
     throw new Error(`${file}: ${errorText(error)}; nothing was changed`, { cause: error });
   }
   const path = resolve(dataDir, 'state.db');
-  const { revision, keys, replaced } = await restoreEmbedded(path, content, { bumpRevision, prefix, nowMs: Date.now() });
+  const { revision, keys, replaced } = await restoreEmbedded(path, content, {
+    bumpRevision,
+    prefix,
+    nowMs: Date.now(),
+    worker: storeWorker(),
+  });
   if (replaced !== undefined) print(`the store that was there is ${replaced}`);
   print(`${path}: ${keys} keys; the next revision is ${revision + 1}`);
+}
+
+/** A bundled program has the thread of the store embedded. */
+function storeWorker(): WorkerSource | undefined {
+  const code = embeddedFiles['control/store/sqlite-worker.ts'];
+  return code === undefined ? undefined : { code };
 }
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);

@@ -3,7 +3,7 @@ import { existsSync, renameSync } from 'node:fs';
 import { acknowledgedPath, readAcknowledged } from '../acknowledged.ts';
 import { StoreError } from '../errors.ts';
 import { EtcdKeys } from '../etcd/etcd-keys.ts';
-import { createSqliteStore } from '../sqlite.ts';
+import { createSqliteStore, type WorkerSource } from '../sqlite.ts';
 import { openDatabase } from '../sqlite-file.ts';
 import type { StoreEntry } from '../store.ts';
 import type { SnapshotContent } from './etcd-snapshot.ts';
@@ -24,6 +24,8 @@ export interface RestoreOptions {
   /** What the keys begin with in the snapshot (`--etcd-prefix`). */
   prefix: string;
   nowMs: number;
+  /** As for {@link createSqliteStore}. */
+  worker?: WorkerSource | undefined;
 }
 
 /**
@@ -32,7 +34,7 @@ export interface RestoreOptions {
  * @throws StoreError `busy`: a server has the store open
  */
 export async function restoreEmbedded(path: string, content: SnapshotContent, options: RestoreOptions): Promise<Restored> {
-  const before = existsSync(path) ? await newestOf(path) : 0;
+  const before = existsSync(path) ? await newestOf(path, options.worker) : 0;
   const replaced = before === 0 ? undefined : moveAway(path, options.nowMs);
   const keys = new EtcdKeys(options.prefix);
   const entries = distinct(
@@ -49,8 +51,8 @@ export async function restoreEmbedded(path: string, content: SnapshotContent, op
 }
 
 /** The newest revision that a store has given to clients. @throws StoreError */
-async function newestOf(path: string): Promise<number> {
-  const store = await createSqliteStore({ path });
+async function newestOf(path: string, worker: WorkerSource | undefined): Promise<number> {
+  const store = await createSqliteStore({ path, worker });
   const revision = await store.currentRevision();
   await store.close();
   return Math.max(revision, readAcknowledged(acknowledgedPath(path)) ?? 0, 1);
