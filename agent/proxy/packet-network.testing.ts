@@ -46,6 +46,8 @@ export async function createPacketNetwork(): Promise<PacketNetwork> {
       'net.ipv4.ip_forward=1',
       'net.ipv4.conf.all.route_localnet=1',
       'net.ipv4.conf.all.send_redirects=0',
+      // The kernel would answer only some of many packets that are rejected within a second.
+      'net.ipv4.icmp_ratelimit=0',
     ]);
     const peers = await startPeers([...peerNamespaces, ['node', node]], namespaces);
     let empty = 0;

@@ -14,17 +14,26 @@ import { type CompiledState, compileState } from './ruleset.ts';
 /** Makes the iptables backend of one address family. The factory itself runs no program. */
 export function createIptablesBackend({ exec, sysctl, clock, warn }: BackendDeps, options: BackendOptions): Backend {
   const applier = new RuleApplier({ exec, warn }, options.family);
-  const usesLocalhost = options.family === 'IPv4' && (options.localhostNodePorts ?? true);
+  /** As upstream: not when --nodeport-addresses leaves the loopback out. */
+  const usesLocalhost = (): boolean =>
+    options.family === 'IPv4' &&
+    (options.localhostNodePorts ?? true) &&
+    (options.nodePortIps?.()?.some((ip) => ip.startsWith('127.')) ?? true);
   let lastFullMs: number | undefined;
   let dropInvalid: boolean | undefined;
 
   const compile = (state: ServiceState): CompiledState =>
-    compileState(state, { ...options, dropInvalid: dropInvalid ?? true, nodePortIps: options.nodePortIps?.() });
+    compileState(state, {
+      ...options,
+      dropInvalid: dropInvalid ?? true,
+      localhostNodePorts: usesLocalhost(),
+      nodePortIps: options.nodePortIps?.(),
+    });
 
   async function prepareKernel(): Promise<void> {
     if (dropInvalid !== undefined) return;
     const setting = 'net.ipv4.conf.all.route_localnet';
-    if (usesLocalhost && (await sysctl.get(setting)) !== 1) await sysctl.set(setting, 1);
+    if (usesLocalhost() && (await sysctl.get(setting)) !== 1) await sysctl.set(setting, 1);
     dropInvalid = ((await sysctl.get('net.netfilter.nf_conntrack_tcp_be_liberal')) ?? 0) === 0;
   }
 

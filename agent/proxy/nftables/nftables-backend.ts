@@ -63,7 +63,9 @@ class NftablesBackend implements Backend {
   }
 
   async apply(state: ServiceState): Promise<Applied> {
-    const options: TableOptions = { ...this.#options, nodePortIps: this.#options.nodePortIps?.() };
+    // Node ports do not answer on the loopback in this mode, as upstream's.
+    const nodePortIps = this.#options.nodePortIps?.()?.filter((ip) => !ip.startsWith('127.') && ip !== '::1');
+    const options: TableOptions = { ...this.#options, nodePortIps };
     const written = this.#written;
     const isCurrent =
       written !== undefined &&
