@@ -67,7 +67,7 @@ describe('an aggregated server', () => {
   const stopping = new AbortController();
   let running: Promise<void>;
 
-  /** What the sample server answers: discovery in the older form, OpenAPI v2, and for everything else what it was asked. */
+  /** The sample server answers with legacy discovery, OpenAPI v2, and for everything else with the request itself. */
   const usual = (request: IncomingMessage, response: ServerResponse): void => {
     const json = (value: unknown): void => {
       response.setHeader('content-type', 'application/json');
@@ -106,7 +106,7 @@ describe('an aggregated server', () => {
       return found !== undefined && `${found.status as string} ${found.reason}` === wanted && found;
     });
 
-  /** Until discovery says so. */
+  /** Waits until discovery shows it. */
   const discovered = (freshness: string): Promise<Loose> =>
     until(`${freshness} discovery`, async () => {
       const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
@@ -136,7 +136,7 @@ describe('an aggregated server', () => {
         identity,
         clock: systemClock,
         random: () => 0,
-        // Port 1 of this machine: nobody listens there.
+        // Nothing listens on port 1 of this machine.
         connect: ({ host, port }) => connectTcp({ host: '127.0.0.1', port: network.get(`${host}:${port}`) ?? 1 }),
       },
       silentLog,
@@ -261,7 +261,7 @@ describe('an aggregated server', () => {
       message,
       `failing or missing response from https://${address}:443${root}: Get "https://${address}:443${root}": tls: failed to verify certificate: x509: certificate signed by unknown authority`,
     );
-    // What was known of it stays.
+    // Its known documents are kept.
     assert.equal((await discovered('Stale')).resources?.length, 1);
     const skip = { spec: { insecureSkipTLSVerify: true } };
     await api.request('PATCH', `${services}/v1alpha1.${group}`, skip, { 'content-type': 'application/merge-patch+json' });
@@ -274,7 +274,7 @@ describe('an aggregated server', () => {
     await until('nobody answers', async () => (await api.request('GET', flunders)).status === 404);
     assert.equal((await api.request('GET', `/apis/${group}`)).status, 404);
     const metrics = async (): Promise<string> => (await api.request('GET', '/metrics')).text;
-    // Its controller forgets it in a turn of its own.
+    // The controller removes it asynchronously.
     const gauge = /aggregator_unavailable_apiservice\{name="v1alpha1\.wardle/;
     await until('no gauge', async () => !gauge.test(await metrics()));
     const counter = 'aggregator_unavailable_apiservice_total{name="v1alpha1.wardle.example.com",reason="ServiceNotFound"} 1';

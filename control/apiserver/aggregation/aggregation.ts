@@ -1,6 +1,6 @@
 /**
- * The aggregation layer: groups and versions that other servers answer (APIServices with a service). Requests for them are passed on after
- * authentication, authorization and flow control; discovery and OpenAPI speak of them as of our own.
+ * The aggregation layer: API groups and versions that other servers serve (APIServices with a service). Requests for them are forwarded
+ * after authentication, authorization and flow control. Discovery and OpenAPI include them.
  *
  *   APIService ─▶ RemoteServices ─┬─▶ router: RemoteServers.forward      availability controller ─▶ APIService/status
  *                                 └─▶ RemoteDocuments ─▶ discovery, OpenAPI
@@ -23,12 +23,12 @@ import { type RemoteDocument, RemoteDocuments } from './remote-documents.ts';
 import { type Lookup, RemoteServers, type RemoteServersOptions } from './remote-servers.ts';
 import { type RemoteService, RemoteServices } from './remote-services.ts';
 
-/** A request that an aggregated server answers. */
+/** A request to an aggregated server. */
 export interface RemoteRequest {
   request: TransportRequest;
   user: UserInfo;
   lookup: Lookup;
-  /** Of a connection that asks to become something else. */
+  /** Only for requests to upgrade the connection. */
   upgrade: UpgradingConnection | undefined;
 }
 
@@ -43,22 +43,22 @@ export class Aggregation {
     this.#documents = new RemoteDocuments(this.#services, options.clock, log);
   }
 
-  /** To be told of what is stored. */
+  /** Listeners for changes of stored objects. */
   get follower(): readonly [storagePrefix: string, follower: CacheFollower] {
     return this.#services.follower;
   }
 
-  /** Who answers the request; undefined: this server. */
+  /** The aggregated server of a request; undefined: this server. */
   find(info: Pick<RequestInfo, 'path'>): RemoteService | undefined {
     return this.#services.find(info);
   }
 
-  /** What aggregated servers serve; the same array until something changes. */
+  /** The groups and versions of aggregated servers. The same array until something changes. */
   documents(): readonly RemoteDocument[] {
     return this.#documents.all();
   }
 
-  /** Passes a request on. @throws ApiError */
+  /** Forwards a request. @throws ApiError */
   async serve(service: RemoteService, { request, user, lookup, upgrade }: RemoteRequest): Promise<TransportResponse> {
     if (!isAvailable(service)) return textResponse(503, 'service unavailable\n');
     if (upgrade === undefined) return await this.servers.forward(service, request, user, lookup);
@@ -66,12 +66,12 @@ export class Aggregation {
     return refused ?? bytesResponse(101, '', new Uint8Array());
   }
 
-  /** The OpenAPI documents of this server together with those of others. */
+  /** The OpenAPI documents of this server and of aggregated ones. */
   openApi(own: OpenApi): OpenApi {
     return mergedOpenApi(own, () => this.#documents.all());
   }
 
-  /** Asks the servers what they serve, until `signal` aborts. */
+  /** Fetches discovery and OpenAPI of the servers, until `signal` aborts. */
   async run(lookup: Lookup, signal: AbortSignal): Promise<void> {
     await this.#documents.run(new RemoteReader(this.servers, lookup, signal), signal);
     this.servers.close();

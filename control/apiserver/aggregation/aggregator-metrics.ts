@@ -22,17 +22,17 @@ export class AggregatorMetrics {
     return [this.#unavailable, this.#total];
   }
 
-  /** What is known of it now. */
+  /** Records the current availability. */
   set({ metadata: { name } }: APIService, { status }: Availability): void {
     this.#unavailable.set({ name }, status === 'True' ? 0 : 1);
   }
 
-  /** It has become unavailable. */
+  /** Counts that it became unavailable. */
   count({ metadata: { name } }: APIService, { reason = 'UnknownReason' }: Availability): void {
     this.#total.inc({ name, reason });
   }
 
-  /** It is no more. */
+  /** Removes a deleted APIService. */
   forget(name: string): void {
     this.#unavailable.remove({ name });
   }

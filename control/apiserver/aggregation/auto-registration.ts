@@ -1,6 +1,6 @@
 /**
- * APIServices of the groups and versions that this server answers itself: built-in ones are made and corrected at the start, those of
- * CustomResourceDefinitions always.
+ * Maintains the APIServices of the groups and versions that this server serves itself. Built-in ones are created and corrected when the
+ * server starts, those of CustomResourceDefinitions at any time.
  *
  * Owns: APIService (label `kube-aggregator.kubernetes.io/automanaged`).  Watches: the catalog, APIService.  Writes: APIService.
  * Source: kube-aggregator `pkg/controllers/autoregister`; kubernetes `pkg/controlplane/apiserver/aggregator.go`, `crdregistration`.
@@ -17,14 +17,14 @@ import { type Clock, sleep } from '#client/clock.ts';
 import type { Informers } from '#client/informers.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 
-/** Says who keeps an APIService: `onstart` or `true`. */
+/** The label of maintained APIServices, with the value `onstart` or `true`. */
 export const managedLabel = 'kube-aggregator.kubernetes.io/automanaged';
 const resource = 'apiservices.apiregistration.k8s.io';
-/** Our own metrics stand aside for a metrics server, whose manifests bring this APIService: it must not be there already. */
+/** The group of resource metrics has no APIService by default, because the manifests of metrics-server create it. */
 const unregistered: ReadonlySet<string> = new Set(['metrics.k8s.io']);
 const retryMs = 1000;
 
-/** What keeping them needs. */
+/** What {@link keepRegistered} needs. */
 export interface AutoRegistrationDeps {
   client: Client;
   informers: Pick<Informers, 'informer' | 'cache'>;
@@ -33,10 +33,10 @@ export interface AutoRegistrationDeps {
   log: ServerLog;
 }
 
-/** What an APIService is to be, and when it is looked after. */
+/** The desired APIService, and when it is maintained. */
 type Wanted = Pick<APIService, 'spec'> & { managed: 'onstart' | 'true' };
 
-/** Keeps them until `signal` aborts. */
+/** Maintains the APIServices until `signal` aborts. */
 export async function keepRegistered(deps: AutoRegistrationDeps, signal: AbortSignal): Promise<void> {
   const { informers, catalog, clock, log } = deps;
   const informer = informers.informer(resource);
@@ -66,7 +66,7 @@ export async function keepRegistered(deps: AutoRegistrationDeps, signal: AbortSi
         continue;
       }
       await changed;
-      // Many changes come in one turn of the event loop.
+      // Many changes may come in one turn of the event loop.
       await nextTurn();
     }
   } finally {
@@ -88,7 +88,7 @@ async function syncAll(
   }
 }
 
-/** What upstream's table in `checkAPIService` says. */
+/** As upstream's table in `checkAPIService`. */
 async function sync(
   client: Client,
   name: string,
@@ -117,7 +117,7 @@ const objectOf = (name: string, { spec, managed }: Wanted): New<APIService> => (
   spec,
 });
 
-/** Somebody else was faster: the change is seen, and all is looked at again. */
+/** A conflict: the other change arrives by watch and starts the next attempt. */
 async function unlessRaced(writing: Promise<unknown>): Promise<void> {
   try {
     await writing;
@@ -132,7 +132,7 @@ export function wantedServices(catalog: Pick<ResourceCatalog, 'all'>): ReadonlyM
   const rows = catalog.all().filter(({ announced }) => announced);
   for (const row of [...rows, ...reviewResources]) {
     const { group, version } = row;
-    // Of the aggregator itself there is none.
+    // The aggregator's own group has no APIService.
     if (unregistered.has(group) || group === 'apiregistration.k8s.io') continue;
     const priority = priorityOf(row);
     const spec = {

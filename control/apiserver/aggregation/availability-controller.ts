@@ -1,6 +1,6 @@
 /**
- * Says of each APIService of another server whether requests can be passed on to it (the condition `Available`): its Service must be there
- * with a ready endpoint, and the server must answer discovery of the group and version.
+ * Sets the condition `Available` of each APIService of another server: its Service must exist with a ready endpoint, and the server must
+ * answer discovery of the group and version.
  *
  * Owns: -.  Watches: APIService, Service, EndpointSlice.  Writes: APIService/status.
  * Source: kube-aggregator `pkg/controllers/status/remote/remote_available_controller.go`. Upstream runs it in the API server, too.
@@ -25,7 +25,7 @@ import type { RemoteService } from './remote-services.ts';
 
 const services = 'apiservices.apiregistration.k8s.io';
 const slices = 'endpointslices.discovery.k8s.io';
-/** Nobody tells of a server that cannot be reached any more. */
+/** Availability is checked periodically, because no event tells that a server became unreachable. */
 const lookAgainMs = 30_000;
 
 /** What the controller needs. */
@@ -70,7 +70,7 @@ export const availabilityController = ({ client, caches, clock, metrics, check }
           .resource(services)
           .update({ ...object, status: { ...object.status, conditions } }, { subresource: 'status' });
       } catch (error) {
-        // Its change is seen, and it is looked at again.
+        // A conflict: the other change arrives by watch and starts the next attempt.
         if (!isConflict(error) && !isNotFound(error)) throw error;
         return done;
       }
@@ -87,7 +87,7 @@ const servedBy = (all: readonly APIService[], namespace: string | undefined, nam
 
 const no = (reason: string, message: string): Availability => ({ status: 'False', reason, message });
 
-/** What can be said of it now. */
+/** The condition to set now. */
 async function availabilityOf(
   object: RemoteService,
   caches: Caches,

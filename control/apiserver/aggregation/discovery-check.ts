@@ -1,17 +1,17 @@
-/** Whether an aggregated server answers at all. Source: kube-aggregator `remote_available_controller.go`. */
+/** Checks whether an aggregated server answers. Source: kube-aggregator `remote_available_controller.go`. */
 import { errorText } from '#api/error-text.ts';
 import { hostPort } from '../proxy/location.ts';
 import { aggregatorUser } from './remote-answer.ts';
 import type { Lookup, RemoteServers } from './remote-servers.ts';
 import type { RemoteService } from './remote-services.ts';
 
-/** What is wrong with the server, in upstream's words; undefined: it answers. */
+/** The error of the server, with upstream's message; undefined if it answers. */
 export type DiscoveryCheck = (service: RemoteService, signal: AbortSignal) => Promise<string | undefined>;
 
 const attempts = 5;
 const timeoutMs = 5000;
 
-/** Asks several times at once, because endpoints may differ: one good answer is enough. */
+/** Sends several requests in parallel, because endpoints may differ. One good answer is enough. */
 export function discoveryCheck(servers: RemoteServers, lookup: Lookup): DiscoveryCheck {
   return async (service, signal) => {
     const asking = Array.from({ length: attempts }, () => ask(servers, lookup, service, signal));
@@ -24,7 +24,7 @@ export function discoveryCheck(servers: RemoteServers, lookup: Lookup): Discover
   };
 }
 
-/** @throws Error with upstream's words */
+/** @throws Error with upstream's message */
 async function ask(servers: RemoteServers, lookup: Lookup, service: RemoteService, ended: AbortSignal): Promise<void> {
   const location = await servers.locate(service, lookup);
   const path = `/apis/${service.spec.group}/${service.spec.version}`;
@@ -36,7 +36,7 @@ async function ask(servers: RemoteServers, lookup: Lookup, service: RemoteServic
   try {
     const answer = await servers.forwardTo(location, { method: 'GET', path, headers: {}, signal }, aggregatorUser);
     status = answer.status;
-    // Unread, it would hold the connection.
+    // The body is read to its end: unread, it would occupy the connection.
     for await (const _ of answer.body) if (signal.aborted) break;
   } catch (error) {
     const why = errorText(error).replace(/^error trying to reach service: /, '');

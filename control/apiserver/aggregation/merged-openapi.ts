@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { OpenApi } from '#api/schema/openapi.ts';
 import type { RemoteDocument } from './remote-documents.ts';
 
-/** Their documents stand beside our own, or in their place. @param remoteOf another array after each change */
+/** Documents of aggregated servers are added to our own, or replace them. @param remoteOf returns a new array after each change */
 export function mergedOpenApi(own: OpenApi, remoteOf: () => readonly RemoteDocument[]): OpenApi {
   let known: { own: unknown; remote: unknown } | undefined;
   const documentOf = (path: string): RemoteDocument | undefined =>

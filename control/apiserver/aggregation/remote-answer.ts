@@ -1,35 +1,35 @@
-/** What an aggregated server answers us, the aggregator itself, when we ask for its documents. */
+/** Requests of the aggregator itself to aggregated servers, for discovery and OpenAPI documents. */
 import type { TransportResponse } from '#client/transport.ts';
 import { isAvailable } from '../kinds/apiregistration/apiservice/conditions.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import type { Lookup, RemoteServers } from './remote-servers.ts';
 import type { RemoteService } from './remote-services.ts';
 
-/** Whom the aggregator asks as. */
+/** The user of these requests. */
 export const aggregatorUser: UserInfo = { name: 'system:kube-aggregator', groups: ['system:masters'], extra: {} };
 
 /** Larger documents are refused. */
 const maxBytes = 16 << 20;
 
-/** An answer that has been read to its end. */
+/** A response with its whole body. */
 export interface ReadAnswer {
   status: number;
   headers: Readonly<Record<string, string>>;
   body: Buffer;
 }
 
-/** The document could not be had. */
+/** The document could not be fetched. */
 export class RemoteAnswerError extends Error {
   override name = 'RemoteAnswerError';
 }
 
-/** Asks aggregated servers. @throws RemoteAnswerError */
+/** Sends requests to aggregated servers. @throws RemoteAnswerError */
 export class RemoteReader {
   readonly #servers: Pick<RemoteServers, 'forward'>;
   readonly #lookup: Lookup;
   readonly #signal: AbortSignal;
 
-  /** @param signal ends what is under way */
+  /** @param signal aborts running requests */
   constructor(servers: Pick<RemoteServers, 'forward'>, lookup: Lookup, signal: AbortSignal) {
     this.#servers = servers;
     this.#lookup = lookup;
@@ -49,7 +49,7 @@ export class RemoteReader {
     }
   }
 
-  /** The same, of an answer with 200 that is JSON. */
+  /** The same for JSON; any status but 200 is an error. */
   async json(service: RemoteService, path: string, timeoutMs: number): Promise<unknown> {
     const { status, body } = await this.get(service, path, { accept: 'application/json' }, timeoutMs);
     if (status !== 200) throw new RemoteAnswerError(`GET ${path} of ${service.metadata.name}: status ${status}`);

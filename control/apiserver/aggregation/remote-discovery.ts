@@ -1,5 +1,6 @@
 /**
- * The resources of an aggregated server, in the form of aggregated discovery. A server that knows only the older form is asked in that one.
+ * The resources of an aggregated server, in the form of aggregated discovery. A server without aggregated discovery is asked for the legacy
+ * form.
  *
  * Source: kube-aggregator `pkg/apiserver/handler_discovery.go`; apiserver `pkg/endpoints/installer.go` (ConvertGroupVersionIntoToDiscovery).
  */
@@ -14,7 +15,7 @@ const accept = ['v2', 'v2beta1']
   .join(',');
 
 /**
- * Its resources (`APIResourceDiscovery`); empty where the server does not speak of the group and version.
+ * Its resources (`APIResourceDiscovery`); empty if the server does not serve the group and version.
  * @throws RemoteAnswerError
  */
 export async function remoteResources(service: RemoteService, reader: RemoteReader): Promise<readonly JsonObject[]> {
@@ -38,7 +39,7 @@ function aggregatedResources(document: unknown, group: string, version: string):
   return resources.filter(({ resource }) => typeof resource === 'string').map(withKinds);
 }
 
-/** Clients take for granted that each has a `responseKind`. */
+/** Clients rely on `responseKind`. */
 function withKinds({ subresources, ...resource }: JsonObject): JsonObject {
   const inner = objects(subresources);
   return {

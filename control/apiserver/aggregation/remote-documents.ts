@@ -1,6 +1,6 @@
 /**
- * What aggregated servers say of themselves: their resources for discovery, and their OpenAPI documents. Both are asked for when an
- * APIService comes or changes, and again every minute; what cannot be had any more stays, and discovery calls it stale.
+ * The discovery and OpenAPI documents of aggregated servers. Both are fetched when an APIService is added or changed, and again every
+ * minute. If a fetch fails, the previous documents are kept, and discovery marks them as stale.
  *
  * Source: kube-aggregator `pkg/apiserver/handler_discovery.go`, `pkg/controllers/openapiv3`.
  */
@@ -17,13 +17,13 @@ import type { RemoteService, RemoteServices } from './remote-services.ts';
 const intervalMs = 60_000;
 const firstRetryMs = 500;
 
-/** What is known of one APIService's server. */
+/** The documents of one APIService's server. */
 export interface RemoteDocument {
   service: RemoteService;
   /** `APIResourceDiscovery`. */
   resources: readonly JsonObject[];
   freshness: 'Current' | 'Stale';
-  /** The OpenAPI v3 document; undefined: there is none. */
+  /** The OpenAPI v3 document; undefined if there is none. */
   openApi: Uint8Array | undefined;
 }
 
@@ -46,7 +46,7 @@ export class RemoteDocuments {
     return this.#all;
   }
 
-  /** Asks the servers until `signal` aborts. */
+  /** Fetches the documents until `signal` aborts. */
   async run(reader: RemoteReader, signal: AbortSignal): Promise<void> {
     const following = new Map<RemoteService, { ended: AbortController; loop: Promise<void> }>();
     const follow = (): void => {
@@ -82,7 +82,7 @@ export class RemoteDocuments {
     let known: RemoteDocument = { ...before, service };
     this.#put(known);
     let retryMs = firstRetryMs;
-    /** @returns whether all could be had */
+    /** @returns whether all were fetched */
     const refresh = async (): Promise<boolean> => {
       try {
         known = { ...known, resources: await remoteResources(service, reader), freshness: 'Current' };

@@ -1,5 +1,6 @@
 /**
- * The OpenAPI v3 document of an aggregated server's group and version. A server that publishes only v2 has its part of that converted.
+ * The OpenAPI v3 document of an aggregated server's group and version. If a server publishes only v2, its part of that document is
+ * converted.
  *
  * Source: kube-aggregator `pkg/controllers/openapiv3/aggregator`; kube-openapi `pkg/openapiconv`.
  */
@@ -10,7 +11,7 @@ import type { RemoteService } from './remote-services.ts';
 
 const timeoutMs = 30_000;
 
-/** The document; undefined where the server publishes none. @throws RemoteAnswerError also for one that clients could not use */
+/** The document; undefined if the server publishes none. @throws RemoteAnswerError also for an invalid document */
 export async function remoteOpenApi(service: RemoteService, reader: RemoteReader): Promise<Uint8Array | undefined> {
   const path = `apis/${service.spec.group}/${service.spec.version}`;
   const accept = { accept: 'application/json' };
@@ -25,7 +26,7 @@ export async function remoteOpenApi(service: RemoteService, reader: RemoteReader
   return checked(path, Buffer.from(JSON.stringify(asV3(document, `/${path}/`))));
 }
 
-/** One bad document must not keep clients from all others, so it is tried out: `/openapi/v2` is made of all of them. */
+/** `/openapi/v2` is built from all documents, so an invalid one would break it for all clients. Therefore each is tried first. */
 function checked(path: string, bytes: Uint8Array): Uint8Array {
   try {
     createOpenApiV2({
@@ -122,7 +123,7 @@ function content(types: readonly string[], schema: JsonValue | undefined): JsonO
   return Object.fromEntries(media.map((type) => [type, { schema: redirected(schema ?? {}) }]));
 }
 
-/** What of a v2 parameter says which values it takes stands in a schema of its own. */
+/** In v3 the type of a parameter is in a schema of its own. */
 function parameter({ type, format, items, uniqueItems, ...rest }: JsonObject): JsonObject {
   const schema = { type, format, items, uniqueItems };
   return { ...rest, schema: JSON.parse(JSON.stringify(schema)) as JsonObject };

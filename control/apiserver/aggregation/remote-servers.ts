@@ -1,6 +1,6 @@
 /**
- * Connections to aggregated servers. Each is reached at a ready endpoint of its service, knows us by our front-proxy certificate, and must
- * show a certificate for `<service>.<namespace>.svc`. Connections are kept for further requests.
+ * Connections to aggregated servers. Requests go to a ready endpoint of the service. We authenticate with the front-proxy certificate, and
+ * the server must have a certificate for `<service>.<namespace>.svc`. Connections are reused.
  *
  * Source: kube-aggregator `pkg/apiserver/handler_proxy.go`, `pkg/controllers/status/remote` (BuildTransportConfig).
  */
@@ -23,9 +23,9 @@ import type { ServerLog } from '../serving/server-log.ts';
 import type { RemoteService } from './remote-services.ts';
 import { userHeaders } from './user-headers.ts';
 
-/** How aggregated servers are reached. */
+/** The options of connections to aggregated servers. */
 export interface RemoteServersOptions {
-  /** What we show them, PEM: `--proxy-client-cert-file`, `--proxy-client-key-file`. Absent: nothing. */
+  /** Our client certificate, PEM: `--proxy-client-cert-file`, `--proxy-client-key-file`. Absent: none. */
   identity: { certificate: string; key: string } | undefined;
   /** A number in [0, 1), for the choice of an endpoint. */
   random: () => number;
@@ -36,13 +36,13 @@ export interface RemoteServersOptions {
 /** Looks up services and their endpoints. */
 export type Lookup = Pick<Registry, 'read' | 'list'>;
 
-/** There is no endpoint to send a request to. */
+/** The service has no usable endpoint. */
 export class NoEndpointError extends Error {
   override name = 'NoEndpointError';
 }
 
 const dialTimeoutMs = 30_000;
-/** Pools of connections; the one that was made first goes when there are more. */
+/** The maximum number of connection pools. The oldest is closed if there are more. */
 const maxPools = 200;
 
 /** Sends requests to aggregated servers. */
@@ -58,21 +58,21 @@ export class RemoteServers {
     this.#backends = new Backends({ kubelet: options.identity ?? {} });
   }
 
-  /** Passes a request on, and its answer back as it comes. What keeps it from being answered is a plain text with 503, as upstream's. */
+  /** Forwards a request and streams the response back. Errors are a plain text with 503, as upstream. */
   async forward(service: RemoteService, request: TransportRequest, user: UserInfo, lookup: Lookup): Promise<TransportResponse> {
     try {
       return await this.forwardTo(await this.locate(service, lookup), request, user);
     } catch (error) {
       if (error instanceof NoEndpointError) return this.#unavailable(service, error);
       if (error instanceof ApiError) return textResponse(503, `${error.message}\n`);
-      // A name that no header can carry.
+      // A value, such as the user name, is not valid in a header.
       if ((error as NodeJS.ErrnoException).code === 'ERR_INVALID_CHAR')
         return textResponse(503, 'error trying to reach service: net/http: invalid header field value\n');
       throw error;
     }
   }
 
-  /** The same, to an endpoint. @throws ApiError 503 when there is no answer to be had */
+  /** The same, to an endpoint. @throws ApiError 503 if there is no response */
   async forwardTo(location: Location, request: TransportRequest, user: UserInfo): Promise<TransportResponse> {
     const mark = request.path.indexOf('?');
     const [path, query] = mark < 0 ? [request.path, ''] : [request.path.slice(0, mark), request.path.slice(mark)];
@@ -80,7 +80,7 @@ export class RemoteServers {
     return await forward(this.#backends, this.#log, request, { location, path, query, prefix: '', headers });
   }
 
-  /** Takes a connection over, and settles when it has ended. @throws ApiError while an ordinary answer can still be given */
+  /** Forwards an upgraded connection, and settles when it has ended. @throws ApiError as long as no response has been sent */
   async upgrade(
     service: RemoteService,
     request: TransportRequest,
@@ -115,7 +115,7 @@ export class RemoteServers {
     return { scheme: 'https', address: host, hostname: host, port: String(port), kubelet: false, pool: this.#pool(service) };
   }
 
-  /** Ends the idle connections. */
+  /** Closes idle connections. */
   close(): void {
     for (const pool of this.#pools.values()) pool.destroy();
     this.#pools.clear();
@@ -153,7 +153,7 @@ export class RemoteServers {
         rejectUnauthorized: !isUnchecked,
         ...(caBundle === '' ? {} : { ca: Buffer.from(caBundle, 'base64') }),
       });
-      // TLS over a given socket does not hear of its failure.
+      // Node does not report errors of the underlying socket to TLS.
       plain.once('error', (error) => socket.destroy(error));
       const timer = setTimeout(() => socket.destroy(new Error('i/o timeout')), dialTimeoutMs);
       socket.once('secureConnect', () => clearTimeout(timer));

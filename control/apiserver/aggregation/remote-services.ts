@@ -1,6 +1,5 @@
 /**
- * Which groups and versions other servers answer: an index over the stored APIServices that name a service, told of each change by the
- * watch caches.
+ * The groups and versions that other servers serve: an index of the stored APIServices with a service, updated by the watch caches.
  *
  * Source: kube-aggregator `pkg/apiserver/apiserver.go` (AddAPIService, RemoveAPIService).
  */
@@ -8,10 +7,10 @@ import type { APIService } from '#api/types.generated.ts';
 import type { CacheFollower } from '../cache/cache-feed.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 
-/** Where the objects are stored. */
+/** The storage prefix of APIServices. */
 const storagePrefix = '/registry/apiregistration.k8s.io/apiservices';
 
-/** An APIService that another server answers. */
+/** An APIService of another server. */
 export type RemoteService = APIService & { spec: { group: string; version: string; service: Reference } };
 
 interface Reference {
@@ -26,7 +25,7 @@ export class RemoteServices {
   readonly #listeners = new Set<() => void>();
   #all: readonly RemoteService[] = [];
 
-  /** To be told of what is stored. */
+  /** Listeners for changes of stored objects. */
   get follower(): readonly [storagePrefix: string, follower: CacheFollower] {
     return [
       storagePrefix,
@@ -46,26 +45,26 @@ export class RemoteServices {
     ];
   }
 
-  /** All; the same array until one changes. */
+  /** All of them. The same array until one changes. */
   all(): readonly RemoteService[] {
     return this.#all;
   }
 
-  /** The one that answers a request: for `/apis/<group>/<version>` and all that is below. */
+  /** The APIService of a request path: `/apis/<group>/<version>` and everything below. */
   find({ path }: Pick<RequestInfo, 'path'>): RemoteService | undefined {
     if (this.#byPath.size === 0 || !path.startsWith('/apis/')) return undefined;
     const [, , group = '', version = ''] = path.split('/', 4);
     return this.#byPath.get(`${group}/${version}`);
   }
 
-  /** Registers a listener, which is called after every change. */
+  /** Calls the listener after every change. */
   changed(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
   #put(service: APIService): void {
-    // The core group has no path of its own below /apis: it is always answered here.
+    // The core group has no path of its own below /apis: it is always served here.
     if (service.spec.service !== undefined && (service.spec.group ?? '') !== '')
       this.#byPath.set(pathOf(service), service as RemoteService);
   }

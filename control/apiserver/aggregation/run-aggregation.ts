@@ -1,4 +1,4 @@
-/** What of the aggregation layer works by itself: the APIServices of our own groups, and the availability of others'. */
+/** The background work of the aggregation layer: the APIServices of our own groups, and the availability of others. */
 import type { Logger } from 'pino';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';

@@ -1,5 +1,5 @@
 /**
- * Who sends a request, in the headers that an aggregated server takes from us as the proxy in front of it.
+ * The headers that tell an aggregated server the user of a forwarded request.
  *
  * Source: client-go `transport/round_trippers.go` (SetAuthProxyHeaders).
  */
@@ -20,10 +20,10 @@ export function userHeaders({ name, uid = '', groups, extra }: UserInfo): Outgoi
   };
 }
 
-/** Go writes the bytes of UTF-8; Node writes one byte for each character. */
+/** Go writes header values as UTF-8; Node writes one byte for each character. */
 const bytesOf = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
-/** What may not stand in a header's name, and `%` itself, as the percent-encoded bytes of UTF-8. */
+/** Percent-encodes characters that are not valid in a header name, and `%` itself, as UTF-8 bytes. */
 function escapedKey(key: string): string {
   return [...Buffer.from(key, 'utf8')]
     .map((byte) => {

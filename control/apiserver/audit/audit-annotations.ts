@@ -1,5 +1,5 @@
 /**
- * What the parts that a request passes have noted about it, for its audit event.
+ * Annotations and objects that the handlers of a request record for its audit event.
  *
  * Source: apiserver `pkg/audit/context.go` (AddAuditAnnotation), `request.go` (LogRequestObject).
  */
@@ -7,7 +7,7 @@ import type { JsonValue } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { AuditObjectRef } from './audit-event.ts';
 
-/** The notes about one request. */
+/** The recorded annotations of one request. */
 export class AuditAnnotations {
   readonly #values = new Map<string, string>();
   #about: AuditObjectRef = {};
@@ -15,12 +15,12 @@ export class AuditAnnotations {
   /** Set before the request is handled: whether its event will have the request's object. */
   keepsObject = false;
 
-  /** Of two values for one key the first stays. @param isContent only for events that have objects */
+  /** The first value for a key is kept. @param isContent only for events that have objects */
   add(key: string, value: string, isContent = false): void {
     if (!this.#values.has(key) && (!isContent || this.keepsObject)) this.#values.set(key, value);
   }
 
-  /** The object that a client has sent, before anything changes it. */
+  /** The object that the client sent, before any changes. */
   requested(object: Partial<KubeObject>): void {
     const { namespace, name, uid, resourceVersion } = object.metadata ?? {};
     this.#about = {
@@ -32,17 +32,17 @@ export class AuditAnnotations {
     if (this.keepsObject) this.#object = structuredClone(object) as JsonValue;
   }
 
-  /** What the object that was sent says of itself. */
+  /** Name, namespace and the like in the object that was sent. */
   get about(): AuditObjectRef {
     return this.#about;
   }
 
-  /** Undefined: none was sent, or it was not to be kept. */
+  /** Undefined if none was sent, or events have no objects. */
   get object(): JsonValue | undefined {
     return this.#object;
   }
 
-  /** Sorted by key; undefined: there are none. */
+  /** Sorted by key; undefined if there are none. */
   values(): Readonly<Record<string, string>> | undefined {
     if (this.#values.size === 0) return undefined;
     return Object.fromEntries([...this.#values].sort(([a], [b]) => (a < b ? -1 : 1)));

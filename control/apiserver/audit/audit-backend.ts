@@ -1,5 +1,5 @@
 /**
- * Where audit events go. What a backend cannot take is counted and told, and never kept: memory stays bounded.
+ * The interface of audit backends. Events that a backend cannot take are dropped, counted and logged, so that memory stays bounded.
  *
  * Source: apiserver `pkg/audit/types.go`, `metrics.go`, `union.go`; `plugin/pkg/audit/{buffered,truncate}`.
  */
@@ -8,34 +8,34 @@ import { type CounterSeries, LeanCounter } from '../serving/lean-metrics.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 import { type AuditEvent, eventJson } from './audit-event.ts';
 
-/** An event with its line of JSON, which all backends share. */
+/** An event and its line of JSON, which is made once for all backends. */
 export interface AuditRecord {
   event: AuditEvent;
   json: string;
 }
 
-/** Takes events. */
+/** A receiver of events. */
 export interface AuditBackend {
   /**
-   * Resolves when the event has been taken: written, in a mode that blocks; at once otherwise. False: it is lost, and that has been told.
-   * Never rejects.
+   * Resolves when the event is accepted: after it is written in blocking modes, at once otherwise. False: it was dropped, which has been
+   * counted and logged. Never rejects.
    */
   take(record: AuditRecord): boolean | Promise<boolean>;
-  /** Writes what is still waiting. */
+  /** Writes the events that are still waiting. */
   close(): Promise<void>;
 }
 
-/** How events are handed over. `blocking-strict`: a request whose arrival cannot be written is refused. */
+/** The mode of a backend. `blocking-strict`: a request is refused if its RequestReceived event cannot be written. */
 export type AuditMode = 'batch' | 'blocking' | 'blocking-strict';
 
-/** What is told of audit. */
+/** The metrics and logs of audit. */
 export class AuditMonitor {
   readonly #events: CounterSeries;
   readonly #errors: Counter<'plugin'>;
   readonly #levels: LeanCounter;
   readonly #rejected: Counter;
   readonly #log: ServerLog;
-  /** When the last loss of each plugin was logged, and how many events it has lost since. */
+  /** For each plugin: when dropped events were last logged, and how many were dropped since. */
   readonly #told = new Map<string, { atMs: number; lost: number }>();
   readonly #nowMs: () => number;
 
@@ -79,7 +79,7 @@ export class AuditMonitor {
     this.#rejected.inc();
   }
 
-  /** Counts events that are lost; the log hears of it at most every ten seconds, without their content. */
+  /** Counts dropped events, and logs them at most every ten seconds, without their content. */
   lost(plugin: string, events: number, why: string): void {
     this.#errors.inc({ plugin }, events);
     const nowMs = this.#nowMs();
@@ -106,7 +106,7 @@ export const unionBackend = (backends: readonly AuditBackend[]): AuditBackend =>
   },
 });
 
-/** Leaves request and response out of an event that is too large, and the event if that does not help. @param maxBytes of one event */
+/** Removes request and response from an event that is too large. If it is still too large, drops the event. @param maxBytes of one event */
 export const truncatingBackend = (backend: AuditBackend, maxBytes: number, monitor: AuditMonitor): AuditBackend => ({
   take(record) {
     if (Buffer.byteLength(record.json) <= maxBytes) return backend.take(record);

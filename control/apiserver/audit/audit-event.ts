@@ -1,5 +1,5 @@
 /**
- * Audit events, as they are written.
+ * Audit events and their text form.
  *
  * Source: apiserver `pkg/apis/audit/v1/types.go`, `pkg/audit/format.go`.
  */
@@ -8,7 +8,7 @@ import type { JsonValue } from '#api/json.ts';
 import type { ApiError } from '#api/status.ts';
 import type { AuditLevel, AuditStage } from './audit-policy.ts';
 
-/** Somebody, as events name them. */
+/** A user in events. */
 export interface AuditUser {
   username?: string;
   uid?: string;
@@ -16,7 +16,7 @@ export interface AuditUser {
   extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** What a request is about. */
+/** The object of a request. */
 export interface AuditObjectRef {
   resource?: string | undefined;
   namespace?: string | undefined;
@@ -50,7 +50,7 @@ export interface AuditEvent {
   annotations?: Readonly<Record<string, string>> | undefined;
 }
 
-/** One line of JSON. Only objects of clients hold numbers beyond JSON's. */
+/** One line of JSON. Only objects of clients contain numbers that JSON.stringify cannot represent. */
 export const eventJson = (event: AuditEvent): string =>
   event.requestObject === undefined && event.responseObject === undefined ? JSON.stringify(event) : stringifyExact(event);
 
@@ -77,7 +77,7 @@ export function eventText(event: AuditEvent): string {
   return `${event.requestReceivedTimestamp} AUDIT: ${parts.map(([name, value]) => `${name}=${quoted(value)}`).join(' ')}`;
 }
 
-/** A moment with microseconds, as events have it. @param ms since the epoch, with a fraction */
+/** A time with microseconds. @param ms since the epoch, with a fraction */
 export function microTime(ms: number): string {
   const micros = Math.floor((ms - Math.floor(ms)) * 1000);
   return new Date(Math.floor(ms)).toISOString().replace('Z', `${String(micros).padStart(3, '0')}Z`);

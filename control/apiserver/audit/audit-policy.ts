@@ -1,5 +1,5 @@
 /**
- * `--audit-policy-file`: what is written about which requests.
+ * `--audit-policy-file`: which events are written for which requests.
  *
  * Source: apiserver `pkg/audit/policy/{reader,checker}.go`, `pkg/apis/audit/validation`; kubernetes.io, Auditing.
  */
@@ -10,7 +10,7 @@ import type { AuthorizationAttributes } from '../authorization/authorization.ts'
 
 /** How much of a request is logged. Source: audit.k8s.io/v1, Level. */
 export type AuditLevel = 'None' | 'Metadata' | 'Request' | 'RequestResponse';
-/** At which moment of a request an event is written. Source: audit.k8s.io/v1, Stage. */
+/** The stage of a request for which an event is written. Source: audit.k8s.io/v1, Stage. */
 export type AuditStage = 'RequestReceived' | 'ResponseStarted' | 'ResponseComplete' | 'Panic';
 
 const levels: readonly string[] = ['None', 'Metadata', 'Request', 'RequestResponse'];
@@ -41,14 +41,14 @@ export interface AuditPolicy {
   omitManagedFields?: boolean;
 }
 
-/** What is written about one request. */
+/** The level and stages for one request. */
 export interface AuditChoice {
   level: AuditLevel;
   omitStages: readonly string[];
   omitManagedFields: boolean;
 }
 
-/** The file cannot be used. */
+/** The file is invalid. */
 export class AuditPolicyError extends Error {
   override name = 'AuditPolicyError';
 }
@@ -84,7 +84,7 @@ const file: ConfigFileKind = {
   problem: AuditPolicyError,
 };
 
-/** @param text YAML or JSON @throws AuditPolicyError in upstream's words */
+/** @param text YAML or JSON @throws AuditPolicyError with upstream's message */
 export function parseAuditPolicy(text: string): AuditPolicy {
   const policy = readConfigFile(text, file) as unknown as Partial<AuditPolicy>;
   const { rules = [], omitStages = [] } = policy;
@@ -140,14 +140,14 @@ const wrongStages = (given: readonly string[], path: string): FieldError[] =>
     stages.includes(stage) ? [] : [invalidValue(`${path}[${index}]`, stage, `allowed stages are ${stages.join(',')}`)],
   );
 
-/** The first rule that a request meets decides; none: nothing is written. */
+/** The first matching rule decides. If none matches, nothing is written. */
 export function auditChoice(policy: AuditPolicy, attributes: AuthorizationAttributes): AuditChoice {
   const { omitStages = [], omitManagedFields = false } = policy;
   const rule = policy.rules.find((each) => ruleMatches(each, attributes));
   if (rule === undefined) return { level: 'None', omitStages, omitManagedFields };
   return {
     level: rule.level as AuditLevel,
-    // Stages that are left out everywhere are so in each rule.
+    // The policy's omitStages apply to each rule.
     omitStages: [...omitStages, ...(rule.omitStages ?? [])],
     omitManagedFields: rule.omitManagedFields ?? omitManagedFields,
   };

@@ -1,4 +1,4 @@
-/** The audit of a real API server: what is written about its requests, and what becomes of events that cannot be written. */
+/** Audit of a real API server: the events of its requests, and events that cannot be written. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -219,7 +219,7 @@ describe('audit', { timeout: 60_000 }, () => {
     ));
 
   it('that cannot write lets requests pass, counts, and refuses where it must be strict', async () => {
-    // Nobody can write below a file, not even root.
+    // A path below a file is not writable, not even by root.
     const path = join(process.execPath, 'audit.log');
     const broken = { path };
     await withAudit(
@@ -287,7 +287,7 @@ describe('the audit log', () => {
   it('has a line in the file before its request goes on, each in its order', async () => {
     const path = join(folder, 'blocking.log');
     const log = new AuditLogFile({ ...logOptions(path), maxSizeMb: 1 }, monitorOf(), () => 0);
-    // The first one opens the file; two more come meanwhile.
+    // The first event opens the file; two more come meanwhile.
     const first = ['a', 'b', 'c'].map(async (auditID) => await log.take(recordOf({ auditID })));
     assert.deepEqual(await Promise.all(first), [true, true, true]);
     for (const auditID of ['d', 'ü', 'f']) {

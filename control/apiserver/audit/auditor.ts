@@ -1,7 +1,7 @@
 /**
- * Writes what is asked of the server, each request once per stage, as the policy says.
+ * Writes an audit event for each stage of a request, as the policy says.
  *
- *   RequestReceived ──▶ (ResponseStarted, of long requests) ──▶ ResponseComplete
+ * RequestReceived ──▶ (ResponseStarted, of long-running requests) ──▶ ResponseComplete
  *
  * Source: apiserver `pkg/endpoints/filters/{audit,authn_audit}.go`, `pkg/audit/request.go`; kubernetes.io, Auditing.
  */
@@ -29,7 +29,7 @@ export interface AuditOptions {
   webhook?: AuditWebhookOptions | undefined;
 }
 
-/** What it works with. */
+/** What {@link Auditor} needs. */
 export interface AuditorDeps {
   registry: Registry;
   clock: Clock;
@@ -45,7 +45,7 @@ export class Auditor {
   readonly #backend: AuditBackend;
   readonly #monitor: AuditMonitor;
   readonly #clock: Clock;
-  /** Whether a request is refused when its arrival cannot be written. */
+  /** Whether a request is refused if its RequestReceived event cannot be written. */
   readonly #isStrict: boolean;
 
   constructor({ policy, log, webhook }: AuditOptions, { registry, clock, log: serverLog, random }: AuditorDeps) {
@@ -62,13 +62,16 @@ export class Auditor {
     ]);
   }
 
-  /** Lets a request pass and writes its events. @throws what `next` throws; ApiError 500 where its arrival has to be written and cannot be */
+  /**
+   * Handles a request by `next` and writes its events. @throws the errors of `next`; ApiError 500 if its RequestReceived event must be
+   * written and cannot be
+   */
   async pass(exchange: ServedRequest, next: () => Promise<TransportResponse>): Promise<TransportResponse> {
     const attributes = attributesOf(exchange.info, exchange.user);
     const choice = auditChoice(this.#policy, attributes);
     this.#monitor.level(choice.level);
     if (choice.level === 'None') return await next();
-    // What is answered is to be written, so it is answered in bytes.
+    // The response will be in the event, so it is encoded here.
     if (choice.level === 'RequestResponse') exchange.request = { ...exchange.request, takesObjects: false };
     const audited = new RequestAudit(exchange, attributes, choice, this.#clock, (event) => this.#write(event));
     const received = audited.stage('RequestReceived');
@@ -86,7 +89,7 @@ export class Auditor {
     return await audited.answered(response);
   }
 
-  /** Writes that somebody could not be authenticated, who never comes as far as {@link pass}. */
+  /** Writes the event of a request that failed authentication, which never reaches {@link pass}. */
   async unauthenticated(exchange: ServedRequest): Promise<void> {
     const attributes = attributesOf(exchange.info, { name: '', groups: [], extra: {} });
     const choice = auditChoice(this.#policy, attributes);
@@ -101,7 +104,7 @@ export class Auditor {
     return this.#backend.take({ event, json: eventJson(event) });
   }
 
-  /** Writes what is still waiting. */
+  /** Writes the events that are still waiting. */
   close(): Promise<void> {
     return this.#backend.close();
   }
@@ -197,7 +200,7 @@ class RequestAudit {
     await this.stage(stage);
   }
 
-  /** @returns the response, whose body may tell when it has been sent */
+  /** @returns the response, whose body may report when it has been sent */
   async answered(response: TransportResponse): Promise<TransportResponse> {
     this.#status = { metadata: {}, code: response.status };
     if (isLongRunning(this.#exchange.info)) return await this.#longAnswer(response);
@@ -217,7 +220,7 @@ class RequestAudit {
   async #longAnswer(response: TransportResponse): Promise<TransportResponse> {
     await this.stage('ResponseStarted');
     const { over } = response;
-    // A connection that was taken over has ended by now.
+    // An upgraded connection has ended here.
     if (response.status === 101 || over?.aborted === true) {
       await this.stage('ResponseComplete');
       return response;
@@ -298,7 +301,7 @@ const inOrder = ({
 const shortened = (userAgent: string | undefined): string | undefined =>
   userAgent === undefined || userAgent.length <= maxUserAgent ? userAgent : `${userAgent.slice(0, maxUserAgent)}...TRUNCATED`;
 
-/** The proxies' account first, then the connection's. A call within the process comes from this machine. */
+/** The addresses in the proxies' headers first, then the connection's. A call within the process has this machine's address. */
 function sourceIps(headers: Readonly<Record<string, string>>, remoteAddress = '127.0.0.1'): string[] {
   const told = (headers['x-forwarded-for'] ?? '')
     .split(',')

@@ -1,14 +1,14 @@
-/** Bodies of requests and answers, as audit events have them: JSON, whatever their format was. Source: apiserver `pkg/audit/request.go`. */
+/** Bodies of requests and responses in audit events: always JSON, whatever their format was. Source: apiserver `pkg/audit/request.go`. */
 import { decodeProtobuf, isProtobuf } from '#api/codec/protobuf.ts';
 import { parseYaml } from '#api/codec/yaml.ts';
 import { parseExact } from '#api/int64.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '#api/json.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 
-/** So much of an answer is kept for its event; one that is larger is left out of it. */
+/** The maximum size of a response in an event. A larger one is left out. */
 const maxCapturedBytes = 4 << 20;
 
-/** What a client has sent; undefined: nothing, or nothing that can be read (the client has been told so). */
+/** The object that a client sent; undefined if there is no body or it is invalid (which the client has been told). */
 export function requestObjectOf({ body, headers }: Pick<TransportRequest, 'body' | 'headers'>): JsonValue | undefined {
   if (body === undefined || body.length === 0) return undefined;
   return readable(body, headers['content-type'] ?? '');
@@ -23,12 +23,12 @@ function readable(body: Uint8Array, contentType: string): JsonValue | undefined 
     if (contentType.includes('yaml')) return parseYaml(body).value;
     return parseExact(Buffer.from(body).toString('utf8')) as JsonValue;
   } catch {
-    // A body that cannot be read was refused, and the answer says why; the event has no object then.
+    // The request with the invalid body has been refused; its event has no object.
     return undefined;
   }
 }
 
-/** The body of an answer on its way to the client. */
+/** Copies the body of a response while it is sent. */
 export class CapturedBody {
   readonly #response: TransportResponse;
 
@@ -36,7 +36,7 @@ export class CapturedBody {
     this.#response = response;
   }
 
-  /** @param done told of what was sent, after the last byte of it; isComplete false: it was too large */
+  /** @param done called with the copy after the last byte; isComplete is false if it was too large */
   async *passedOn(done: (object: JsonValue | undefined, isComplete: boolean) => Promise<void>): AsyncGenerator<Uint8Array> {
     const chunks: Uint8Array[] = [];
     let bytes = 0;
@@ -55,7 +55,7 @@ export class CapturedBody {
   }
 }
 
-/** Of an object, of the items of a list, and of the objects of a Table's rows. The value itself is not changed. */
+/** Removes managedFields from an object, the items of a list, and the objects in the rows of a Table. The value itself is not changed. */
 export function withoutManagedFields(value: JsonValue | undefined): JsonValue | undefined {
   if (!isJsonObject(value)) return value;
   const { items, rows } = value;

@@ -36,7 +36,7 @@ export interface AuditLogOptions {
   truncate?: { maxEventBytes: number } | undefined;
 }
 
-/** Lines that wait take no more memory than this, whatever the mode. */
+/** The maximum memory of waiting lines, in every mode. */
 const maxWaitingBytes = 64 << 20;
 
 interface Waiting {
@@ -52,7 +52,7 @@ export class AuditLogFile implements AuditBackend {
   readonly #nowMs: () => number;
   #file: FileHandle | undefined;
   #size = 0;
-  /** Whether it is an ordinary file. */
+  /** Whether it is a regular file. */
   #isOrdinary = false;
   #next: Waiting | undefined;
   #writing: Promise<void> | undefined;
@@ -90,7 +90,7 @@ export class AuditLogFile implements AuditBackend {
   }
 
   async #writeAll(): Promise<void> {
-    // What comes in this turn of the event loop is written together: a write costs more than all else.
+    // The lines of one turn of the event loop are written together, because each write is expensive.
     await nextTurn();
     while (this.#next !== undefined) {
       const { lines, written } = this.#next;
@@ -108,7 +108,7 @@ export class AuditLogFile implements AuditBackend {
         process.stdout.write(bytes);
         return true;
       }
-      // Opened first: an earlier process may have left it nearly full.
+      // The file is opened first, because an earlier process may have left it nearly full.
       let file = this.#file ?? (await this.#openFile());
       const limit = maxSizeMb * 1024 * 1024;
       if (limit > 0 && this.#size > 0 && this.#size + bytes.length > limit) {
@@ -125,7 +125,7 @@ export class AuditLogFile implements AuditBackend {
     }
   }
 
-  /** The next write opens the file again: the disk may have room by then, or the folder be there again. */
+  /** The next write opens the file again: by then the disk may have space, or the folder exist. */
   async #lost(lines: number, error: unknown): Promise<false> {
     this.#monitor.lost('log', lines, errorText(error));
     const file = this.#file;
@@ -147,7 +147,7 @@ export class AuditLogFile implements AuditBackend {
       .catch((error: unknown) => this.#monitor.lost('log', 0, errorText(error)));
   }
 
-  /** Compresses the rotated file, and removes those that are too many or too old. */
+  /** Compresses the rotated file, and removes rotated files beyond the limits of number and age. */
   async #tidy(rotated: string): Promise<void> {
     const { path, compress, maxBackups, maxAgeDays } = this.#options;
     if (compress) {
@@ -174,7 +174,7 @@ export class AuditLogFile implements AuditBackend {
   }
 }
 
-/** When a file of this name was rotated; NaN: it is none of ours. */
+/** When a file with this name was rotated; NaN if it is not one of our files. */
 function rotatedAt(name: string, prefix: string, extension: string): number {
   const plain = name.endsWith('.gz') ? name.slice(0, -3) : name;
   if (!plain.startsWith(prefix) || !plain.endsWith(extension)) return Number.NaN;

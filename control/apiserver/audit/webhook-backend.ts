@@ -1,5 +1,5 @@
 /**
- * `--audit-webhook-config-file`: events are posted to somebody outside of the cluster, in batches.
+ * `--audit-webhook-config-file`: events are posted in batches to a server outside the cluster.
  *
  *   take ──▶ queue ──(full batch, or the wait is over)──▶ batch ──▶ POST, up to five times ──▶ gone
  *
@@ -13,11 +13,11 @@ import type { AuditBackend, AuditMode, AuditMonitor, AuditRecord } from './audit
 
 /** The flags `--audit-webhook-…`. */
 export interface AuditWebhookOptions {
-  /** Of the kubeconfig: where the batches go. */
+  /** From the kubeconfig file: the URL of the batches. */
   config: Omit<HttpTransportOptions, 'clock' | 'tokenFile' | 'clientCertificate'>;
   mode: AuditMode;
   initialBackoffMs: number;
-  /** How many events may wait or be on their way. */
+  /** The maximum number of events that wait or are being sent. */
   bufferSize: number;
   maxBatchSize: number;
   maxBatchWaitMs: number;
@@ -25,15 +25,15 @@ export interface AuditWebhookOptions {
   truncate?: { maxEventBytes: number; maxBatchBytes: number } | undefined;
 }
 
-/** Upstream's: five times in all, 1.5 times as long after each, and a fifth more by chance. */
+/** Upstream's: five attempts in all. The delay grows by a factor of 1.5, with up to a fifth of jitter. */
 const backoff = { factor: 1.5, jitter: 0.2, steps: 5 };
 const requestTimeoutMs = 30_000;
-/** Batches that are on their way at a time. */
+/** The maximum number of batches that are sent in parallel. */
 const maxUnderWay = 10;
-/** So much may wait or be on its way, however few events it is. */
+/** The maximum size of all events that wait or are being sent. */
 const maxWaitingBytes = 128 << 20;
 
-/** What it works with. */
+/** What the backend needs. */
 export interface AuditWebhookDeps {
   clock: Clock;
   random: () => number;
@@ -41,18 +41,18 @@ export interface AuditWebhookDeps {
   ask?: typeof askOutside;
 }
 
-/** Posts events to a server outside of the cluster. */
+/** Posts events to a server outside the cluster. */
 export class AuditWebhook implements AuditBackend {
   readonly #options: AuditWebhookOptions;
   readonly #deps: AuditWebhookDeps;
   readonly #ended = new AbortController();
   #queue: AuditRecord[] = [];
   #waitingBytes = 0;
-  /** Events that wait or are on their way. */
+  /** The number of events that wait or are being sent. */
   #events = 0;
   readonly #underWay = new Set<Promise<boolean>>();
   #cancelWait: (() => void) | undefined;
-  /** Throttling: batches that may be sent now, and when that was counted. */
+  /** Throttling: the number of batches that may be sent now, and when it was computed. */
   #tokens: number;
   #countedMs: number;
 
@@ -98,7 +98,7 @@ export class AuditWebhook implements AuditBackend {
     }
   }
 
-  /** Taken off the queue: no more than fit into one batch. */
+  /** Takes the events of one batch off the queue. */
   #batch(): AuditRecord[] {
     const { maxBatchSize, truncate } = this.#options;
     const maxBytes = truncate?.maxBatchBytes ?? maxWaitingBytes;
@@ -159,7 +159,7 @@ export class AuditWebhook implements AuditBackend {
     }
   }
 
-  /** Tries what is waiting once. */
+  /** Sends the waiting events, with one attempt each. */
   async close(): Promise<void> {
     this.#ended.abort();
     this.#flush();

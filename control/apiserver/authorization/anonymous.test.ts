@@ -1,4 +1,4 @@
-/** Who says nothing of who they are: what they get, by `--authorization-mode`. */
+/** What anonymous requests may do, by `--authorization-mode`. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { systemClock } from '#client/clock.ts';

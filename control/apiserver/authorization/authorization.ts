@@ -1,6 +1,6 @@
 /**
- * Who may do what: the seam between requests and authorizers. What a request asks for is {@link AuthorizationAttributes}; an authorizer
- * allows it, denies it, or has no opinion.
+ * The interface between requests and authorizers. A request is described by {@link AuthorizationAttributes}; an authorizer allows it,
+ * denies it, or has no opinion.
  *
  * Source: apiserver `pkg/authorization/authorizer`, `pkg/endpoints/filters/authorization.go`; kubernetes.io, Authorization.
  */
@@ -10,7 +10,7 @@ import { exactField, type FieldRequirement, parseFieldSelector, SelectorError } 
 import type { UserInfo } from '../registry/strategy.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 
-/** What a request wants to do: the question to authorizers. */
+/** The attributes of a request that authorizers decide by. */
 export interface AuthorizationAttributes {
   user: UserInfo;
   verb: string;
@@ -20,22 +20,25 @@ export interface AuthorizationAttributes {
   resource: string;
   subresource: string;
   namespace: string;
-  /** Of a list or watch: the one name that its field selector leaves. */
+  /** For a list or watch: the name in its field selector `metadata.name=…`. */
   name: string;
   /** For non-resource requests. */
   path: string;
-  /** What a list, watch or deletecollection asks of fields. Absent: nothing that can be read. */
+  /** The field selector of a list, watch or deletecollection. Absent: there is none, or it is invalid. */
   fieldSelector?: readonly FieldRequirement[];
 }
 
-/** The answer of an authorizer. */
+/** The decision of an authorizer. */
 export interface Decision {
   allowed: boolean;
-  /** Denied, whatever other authorizers would say; absent or false, while not allowed: no opinion. */
+  /** True: denied, without asking further authorizers. If neither this nor `isAllowed` is true, the authorizer has no opinion. */
   denied?: boolean;
-  /** Why, for the 403 and for access reviews; '' where there is nothing to say. */
+  /** The reason, for the 403 and for access reviews. May be ''. */
   reason: string;
-  /** Why an authorizer could not decide (a webhook that does not answer). If nobody allows the request, it gets 500 with this text, not 403. */
+  /**
+   * Why an authorizer could not decide (for example, a webhook does not answer). If no authorizer allows the request, it gets 500 with this
+   * text instead of 403.
+   */
   error?: string;
 }
 
@@ -43,21 +46,21 @@ export interface Decision {
 export interface SubjectRules {
   resourceRules: { verbs: string[]; apiGroups: string[]; resources: string[]; resourceNames?: string[] }[];
   nonResourceRules: { verbs: string[]; nonResourceURLs: string[] }[];
-  /** There may be more that is allowed. */
+  /** The rules may be incomplete. */
   incomplete: boolean;
   /** Why it is incomplete. */
   evaluationError?: string;
 }
 
-/** Decides whether a user may do something. @throws (its methods) Error when it cannot find out, which denies the request */
+/** Decides whether a user may do something. @throws (its methods) Error if it cannot decide, which denies the request */
 export interface Authorizer {
-  /** Asked for every request; an authorizer that need not wait answers at once. */
+  /** Called for every request. The result is a promise only if the authorizer has to wait. */
   authorize(attributes: AuthorizationAttributes): Decision | Promise<Decision>;
-  /** What `kubectl auth can-i --list` shows. */
+  /** The rules that `kubectl auth can-i --list` shows. */
   rules(user: UserInfo, namespace: string): SubjectRules | Promise<SubjectRules>;
 }
 
-/** Neither allowed nor denied: the next authorizer is asked. @param reason why, for messages */
+/** Neither allowed nor denied: the next authorizer is asked. @param reason for messages */
 export const noOpinion = (reason = ''): Decision => ({ allowed: false, reason });
 
 const noRules: SubjectRules = { resourceRules: [], nonResourceRules: [], incomplete: false };
@@ -67,33 +70,33 @@ const everything: SubjectRules = {
   incomplete: false,
 };
 
-/** `--authorization-mode=AlwaysAllow`: whoever is authenticated may do everything. */
+/** `--authorization-mode=AlwaysAllow`: every authenticated user may do everything. */
 export const alwaysAllow: Authorizer = {
   authorize: () => ({ allowed: true, reason: '' }),
   rules: () => everything,
 };
 
-/** `--authorization-mode=AlwaysDeny`, for tests: nobody but `system:masters` may do anything. */
+/** `--authorization-mode=AlwaysDeny`, for tests: only `system:masters` may do anything. */
 export const alwaysDeny: Authorizer = {
   authorize: () => noOpinion('Everything is forbidden.'),
   rules: () => noRules,
 };
 
-/** The members of this group may do everything; no authorizer is asked. */
+/** Members of this group may do everything, without asking the authorizers. */
 const privilegedGroup = 'system:masters';
 
-/** Whether the user is in `system:masters`, to whom everything is allowed before anybody is asked. */
+/** Whether the user is in `system:masters`, whose requests are allowed without asking the authorizers. */
 export const isPrivileged = ({ groups }: UserInfo): boolean => groups.includes(privilegedGroup);
 
-/** Upstream asks it before the authorizers of every mode. It has no rules to show. */
+/** As upstream, it comes before the authorizers of every mode. It has no rules to list. */
 export const privilegedGroups: Authorizer = {
   authorize: ({ user }) => (isPrivileged(user) ? { allowed: true, reason: '' } : noOpinion()),
   rules: () => noRules,
 };
 
 /**
- * Asks one after the other until one allows or denies; where all have no opinion, all reasons are told.
- * Source: apiserver `pkg/authorization/union`.
+ * Asks one authorizer after the other until one allows or denies. If none has an opinion, all their reasons are returned. Source: apiserver
+ * `pkg/authorization/union`.
  */
 export function union(authorizers: readonly Authorizer[]): Authorizer {
   return {
@@ -126,7 +129,7 @@ export function union(authorizers: readonly Authorizer[]): Authorizer {
 
 const publicPaths = new Set(['/livez', '/readyz', '/healthz', '/version']);
 
-/** Health and version are anyone's to read: load balancers and `kubeadm join` ask before they have credentials. */
+/** Paths of health and version that anyone may read: load balancers and `kubeadm join` have no credentials yet. */
 export function isPublic(info: RequestInfo): boolean {
   if (info.isResource || info.verb !== 'get') return false;
   const path = info.path.length > 1 ? info.path.replace(/\/$/, '') : info.path;
@@ -135,7 +138,7 @@ export function isPublic(info: RequestInfo): boolean {
 
 const verbsWithSelectors: ReadonlySet<string> = new Set(['list', 'watch', 'deletecollection']);
 
-/** The question that a request poses. */
+/** The authorization attributes of a request. */
 export function attributesOf(info: RequestInfo, user: UserInfo): AuthorizationAttributes {
   const { verb, isResource, group, version, resource, subresource, namespace, name, path } = info;
   const attributes = { user, verb, isResource, group, version, resource, subresource, namespace, name, path };
@@ -147,7 +150,7 @@ export function attributesOf(info: RequestInfo, user: UserInfo): AuthorizationAt
   return { ...attributes, fieldSelector, ...(isName ? { name: selected } : {}) };
 }
 
-/** Undefined: it cannot be read; the handler tells the client why, if the request comes so far. */
+/** Undefined: it is invalid. The handler reports that, if the request is allowed. */
 function readFieldSelector(text: string): FieldRequirement[] | undefined {
   try {
     return parseFieldSelector(text);
@@ -157,7 +160,7 @@ function readFieldSelector(text: string): FieldRequirement[] | undefined {
   }
 }
 
-/** Escapes what a browser could take for HTML, as upstream. The authorizer's own reason is not escaped. */
+/** Escapes HTML characters, as upstream. The authorizer's own reason is not escaped. */
 const sanitized = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 /** Upstream's sentence for a 403: `User "x" cannot get resource "pods" in API group "" in the namespace "default"`. */

@@ -1,5 +1,8 @@
-/** The values of `--authorization-mode`. What they mean: `modes.ts`. Source: kubernetes `pkg/kubeapiserver/authorizer/modes/modes.go`. */
+/**
+ * The values of `--authorization-mode`. `modes.ts` creates their authorizers. Source: kubernetes
+ * `pkg/kubeapiserver/authorizer/modes/modes.go`.
+ */
 export const authorizationModes = ['AlwaysAllow', 'AlwaysDeny', 'Node', 'RBAC'] as const;
 
-/** One word of `--authorization-mode`. */
+/** One value of `--authorization-mode`. */
 export type AuthorizationMode = (typeof authorizationModes)[number];

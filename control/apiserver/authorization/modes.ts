@@ -1,5 +1,5 @@
 /**
- * `--authorization-mode`: which authorizers are asked, in which order, and what of the cluster they follow.
+ * `--authorization-mode`: the authorizers, their order, and the objects that they watch.
  *
  * Source: kubernetes `pkg/kubeapiserver/authorizer/{modes,config,reload}.go`.
  */
@@ -22,28 +22,31 @@ import { type WebhookSettings, webhookAuthorizer } from './webhook/webhook-autho
 export interface Authorization {
   authorizer: Authorizer;
   /**
-   * What requests without credentials may do. `asked`: the authorizers are asked about `system:anonymous`. `healthOnly`: only
-   * health and version, as upstream, because with AlwaysAllow an anonymous user could do everything.
+   * What anonymous requests may do. `asked`: the authorizers are asked about `system:anonymous`. `healthOnly`: only health and version, as
+   * upstream, because with AlwaysAllow an anonymous user could do everything.
    */
   anonymous: 'asked' | 'healthOnly';
-  /** For the strategies of roles and bindings, which ask whatever the mode is. */
+  /** For the strategies of roles and bindings, which check escalation in every mode. */
   roles: RoleGuard;
-  /** Listeners by storage prefix: they must see every change of these objects, because {@link authorizer} and {@link roles} index them. */
+  /**
+   * Listeners by storage prefix: they must be called for every change of these objects, because {@link authorizer} and {@link roles} index
+   * them.
+   */
   followers: ReadonlyMap<string, CacheFollower>;
 }
 
 /** One authorizer of the chain. */
 export type AuthorizerSpec = AuthorizationMode | WebhookSettings;
 
-/** An authorization whose chain may change. */
+/** An authorization whose chain of authorizers may be replaced. */
 export interface ReplaceableAuthorization extends Authorization {
-  /** @throws Error where the chain would need what was not followed from the start, or would let anybody in who was kept out */
+  /** @throws Error if authorizers other than webhooks are added or removed: what they watch is decided at the start */
   replace(chain: readonly AuthorizerSpec[]): void;
 }
 
 /**
- * @param chain asked in this order, after the group `system:masters`, which may do everything
- * @param webhooks needed where the chain has some
+ * @param chain the authorizers in their order, after the check for `system:masters`
+ * @param webhooks needed if the chain has webhooks
  */
 export function createAuthorization(chain: readonly AuthorizerSpec[], webhooks?: ReviewDeps): ReplaceableAuthorization {
   const index = new RoleIndex();
@@ -106,7 +109,7 @@ function nodeFollowers(graph: NodeGraph): [storagePrefix: string, CacheFollower]
     },
     changed: ({ previous, current }) => apply(previous?.object, current?.object),
   });
-  // Each prefix holds objects of its own kind only: the cache feed has checked their shape.
+  // Each prefix has objects of one kind only, and the cache feed has checked their shape.
   return [
     ['/registry/pods', follower('pod', (previous, current) => graph.applyPod(previous as Pod, current as Pod))],
     [

@@ -1,5 +1,5 @@
 /**
- * Discovery: which groups, versions and resources there are, in the legacy and the aggregated form.
+ * Discovery of groups, versions and resources, in the legacy and the aggregated form.
  *
  * Source: kubernetes.io, API discovery; KEP-3352 (aggregated discovery v2).
  */
@@ -16,7 +16,7 @@ import type { Announced, ServedGroups } from './served-groups.ts';
 
 /**
  * Answers discovery paths; undefined for others.
- * @param serverAddress what clients reach the server by, for the legacy `/api` document
+ * @param serverAddress the address for clients in the legacy `/api` document
  */
 export function handleDiscovery(
   served: ServedGroups,
@@ -44,7 +44,7 @@ function typed({ query }: RequestInfo, headers: Record<string, string>, document
   return objectResponse(200, document, format, wantsPretty(query, headers['user-agent']));
 }
 
-/** As upstream since 1.1: its JSON has no apiVersion, and the envelope of its protobuf an empty one. */
+/** As upstream since 1.1, the JSON has no apiVersion, and the protobuf envelope an empty one. */
 function legacyVersions({ query }: RequestInfo, headers: Record<string, string>, document: JsonObject): TransportResponse {
   const { format } = negotiate(headers['accept'], () => false);
   if (format !== 'protobuf') return objectResponse(200, document, format, wantsPretty(query, headers['user-agent']));
@@ -139,7 +139,7 @@ function aggregated(
       versions: served.versionsOf(group).map((version) => versionDiscovery(served, group, version)),
     }));
   const document = { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items };
-  // Of the JSON, whatever the format: `Vary` keeps caches from mixing them.
+  // The hash is of the JSON for every format: `Vary` keeps caches from mixing them.
   const etag = `"${createHash('sha512').update(JSON.stringify(document)).digest('hex').toUpperCase()}"`;
   const type = `${contentTypeOf(format)};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList`;
   const caching = { etag, vary: 'Accept', 'cache-control': 'public' };

@@ -15,10 +15,10 @@ import { bytesResponse } from '../rest/responses.ts';
 const root = '/openapi/v3';
 const protobufType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 
-/** For `ApiServerDeps.openapi`. Undefined for paths that have no document. */
+/** For `ApiServerDeps.openapi`. Undefined for other paths. */
 export function openApiRoute(openapi: OpenApi): (request: TransportRequest) => Promise<TransportResponse | undefined> {
   const v2 = createOpenApiV2(openapi);
-  /** The documents that are being made: whoever asks for the same state of the server meanwhile gets the same. */
+  /** The documents that are being built. Concurrent requests for the same state of the server share them. */
   const under = new Map<string, { of: unknown; made: Promise<Uint8Array> }>();
   const whole = (form: 'json' | 'protobuf'): Promise<Uint8Array> => {
     const of = openapi.version();
@@ -42,7 +42,7 @@ export function openApiRoute(openapi: OpenApi): (request: TransportRequest) => P
     const name = path.slice(root.length + 1).replace(/\/$/, '');
     const bytes = name === '' ? openapi.index() : openapi.document(name);
     if (bytes === undefined) return undefined;
-    // A path with a hash names that very document: it may be kept for good.
+    // A path with a hash names an immutable document, which may be cached forever.
     return answer(request, json(accept), bytes, query.has('hash') ? 'public, immutable' : undefined);
   };
 }
@@ -54,7 +54,7 @@ function answer(request: TransportRequest, type: string, bytes: Uint8Array, cach
   return bytesResponse(200, type, bytes, headers);
 }
 
-/** kubectl writes `spec.v2@v1.0`, which is no media type. */
+/** kubectl sends `spec.v2@v1.0`, which is not a valid media type. */
 function wantsProtobuf(accept: string | undefined): boolean {
   return /application\/com\.github\.proto-openapi\.spec\.v2[.@]v1\.0\+protobuf/.test(accept ?? '');
 }

@@ -1,6 +1,6 @@
 /**
- * The groups, versions and resources that discovery tells of: the rows of the catalog, the kinds that are only created (reviews), and what
- * aggregated servers serve.
+ * The groups, versions and resources of discovery: the rows of the catalog, kinds that can only be created (reviews), and those of
+ * aggregated servers.
  */
 import { orderedGroups, orderedVersions } from '#api/group-priorities.ts';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
@@ -8,17 +8,17 @@ import type { Resource } from '#api/resources.ts';
 import { bindingResource, reviewResources } from '#api/review-resources.ts';
 import type { RemoteDocument } from '../aggregation/remote-documents.ts';
 
-/** What discovery says of a resource. */
+/** The discovery of a resource. */
 export interface Announced
   extends Pick<
     Resource,
     'group' | 'version' | 'plural' | 'singular' | 'kind' | 'namespaced' | 'verbs' | 'shortNames' | 'categories' | 'subresources'
   > {
-  /** The group, version and kind in which it is stored; undefined: it is never stored. */
+  /** Its storage version; undefined if it is never stored. */
   storedForm: Pick<Resource, 'group' | 'version' | 'kind'> | undefined;
 }
 
-/** Kinds that are only created. */
+/** Kinds that can only be created. */
 const createdOnly: readonly Announced[] = [...reviewResources, bindingResource].map((resource) => ({
   ...resource,
   verbs: ['create'],
@@ -28,16 +28,16 @@ const createdOnly: readonly Announced[] = [...reviewResources, bindingResource].
   storedForm: undefined,
 }));
 
-/** What can only be read is found out at each request: there is nothing that a write could store. */
+/** Read-only resources are computed at each request, so they have no storage version. */
 const isStored = ({ verbs }: Resource): boolean => verbs.includes('create');
 
-/** What is served at one moment; see {@link servedGroupsOf}. */
+/** What is currently served; see {@link servedGroupsOf}. */
 export class ServedGroups {
-  /** The most important first, the core group ('') included. */
+  /** By priority, with the core group (''). */
   readonly groups: readonly string[];
   readonly #announced: readonly Announced[];
   readonly #versions: ReadonlyMap<string, readonly string[]>;
-  /** By group and version, which an aggregated server takes from this one. */
+  /** The discovery of aggregated servers by group and version. It takes precedence over this server's own. */
   readonly #remote: ReadonlyMap<string, RemoteDocument>;
 
   constructor(catalog: ResourceCatalog, remote: readonly RemoteDocument[]) {
@@ -58,7 +58,7 @@ export class ServedGroups {
     ];
   }
 
-  /** What an aggregated server says of a group and version; undefined: this server answers it. */
+  /** The discovery of an aggregated server for a group and version; undefined if this server serves it. */
   remoteOf(group: string, version: string): RemoteDocument | undefined {
     return this.#remote.get(pathOf({ group, version }));
   }
@@ -82,7 +82,9 @@ export class ServedGroups {
 
 const pathOf = ({ group, version }: Pick<Resource, 'group' | 'version'>): string => `${group}/${version}`;
 
-/** The groups as the catalog and the aggregated servers have them at the time of each call; made anew only after a change. */
+/**
+ * Returns a function that gives the current groups of the catalog and the aggregated servers. They are computed again only after a change.
+ */
 export function servedGroupsOf(catalog: ResourceCatalog, remoteOf: () => readonly RemoteDocument[]): () => ServedGroups {
   let known: { rows: readonly Resource[]; remote: readonly RemoteDocument[]; groups: ServedGroups } | undefined;
   return () => {

@@ -18,7 +18,7 @@ import { type AuthorizationMode, authorizationModes } from '../mode-names.ts';
 import type { AuthorizerSpec } from '../modes.ts';
 import { reviewCompiler } from '../webhook/webhook-authorizer.ts';
 
-/** The file cannot be used. The message has all that is wrong with it. */
+/** The file is invalid. The message lists all its errors. */
 export class AuthorizationConfigurationError extends Error {
   override name = 'AuthorizationConfigurationError';
 }
@@ -122,7 +122,7 @@ function checkName(name: string, seen: ReadonlySet<string>, path: string, errors
   }
 }
 
-/** Upstream's, where the file says nothing. */
+/** Upstream's defaults. */
 const defaults = { authorizedTTL: '5m', unauthorizedTTL: '30s' };
 
 function readWebhook(written: WrittenWebhook, name: string, path: string, errors: FieldError[]): AuthorizerSpec | undefined {
@@ -194,7 +194,7 @@ function readConnection(
 ) {
   const file = `${path}.kubeConfigFile`;
   if (type === '') errors.push(required(`${path}.type`));
-  // There is no client of the cluster itself that would send reviews elsewhere.
+  // Reviews by an in-cluster client configuration are not implemented.
   else if (type !== 'KubeConfigFile') errors.push(notSupported(`${path}.type`, type, ['KubeConfigFile']));
   else if (!kubeConfigFile) errors.push(required(file));
   else if (!isAbsolute(kubeConfigFile)) errors.push(invalidValue(file, kubeConfigFile, 'must be an absolute path'));

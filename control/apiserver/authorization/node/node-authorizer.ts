@@ -1,6 +1,7 @@
 /**
- * Node: what a kubelet may do. It may read secrets, config maps, claims and the like only if its own pods use them. For other
- * resources the role `system:node` counts. What it may write into objects is checked by the admission plugin NodeRestriction.
+ * The Node authorizer decides what a kubelet may do. A kubelet may read Secrets, ConfigMaps, PersistentVolumeClaims and the like only if
+ * pods of its node use them. For other resources it has the rules of the role `system:node`. The admission plugin NodeRestriction checks
+ * the contents of what it writes.
  *
  * Source: kubernetes `plugin/pkg/auth/authorizer/node/node_authorizer.go`; kubernetes.io, Using Node Authorization.
  */
@@ -12,7 +13,7 @@ import { nodeNameOf } from './node-identity.ts';
 
 const allowed: Decision = { allowed: true, reason: '' };
 
-/** A request of a node, and what the answer depends on. */
+/** A request of a node, with what the decision depends on. */
 interface NodeRequest extends AuthorizationAttributes {
   node: string;
   graph: NodeGraph;
@@ -20,7 +21,7 @@ interface NodeRequest extends AuthorizationAttributes {
 
 type Rule = (request: NodeRequest) => Decision;
 
-/** @param rules of the role `system:node`, for all resources that are every node's alike */
+/** @param rules of the role `system:node`, for resources that all nodes may use */
 export function nodeAuthorizer(graph: NodeGraph, rules: readonly PolicyRule[]): Authorizer {
   return {
     authorize(attributes) {
@@ -98,7 +99,7 @@ function writeClaimStatus(request: NodeRequest): Decision {
   return related(request, 'persistentvolumeclaim');
 }
 
-/** To read one of its pods' accounts, and to make tokens of them. */
+/** Reading the service account of one of its pods, and requesting tokens for it. */
 function useServiceAccount(request: NodeRequest): Decision {
   const { verb, subresource, name } = request;
   if (verb === 'get' && subresource === '') return readNamespaced(request, 'serviceaccount');
@@ -147,7 +148,7 @@ function useResourceSlice(request: NodeRequest): Decision {
   }
 }
 
-/** The node's own Node, by its name alone: a kubelet reads its Node before it creates it. */
+/** The node's own Node, decided by its name: a kubelet reads its Node before it creates it. */
 function useNode({ verb, subresource, name, node }: NodeRequest): Decision {
   if (subresource === 'status') return verb === 'update' || verb === 'patch' ? allowed : noOpinion();
   if (subresource !== '') return noOpinion();
@@ -167,7 +168,7 @@ function useNode({ verb, subresource, name, node }: NodeRequest): Decision {
   }
 }
 
-/** To create and delete mirror pods, to report and to evict: NodeRestriction sees to it that they are the node's own. */
+/** Creating and deleting mirror pods, updating their status, and eviction. NodeRestriction checks that the pods are on this node. */
 function usePod(request: NodeRequest): Decision {
   const { verb, subresource, name } = request;
   if (subresource === 'status') return verb === 'update' || verb === 'patch' ? allowed : noOpinion();
@@ -189,6 +190,6 @@ function usePod(request: NodeRequest): Decision {
   }
 }
 
-/** Whether the field selector leaves only what is this node's. */
+/** Whether the field selector selects only objects of this node. */
 const selects = ({ fieldSelector = [], node }: NodeRequest, path: string): boolean =>
   fieldSelector.some(({ field, operator, value }) => field === path && operator === '=' && value === node);

@@ -1,12 +1,12 @@
 /**
- * Which objects belong to which node: those that its pods use, and what stands behind them.
+ * Which objects a node may read: those that its pods use, and the objects that these refer to.
  *
  *   node ◀─ pod ◀─ secret, configmap, service account, resource claim
  *           pod ◀─ persistent volume claim ◀─ persistent volume ◀─ secret
  *   node ◀─ volume attachment, resource slice
  *
- * Pods count by object and node, so that a question costs the same however many pods there are.
- * Source: kubernetes `plugin/pkg/auth/authorizer/node/{graph,graph_populator}.go`, `pkg/api/v1/persistentvolume/util.go`.
+ * The number of pods is kept by object and node, so that the cost of a decision does not depend on the number of pods. Source: kubernetes
+ * `plugin/pkg/auth/authorizer/node/{graph,graph_populator}.go`, `pkg/api/v1/persistentvolume/util.go`.
  */
 import type { KubeObject } from '#api/meta.ts';
 import { sameJson } from '#api/meta.ts';
@@ -14,7 +14,7 @@ import { podReferences } from '#api/pod/object-references.ts';
 import type { PersistentVolume, Pod } from '#api/types.generated.ts';
 import { mirrorAnnotation } from '../../kinds/core/pod/validation.ts';
 
-/** What a node may be asked about. */
+/** The kinds of objects in the graph. */
 export type GraphKind =
   | 'configmap'
   | 'persistentvolume'
@@ -27,22 +27,22 @@ export type GraphKind =
   | 'volumeattachment';
 
 /**
- * Which objects the pods of each node refer to, kept up to date from the caches: a node may read those only. Source: upstream
+ * Which objects the pods of each node refer to, updated by the watch caches. A node may read only these objects. Source: upstream
  * `plugin/pkg/auth/authorizer/node/graph.go`.
  */
 export class NodeGraph {
   /** By object, then by node: how many of its pods use the object. */
   readonly #uses = new Map<string, Map<string, number>>();
-  /** What each pod that has a node uses; `namespace/name` → */
+  /** The objects that each scheduled pod uses, by `namespace/name` of the pod → */
   readonly #pods = new Map<string, { node: string; objects: readonly string[] }>();
-  /** What each bound volume has: its claim and its secrets, as objects. */
+  /** The claim and the Secrets of each bound volume. */
   readonly #volumes = new Map<string, { claim: string; secrets: readonly string[] }>();
-  /** By secret: the volumes that use it. */
+  /** The volumes that use a Secret, by Secret. */
   readonly #volumesOfSecret = new Map<string, Set<string>>();
-  /** Volume attachments and resource slices: their node. */
+  /** The node of each volume attachment and resource slice. */
   readonly #owned = new Map<string, string>();
 
-  /** Whether the object is the node's to see. @param namespace '' for what is in none */
+  /** Whether the node may read the object. @param namespace '' for cluster-scoped objects */
   relates(node: string, kind: GraphKind, namespace: string, name: string): boolean {
     const object = objectKey(kind, namespace, name);
     switch (kind) {
@@ -117,7 +117,7 @@ export class NodeGraph {
     for (const secret of secrets) this.#volumesOfSecret.set(secret, (this.#volumesOfSecret.get(secret) ?? new Set()).add(name));
   }
 
-  /** A volume attachment or a resource slice, by the node that it names. */
+  /** Updates the graph for a volume attachment or a resource slice. */
   applyOwned(
     kind: 'resourceslice' | 'volumeattachment',
     previous: KubeObject | undefined,
@@ -154,7 +154,7 @@ function usesTheSame(previous: Pod, current: Pod): boolean {
   );
 }
 
-/** What a pod uses. Of a mirror pod only the pod itself counts: the node makes it, and must not give itself rights by it. */
+/** The objects that a pod uses. For a mirror pod only the pod itself: the node creates it, and must not get rights by it. */
 function objectsOf(pod: Pod): string[] {
   const { namespace = '', name, annotations } = pod.metadata;
   const own = objectKey('pod', namespace, name);
@@ -173,7 +173,7 @@ function objectsOf(pod: Pod): string[] {
   ];
 }
 
-/** Those that a kubelet needs to mount the volume. Where no namespace is said, it is the claim's. */
+/** The Secrets that a kubelet needs to mount the volume. The default namespace is that of the claim. */
 function volumeSecrets({ spec }: PersistentVolume, claimNamespace: string): string[] {
   const { azureFile, cephfs, cinder, flexVolume, rbd, scaleIO, iscsi, storageos, csi } = spec;
   const references = [

@@ -1,5 +1,5 @@
 /**
- * The default roles and bindings are created, and completed where they are there, before anybody but the server itself is served.
+ * Creates the default roles and bindings, and adds what is missing to existing ones, before the server serves other clients.
  *
  * Source: kubernetes `pkg/registry/rbac/rest/storage_rbac.go` (post-start hook `rbac/bootstrap-roles`).
  */
@@ -10,11 +10,11 @@ import type { ServerLog } from '../../serving/server-log.ts';
 import type { RbacPolicy } from './policy/default-policy.ts';
 import { type Reconciliation, reconcileBinding, reconcileRole } from './reconcile.ts';
 
-/** Upstream's numbers. */
+/** Upstream's values. */
 const retryMs = 1000;
 const maxTries = 30;
 
-/** @throws Error when it does not succeed within half a minute, as upstream: without its roles no component can work */
+/** @throws Error if it does not succeed within half a minute, as upstream: no component works without its roles */
 export async function bootstrapRoles(
   client: Client,
   policy: RbacPolicy,
@@ -41,7 +41,7 @@ async function ensurePolicy(client: Client, policy: RbacPolicy): Promise<void> {
   await ensureAll(client.resource('rolebindings.rbac.authorization.k8s.io'), policy.roleBindings, reconcileBinding);
 }
 
-/** All at once: the store commits them together. */
+/** In parallel: the store commits them together. */
 async function ensureAll<T extends KubeObject>(
   resource: ResourceClient<T>,
   expected: readonly New<T>[],
@@ -52,7 +52,7 @@ async function ensureAll<T extends KubeObject>(
   await Promise.all(expected.map((object) => ensure(resource, object, existing.get(keyOf(object)), reconcile)));
 }
 
-/** @throws ApiError of a lost race with whoever writes it at the same time: then all is looked at again */
+/** @throws ApiError of a conflict with another writer; the caller then retries */
 async function ensure<T extends KubeObject>(
   resource: ResourceClient<T>,
   expected: New<T>,

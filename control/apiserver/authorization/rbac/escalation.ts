@@ -1,5 +1,6 @@
 /**
- * Nobody may grant what they do not have themselves: whether the rules that somebody has cover the rules that they want to give.
+ * Escalation check: a user may grant only rights that they have. Computes whether the rules of a user cover the rules that they want to
+ * grant.
  *
  * Source: component-helpers `auth/rbac/validation/policy_comparator.go`; kubernetes `pkg/registry/rbac/validation/{rule,policy_compact}.go`.
  */
@@ -7,16 +8,17 @@ import type { PolicyRule } from '#api/types.generated.ts';
 import type { UserInfo } from '../../registry/strategy.ts';
 import { pathCovers } from './rule-matching.ts';
 
-/** The most parts of rules that are examined one by one. Upstream has no limit, so one role could keep it busy for hours. */
+/** The maximum number of rule parts that are examined one by one. Upstream has no limit, so one role could keep it busy for hours. */
 const maxParts = 20_000;
-/** The most comparisons of a rule with a rule that the user has: they take some tenths of a second. */
+/** The maximum number of comparisons with rules of the user, which take some tenths of a second. */
 const maxComparisons = 1_000_000;
-/** The most characters of missing rules in a refusal. Parts of a rule repeat its words, so together they could be gigabytes. */
+/** The maximum length of the missing rules in an error message. The parts of a rule repeat its strings, so the text could be gigabytes. */
 const maxToldLength = 1024 * 1024;
 
 /**
- * What of `wanted` no single rule of `owned` covers, taken apart into rules of one verb and one resource (or path) each. Empty: all is
- * covered. @throws TooManyPartsError for rules of too many parts, or that too many held rules may cover, unless single rules cover them whole
+ * The parts of `wanted` that no single rule of `owned` covers. Each part is a rule of one verb and one resource (or path). Empty:
+ * everything is covered. @throws TooManyPartsError for rules of too many parts, or with too many candidates in `owned`, unless single rules
+ * cover them as a whole
  */
 export function uncovered(owned: readonly PolicyRule[], wanted: readonly PolicyRule[]): PolicyRule[] {
   const held = new HeldRules(owned);
@@ -32,7 +34,7 @@ export function uncovered(owned: readonly PolicyRule[], wanted: readonly PolicyR
   return missing;
 }
 
-/** The rules are too many, or too large, to tell whether they are covered. */
+/** There are too many rules, or too large ones, to decide whether they are covered. */
 export class TooManyPartsError extends Error {
   constructor() {
     super(
@@ -63,11 +65,11 @@ function* takenApart({
   for (const url of nonResourceURLs) for (const verb of verbs) yield { nonResourceURLs: [url], verbs: [verb] };
 }
 
-/** The rules that somebody has, found by resource: only those that name a resource, or all resources, are compared with a rule about it. */
+/** The rules of a user, indexed by resource: a rule about a resource is compared only with rules that name it, or all resources. */
 class HeldRules {
   readonly #byResource = new Map<string, PolicyRule[]>();
   readonly #withPaths: PolicyRule[] = [];
-  /** By the resource that is asked about: those that may cover it. */
+  /** The rules that may cover a resource, by resource. */
   readonly #candidates = new Map<string, readonly PolicyRule[]>();
   readonly #sets = new Map<PolicyRule, OwnedRule>();
   #comparisons = 0;
@@ -83,7 +85,7 @@ class HeldRules {
     }
   }
 
-  /** Whether one of them covers the rule, which names a resource or a path. @throws TooManyPartsError after too many comparisons */
+  /** Whether one rule covers the given one, which has one resource or path. @throws TooManyPartsError after too many comparisons */
   cover(rule: PolicyRule): boolean {
     const [resource] = rule.resources ?? [];
     const candidates = resource === undefined ? this.#withPaths : this.#candidatesFor(resource);
@@ -113,14 +115,14 @@ class HeldRules {
   }
 }
 
-/** A rule of the owner, for many questions. */
+/** A rule of the user, prepared for many comparisons. */
 interface OwnedRule {
   verbs: ReadonlySet<string>;
   apiGroups: ReadonlySet<string>;
   resources: ReadonlySet<string>;
   resourceNames: ReadonlySet<string>;
   paths: ReadonlySet<string>;
-  /** Paths with a star at their end. */
+  /** Paths that end with a star. */
   pathPrefixes: readonly string[];
 }
 
@@ -154,17 +156,20 @@ function resourceCovered(owned: ReadonlySet<string>, resource: string): boolean 
   return owned.has('*') || owned.has(resource) || owned.has(subresourceOfAll(resource) ?? resource);
 }
 
-/** `*&#47;scale` for `deployments/scale`; undefined: it is no subresource. */
+/** `*&#47;scale` for `deployments/scale`; undefined if it is not a subresource. */
 function subresourceOfAll(resource: string): string | undefined {
   const slash = resource.indexOf('/');
   return slash < 0 ? undefined : `*${resource.slice(slash)}`;
 }
 
-/** Who may act on certain names only does not cover a rule about all of them. */
+/** A rule with resource names does not cover a rule without them. */
 const namesCovered = (owned: ReadonlySet<string>, wanted: readonly string[]): boolean =>
   owned.size === 0 || (wanted.length > 0 && wanted.every((name) => owned.has(name)));
 
-/** Why `user`, who has the rules `owned`, may not grant `wanted`, in upstream's words; undefined: they may. @param errors of roles that could not be resolved */
+/**
+ * Why `user`, who has the rules `owned`, may not grant `wanted`, with upstream's message; undefined if they may. @param errors of roles
+ * that could not be resolved
+ */
 export function escalation(
   user: UserInfo,
   owned: readonly PolicyRule[],
@@ -190,7 +195,7 @@ function missingOrProblem(owned: readonly PolicyRule[], wanted: readonly PolicyR
   }
 }
 
-/** Parts that differ only by verb become one. @returns `isCut`: there is more of them than is told */
+/** Joins parts that differ only by verb. @returns `isCut`: some are left out */
 function compact(parts: readonly PolicyRule[]): { rules: PolicyRule[]; isCut: boolean } {
   const byTarget = new Map<string, PolicyRule>();
   let length = 0;

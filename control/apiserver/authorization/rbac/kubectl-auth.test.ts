@@ -1,4 +1,4 @@
-/** kubectl's commands about roles and rights, with real kubectl against a server with Node authorization and RBAC. */
+/** The commands of kubectl about roles and permissions: real kubectl against a server with Node authorization and RBAC. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

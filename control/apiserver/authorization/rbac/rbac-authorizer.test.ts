@@ -107,7 +107,7 @@ describe('the RBAC authorizer', () => {
   ];
   for (const [name, groups, namespace, allowed, reason] of cases)
     it(`${name} ${groups.join()} in "${namespace}": ${allowed}`, () => {
-      // Which of several bindings is found first is nobody's promise.
+      // The order of several bindings is not specified.
       const decision = decide(index, name, groups, namespace);
       assert.deepEqual(decision, { allowed, reason });
     });

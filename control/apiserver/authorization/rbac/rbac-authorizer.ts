@@ -1,5 +1,5 @@
 /**
- * RBAC: a request is allowed by the first rule, of all roles that are bound to its user or groups, that matches. There are no rules that deny.
+ * RBAC: a request is allowed if a rule of a role that is bound to its user or groups matches it. There are no rules that deny.
  *
  * Source: kubernetes `plugin/pkg/auth/authorizer/rbac/rbac.go`, `pkg/registry/rbac/validation/rule.go`.
  */
@@ -12,13 +12,13 @@ import { aggregate } from './escalation.ts';
 import type { AppliedBinding, RoleIndex } from './role-index.ts';
 import { ruleAllows } from './rule-matching.ts';
 
-/** The rules of somebody, and what could not be resolved of them: each a sentence. */
+/** The rules of a user, and the errors of roles that could not be resolved. */
 export interface ResolvedRules {
   rules: readonly PolicyRule[];
   errors: readonly string[];
 }
 
-/** What all bindings give to a user: in the cluster, and in this namespace unless it is ''. */
+/** The rules of all bindings of a user: those of the cluster and, unless it is '', of this namespace. */
 export function rulesOf(index: RoleIndex, user: UserInfo, namespace: string): ResolvedRules {
   const rules: PolicyRule[] = [];
   const errors: string[] = [];
@@ -30,7 +30,7 @@ export function rulesOf(index: RoleIndex, user: UserInfo, namespace: string): Re
   return { rules, errors };
 }
 
-/** Why the role of a binding cannot be had. */
+/** The error of a binding whose role cannot be resolved. */
 export function unresolved({ kind, name }: RoleRef): string {
   if (kind !== 'Role' && kind !== 'ClusterRole') return `unsupported role reference kind: ${JSON.stringify(kind)}`;
   return notFound({ group: 'rbac.authorization.k8s.io', name: kind.toLowerCase() }, name).message;
@@ -45,7 +45,7 @@ function* bindingsFor(
   if (namespace !== '') for (const applied of index.bindingsOf(user, namespace)) yield { applied, scope: namespace };
 }
 
-/** @param index the caller feeds it with all changes of roles and bindings */
+/** @param index the caller updates it with all changes of roles and bindings */
 export function rbacAuthorizer(index: RoleIndex): Authorizer {
   return {
     authorize(attributes) {

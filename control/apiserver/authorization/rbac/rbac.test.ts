@@ -1,4 +1,4 @@
-/** RBAC at a real API server: who may what, and in which words they are refused. */
+/** RBAC on a real API server: which requests are allowed, and the messages of those that are refused. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { PolicyRule, Subject } from '#api/types.generated.ts';
@@ -160,7 +160,7 @@ describe('roles and bindings', () => {
     const patch = (body: object) =>
       api.as(user('granter'))('PATCH', path, JSON.stringify(body), { 'content-type': 'application/merge-patch+json' });
     assert.equal((await patch(rules)).status, 403);
-    // A role that holds more than they have may lose its finalizers (garbage collection), and nothing else may be changed.
+    // Only the finalizers of a role with more rights than theirs may be changed (garbage collection).
     await api.request('PATCH', path, JSON.stringify(rules), { 'content-type': 'application/merge-patch+json' });
     assert.equal((await patch({ metadata: { finalizers: ['a.b/c'] } })).status, 200);
     assert.equal((await patch({ metadata: { finalizers: null } })).status, 200);

@@ -1,5 +1,6 @@
 /**
- * What an existing default role or binding becomes at a start: what is missing is added, what an administrator has added stays. Pure.
+ * Reconciles an existing default role or binding when the server starts: missing parts are added, additions of administrators are kept.
+ * Pure.
  *
  * Source: component-helpers `auth/rbac/reconciliation`; kubernetes.io, Using RBAC Authorization, "Auto-reconciliation".
  */
@@ -11,7 +12,7 @@ import { autoUpdateAnnotation } from './policy/default-policy.ts';
 import type { Binding } from './role-index.ts';
 
 /**
- * - `none`: nothing is to be done, or the administrator has opted out.
+ * - `none`: there is nothing to change, or the administrator has opted out.
  * - `update`: store the object.
  * - `recreate`: the binding refers to another role; delete it and create the default one.
  */
@@ -19,10 +20,7 @@ export type Reconciliation<T> = { kind: 'none' } | { kind: 'update'; object: T }
 
 const none = { kind: 'none' } as const;
 
-/**
- * What a start has to do so that the role has at least the expected rules. Source: upstream
- * `pkg/registry/rbac/reconciliation/reconcile_role.go`.
- */
+/** What to do so that the role has at least the expected rules. Source: upstream `pkg/registry/rbac/reconciliation/reconcile_role.go`. */
 export function reconcileRole<T extends Role | ClusterRole>(existing: T, expected: New<T>): Reconciliation<T> {
   if (isProtected(existing)) return none;
   const missing = uncovered(existing.rules ?? [], expected.rules ?? []);
@@ -35,8 +33,8 @@ export function reconcileRole<T extends Role | ClusterRole>(existing: T, expecte
 }
 
 /**
- * What a start has to do so that the binding has at least the expected subjects; another roleRef means that it is made anew.
- * Source: upstream `pkg/registry/rbac/reconciliation/reconcile_rolebindings.go`.
+ * What to do so that the binding has at least the expected subjects. It is recreated if it has another roleRef. Source: upstream
+ * `pkg/registry/rbac/reconciliation/reconcile_rolebindings.go`.
  */
 export function reconcileBinding<T extends Binding>(existing: T, expected: New<T>): Reconciliation<T> {
   if (isProtected(existing)) return none;
@@ -54,7 +52,7 @@ export function reconcileBinding<T extends Binding>(existing: T, expected: New<T
 
 const isProtected = ({ metadata }: KubeObject): boolean => metadata.annotations?.[autoUpdateAnnotation] === 'false';
 
-/** The administrator's labels and annotations win. */
+/** Existing labels and annotations take precedence. */
 function mergedMetadata<T extends KubeObject>({ metadata }: T, expected: New<T>): T['metadata'] {
   return {
     ...metadata,

@@ -1,6 +1,6 @@
 /**
- * Who may write which roles and bindings: nobody gives what they do not have. A role may hold what its writer has (or who may `escalate`
- * it may write anything into it); a binding may refer to a role whose rules its writer has (or which they may `bind`).
+ * Escalation prevention for writes of roles and bindings. A user may write into a role only rules that they have, unless they may
+ * `escalate` it. A binding may refer only to a role whose rules the user has, unless they may `bind` it.
  *
  * Source: kubernetes `pkg/registry/rbac/{escalation_check,helpers}.go`, `pkg/registry/rbac/*&#47;policybased/storage.go`.
  */
@@ -23,8 +23,8 @@ const fullAuthority: readonly PolicyRule[] = [
 ];
 
 /**
- * Keeps users from giving away rights that they do not have (escalation). Source: kubernetes.io, RBAC, privilege escalation
- * prevention. @throws (its methods) ApiError 403
+ * Prevents users from granting rights that they do not have (escalation). Source: kubernetes.io, RBAC, privilege escalation prevention.
+ * @throws (its methods) ApiError 403
  */
 export class RoleGuard {
   readonly #authorizer: Authorizer;
@@ -52,7 +52,7 @@ export class RoleGuard {
       throw forbidden({ group, name: plural }, name, 'must have cluster-admin privileges to use the aggregationRule');
   }
 
-  /** @param binding as it will be stored @throws ApiError 403, 404 for a role that is not there */
+  /** @param binding as it will be stored @throws ApiError 403, 404 for a missing role */
   async checkBinding(
     plural: 'rolebindings' | 'clusterrolebindings',
     binding: Binding,
@@ -68,7 +68,7 @@ export class RoleGuard {
     this.#checkRules(user, namespace, this.#rulesOfRole(roleRef, namespace), { plural, name });
   }
 
-  /** @throws ApiError 404; 500 for a kind of role that there is not, as upstream: validation comes later */
+  /** @throws ApiError 404; 500 for an unknown kind of role, as upstream, because validation comes later */
   #rulesOfRole(roleRef: RoleRef, namespace: string): readonly PolicyRule[] {
     const plural = pluralOf(roleRef);
     if (plural === undefined) throw unknownError(`unsupported role reference kind: ${JSON.stringify(roleRef.kind)}`);
@@ -117,10 +117,7 @@ function pluralOf({ kind }: RoleRef): string | undefined {
 const aggregates = (role: Role | ClusterRole | undefined): boolean =>
   role !== undefined && 'aggregationRule' in role && (role.aggregationRule?.clusterRoleSelectors ?? []).length > 0;
 
-/**
- * Whether the update changes only what the garbage collector changes (finalizers, owner references): for that no check of rights
- * is needed.
- */
+/** Whether the update changes only finalizers and owner references, as the garbage collector does. Such updates need no check. */
 function isForCollectorOnly(object: KubeObject, old: KubeObject | undefined): boolean {
   return old !== undefined && semanticEqual(withoutCollectorFields(object), withoutCollectorFields(old));
 }

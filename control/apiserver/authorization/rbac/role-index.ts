@@ -1,6 +1,6 @@
 /**
- * Roles and bindings as the watch caches have them, found by subject: a request looks only at the bindings of its own user and groups,
- * however many there are in the cluster.
+ * An index of the roles and bindings in the watch caches by subject: a request reads only the bindings of its user and groups, however many
+ * there are in the cluster.
  *
  * Source: kubernetes `pkg/registry/rbac/validation/rule.go` (what a binding applies to).
  */
@@ -8,47 +8,47 @@ import type { KubeObject } from '#api/meta.ts';
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject } from '#api/types.generated.ts';
 import type { UserInfo } from '../../registry/strategy.ts';
 
-/** What the index holds, by the resources' plurals. */
+/** The objects of the index, by plural of the resource. */
 export type RbacKind = 'roles' | 'clusterroles' | 'rolebindings' | 'clusterrolebindings';
 
-/** A binding of either scope. */
+/** A RoleBinding or ClusterRoleBinding. */
 export type Binding = RoleBinding | ClusterRoleBinding;
 
-/** A binding, and the first of its subjects that the user is. */
+/** A binding, and its first subject that matches the user. */
 export interface AppliedBinding {
   binding: Binding;
   subject: Subject;
 }
 
-/** Roles and bindings by subject, kept up to date from the caches, so that a decision reads few of them. */
+/** Roles and bindings by subject, updated by the watch caches, so that a decision reads few of them. */
 export class RoleIndex {
-  /** By namespace (none for cluster roles), then by name. */
+  /** By namespace ('' for cluster roles), then by name. */
   readonly #roles = new Map<string, Map<string, Role | ClusterRole>>();
-  /** By namespace (none for cluster role bindings), then by {@link subjectKey}, then by name. */
+  /** By namespace ('' for cluster role bindings), then by {@link subjectKey}, then by name. */
   readonly #bindings = new Map<string, Map<string, Map<string, AppliedBinding>>>();
 
-  /** Takes in what is there now in place of what was: either may be absent. */
+  /** Replaces the previous object by the current one. Either may be absent. */
   apply(kind: RbacKind, previous: KubeObject | undefined, current: KubeObject | undefined): void {
     if (kind === 'roles' || kind === 'clusterroles') return this.#applyRole(previous, current);
     if (previous !== undefined) this.#unbind(previous as Binding);
     if (current !== undefined) this.#bind(current as Binding);
   }
 
-  /** Forgets everything of this kind. */
+  /** Removes all objects of this kind. */
   clear(kind: RbacKind): void {
     const isClusterWide = kind === 'clusterroles' || kind === 'clusterrolebindings';
     const map: Map<string, unknown> = kind === 'roles' || kind === 'clusterroles' ? this.#roles : this.#bindings;
     for (const namespace of map.keys()) if ((namespace === '') === isClusterWide) map.delete(namespace);
   }
 
-  /** The rules of the role; undefined where there is none of this kind and name. @param namespace of the binding: '' of one for the cluster */
+  /** The rules of the role; undefined if there is no such role. @param namespace of the binding; '' for a ClusterRoleBinding */
   roleRules({ kind, name }: RoleRef, namespace: string): readonly PolicyRule[] | undefined {
     if (kind !== 'ClusterRole' && (kind !== 'Role' || namespace === '')) return undefined;
     const role = this.#roles.get(kind === 'ClusterRole' ? '' : namespace)?.get(name);
     return role === undefined ? undefined : (role.rules ?? []);
   }
 
-  /** The bindings of one namespace ('': those of the cluster) that apply to a user, each once. */
+  /** The bindings of one namespace ('': ClusterRoleBindings) that apply to a user, each once. */
   *bindingsOf({ name, groups }: UserInfo, namespace: string): Generator<AppliedBinding> {
     const bySubject = this.#bindings.get(namespace);
     if (bySubject === undefined) return;
@@ -79,7 +79,7 @@ export class RoleIndex {
       const bySubject = this.#bindings.get(namespace) ?? new Map<string, Map<string, AppliedBinding>>();
       this.#bindings.set(namespace, bySubject);
       const named = bySubject.get(key) ?? new Map<string, AppliedBinding>();
-      // The first subject stays, where several are the same user.
+      // If several subjects match the user, the first one is kept.
       if (!named.has(name)) named.set(name, { binding, subject });
       bySubject.set(key, named);
     }
@@ -97,7 +97,7 @@ export class RoleIndex {
   }
 }
 
-/** The user name of a ServiceAccount subject. Without a namespace it is in the RoleBinding's; a ClusterRoleBinding has none: undefined. */
+/** The user name of a ServiceAccount subject. The default namespace is that of the RoleBinding; undefined in a ClusterRoleBinding. */
 function subjectKey({ kind, name, namespace }: Subject, bindingNamespace: string): string | undefined {
   if (kind === 'User') return `user ${name}`;
   if (kind === 'Group') return `group ${name}`;

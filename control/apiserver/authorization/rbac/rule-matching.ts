@@ -6,7 +6,7 @@
 import type { PolicyRule } from '#api/types.generated.ts';
 import type { AuthorizationAttributes } from '../authorization.ts';
 
-/** What of a request the rules look at. */
+/** The attributes of a request that rules match. */
 export type RuleRequest = Pick<
   AuthorizationAttributes,
   'verb' | 'isResource' | 'group' | 'resource' | 'subresource' | 'name' | 'path'
@@ -30,10 +30,10 @@ function resourceMatches(resources: readonly string[], { resource, subresource }
   return hasOrAll(resources, `${resource}/${subresource}`) || resources.includes(`*/${subresource}`);
 }
 
-/** A rule without names is about all of them; a create has no name yet, and so a rule with names never allows it. */
+/** A rule without resource names matches all objects. A create request has no name yet, so a rule with names never matches it. */
 const nameMatches = (names: readonly string[], name: string): boolean => names.length === 0 || names.includes(name);
 
-/** Stars at the end of a rule's path stand for whatever follows. */
+/** A star at the end of a rule's path matches any suffix. */
 function pathMatches(rulePaths: readonly string[], path: string): boolean {
   return rulePaths.some((rulePath) => rulePath === '*' || pathCovers(rulePath, path));
 }

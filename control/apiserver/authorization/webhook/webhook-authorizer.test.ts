@@ -1,4 +1,4 @@
-/** Webhooks and the file that names them, against a backend on loopback. */
+/** Authorization webhooks and the AuthorizationConfiguration file, with a backend on loopback. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';

@@ -1,5 +1,5 @@
 /**
- * `Webhook`: another server is asked whether a request is allowed, with a SubjectAccessReview, if all match conditions are true.
+ * `Webhook`: another server decides by SubjectAccessReviews, for requests for which all match conditions are true.
  *
  * Source: apiserver `plugin/pkg/authorizer/webhook`, `pkg/authorization/cel`; kubernetes.io, Webhook Mode.
  */
@@ -16,23 +16,23 @@ import { type AuthorizationAttributes, type Authorizer, type Decision, noOpinion
 /** The flags `--authorization-webhook-*`, or one entry of an AuthorizationConfiguration. */
 export interface WebhookSettings {
   name: string;
-  /** Of the kubeconfig file: the URL is where the review goes, path and all. */
+  /** From the kubeconfig file. Reviews are sent to this URL, with its path. */
   config: Omit<HttpTransportOptions, 'clock' | 'tokenFile' | 'clientCertificate'>;
   version: 'v1' | 'v1beta1';
-  /** 0: answers are not remembered. */
+  /** 0: answers are not cached. */
   authorizedMs: number;
   unauthorizedMs: number;
   timeoutMs: number;
-  /** What it means when it cannot be asked. */
+  /** The decision if the webhook cannot be reached. */
   onFailure: 'NoOpinion' | 'Deny';
-  /** About `request`: all must be true, else it is not asked. */
+  /** Conditions about `request`. The webhook is called only if all are true. */
   matchConditions: readonly Expression[];
 }
 
-/** Questions beyond this size are not cached: the client chooses their size and could fill the memory. */
+/** Larger reviews are not cached: clients control their size and could fill the memory. */
 const maxControlled = 10_000;
 
-/** An authorizer that asks a server outside of the cluster by SubjectAccessReview, and keeps its answers a while. */
+/** An authorizer that sends SubjectAccessReviews to a server outside the cluster, and caches its answers. */
 export function webhookAuthorizer(settings: WebhookSettings, deps: ReviewDeps): Authorizer {
   const { authorizedMs, unauthorizedMs, onFailure } = settings;
   const cache = new AnswerCache<Partial<SubjectAccessReviewStatus>>(deps.clock, ({ allowed }) =>
@@ -70,7 +70,7 @@ export function webhookAuthorizer(settings: WebhookSettings, deps: ReviewDeps): 
   };
 }
 
-/** @throws ExpressionError when none is false, and one has no value */
+/** @throws ExpressionError if none is false, and one cannot be evaluated */
 function matches(conditions: readonly Expression[], spec: SubjectAccessReviewSpec): boolean {
   const problems: string[] = [];
   for (const condition of conditions) {
@@ -102,7 +102,7 @@ function specOf(attributes: AuthorizationAttributes): SubjectAccessReviewSpec {
 const isSmall = ({ namespace, verb, group, version, resource, subresource, name, path }: AuthorizationAttributes): boolean =>
   [namespace, verb, group, version, resource, subresource, name, path].join('').length < maxControlled;
 
-/** @throws OutsideError when the last of several tries has failed */
+/** @throws OutsideError if all attempts have failed */
 async function asked(
   { config, version, timeoutMs }: WebhookSettings,
   spec: SubjectAccessReviewSpec,

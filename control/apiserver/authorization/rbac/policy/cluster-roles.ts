@@ -1,5 +1,5 @@
 /**
- * Upstream's default ClusterRoles, apart from the controllers' own (controller-roles.ts), and to whom they are bound.
+ * Upstream's default ClusterRoles, except those of controllers (controller-roles.ts), and their bindings.
  *
  * Source: kubernetes `plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go`; kubernetes.io, Using RBAC Authorization, "Default roles and role bindings".
  */
@@ -173,8 +173,8 @@ export const clusterRoles: Readonly<Record<string, readonly RuleText[]>> = {
 };
 
 /**
- * Roles that hold what others give them. By name: the label `rbac.authorization.k8s.io/aggregate-to-<name>` of what they collect is their own
- * name's; and the role that they give theirs to.
+ * Aggregated roles by name. They collect the rules of roles with the label `rbac.authorization.k8s.io/aggregate-to-<name>`. The value is
+ * the role that they are aggregated to themselves.
  */
 export const aggregatedRoles: Readonly<Record<string, { givesTo?: string }>> = {
   admin: {},
@@ -189,7 +189,7 @@ export const givingRoles: Readonly<Record<string, { givesTo: string }>> = {
   'system:aggregate-to-view': { givesTo: 'view' },
 };
 
-/** To whom a role of the same name is bound in the whole cluster: `user x`, `group x`, `account namespace/x`. */
+/** The subjects of the ClusterRoleBinding with the same name as its role: `user x`, `group x`, `account namespace/x`. */
 export const clusterRoleBindings: Readonly<Record<string, readonly string[]>> = {
   'cluster-admin': ['group system:masters'],
   'system:basic-user': ['group system:authenticated'],

@@ -1,4 +1,4 @@
-/** The default policy as a whole: what every line of its tables has to be, and what somebody with one of its roles may do. */
+/** The whole default policy: the form of every line of its tables, and what users with its roles may do. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { KubeObject } from '#api/meta.ts';

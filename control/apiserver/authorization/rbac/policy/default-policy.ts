@@ -1,5 +1,5 @@
 /**
- * The roles and bindings that every cluster has from its start.
+ * The default roles and bindings of every cluster.
  *
  * Source: kubernetes.io, Using RBAC Authorization, "Default roles and role bindings", "Auto-reconciliation".
  */
@@ -22,7 +22,7 @@ export interface RbacPolicy {
 const apiVersion = 'rbac.authorization.k8s.io/v1';
 const apiGroup = 'rbac.authorization.k8s.io';
 
-/** `true`: a start of the server adds what is missing in the role or binding. */
+/** `true`: the server adds what is missing in the role or binding when it starts. */
 export const autoUpdateAnnotation = 'rbac.authorization.kubernetes.io/autoupdate';
 const aggregateTo = (name: string): string => `rbac.authorization.k8s.io/aggregate-to-${name}`;
 
@@ -43,7 +43,7 @@ function namespaced(key: string) {
 const rulesOf = (texts: readonly RuleText[]): PolicyRule[] => texts.map(ruleOf);
 const givesTo = (name: string | undefined): Record<string, string> => (name === undefined ? {} : { [aggregateTo(name)]: 'true' });
 
-/** All of them as objects, made anew at each call. Source: upstream `plugin/pkg/auth/authorizer/rbac/bootstrappolicy`. */
+/** All of them as new objects. Source: upstream `plugin/pkg/auth/authorizer/rbac/bootstrappolicy`. */
 export function defaultPolicy(): RbacPolicy {
   const controllers = Object.entries(controllerRoles).map(([name, rules]) => ({
     name: `system:controller:${name}`,

@@ -1,5 +1,5 @@
 /**
- * Upstream's default Roles of system namespaces, and to whom they are bound.
+ * Upstream's default Roles in system namespaces, and their bindings.
  *
  * Source: kubernetes `plugin/pkg/auth/authorizer/rbac/bootstrappolicy/namespace_policy.go`.
  */
@@ -24,7 +24,7 @@ export const namespaceRoles: Readonly<Record<string, readonly RuleText[]>> = {
 const manager = 'user system:kube-controller-manager';
 const scheduler = 'user system:kube-scheduler';
 
-/** By `namespace/name`; the role is of the same name unless it is said. Subjects as in `policy-text.ts`. */
+/** By `namespace/name`. The role has the same name unless `role` says otherwise. Subjects as in `policy-text.ts`. */
 export const namespaceRoleBindings: Readonly<Record<string, { role?: string; subjects: readonly string[] }>> = {
   'kube-public/system:controller:bootstrap-signer': { subjects: ['account kube-system/bootstrap-signer'] },
   'kube-system/system::extension-apiserver-authentication-reader': {

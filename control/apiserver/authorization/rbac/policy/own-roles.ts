@@ -1,6 +1,6 @@
 /**
- * Roles that upstream's API server does not make: kubeadm's, of administrators and of machines that join with a bootstrap token, and our own,
- * of the parts of our agents that are no part of upstream's node.
+ * Roles that upstream's API server does not create: those of kubeadm, for administrators and for machines that join with a bootstrap token,
+ * and our own, for the components of our agents that upstream's kubelet does not have.
  *
  * Source: kubeadm `app/phases/kubeconfig` (`kubeadm:cluster-admins`), `app/phases/bootstraptoken/node/tlsbootstrap.go`.
  */
@@ -13,23 +13,23 @@ const localPathRole = 'tinkernetes:local-path-provisioner';
 
 /** By name, in the form of `policy-text.ts`. */
 export const ownClusterRoles: Readonly<Record<string, readonly RuleText[]>> = {
-  // Whether a name is free.
+  // To check whether a node name is free.
   'kubeadm:get-nodes': ['get core nodes'],
-  // What is created here exists only in reviews: by it the approver knows whose requests it may approve.
+  // Nothing is created with this rule: the approver asks for it with an access review to know which requests it may approve.
   'tinkernetes:agentclient': ['create certificates.k8s.io certificatesigningrequests/agentclient'],
   'tinkernetes:selfagentclient': ['create certificates.k8s.io certificatesigningrequests/selfagentclient'],
-  // Routes lead to all nodes.
+  // For routes to all nodes.
   [agentUsers.network]: ['list,watch core nodes', events],
-  // Who may talk to the pods of a node depends on the labels of all pods and namespaces.
+  // Network policies select pods and namespaces of the whole cluster by labels.
   [agentUsers.networkPolicy]: ['list,watch networking.k8s.io networkpolicies', 'list,watch core namespaces,pods', events],
-  // The Node is the owner of its slice.
+  // To set the Node as owner of its slice.
   [agentUsers.dns]: [
     'list,watch core namespaces,services',
     'read core nodes',
     'list,watch discovery.k8s.io endpointslices',
     events,
   ],
-  // It asks nodes to remove folders by an annotation of theirs.
+  // It asks nodes to remove folders by an annotation of the Node.
   [localPathRole]: [
     'create,delete,get,list,update,watch core persistentvolumes',
     'get,list,update,watch core persistentvolumeclaims',
@@ -42,11 +42,11 @@ export const ownClusterRoles: Readonly<Record<string, readonly RuleText[]>> = {
 
 const joining = `group ${defaultNodeTokenGroup}`;
 const agents = Object.values(agentUsers).map((user) => `user ${user}`);
-/** A part is a user of its own in `tinker agent`, and a service account as a DaemonSet. */
+/** A component is a user of its own in `tinker agent`, and a service account when it runs as a DaemonSet. */
 const partSubjects = (part: keyof typeof partAccounts): string[] => [`user ${agentUsers[part]}`, `account ${partAccounts[part]}`];
 const bound = (name: string, role: string, ...subjects: string[]) => ({ [name]: { role, subjects } });
 
-/** By name: the role, and to whom it is bound. Subjects as in `policy-text.ts`. */
+/** Role and subjects, by name. Subjects as in `policy-text.ts`. */
 export const ownClusterRoleBindings: Readonly<Record<string, { role: string; subjects: readonly string[] }>> = {
   [agentUsers.network]: { role: agentUsers.network, subjects: partSubjects('network') },
   [agentUsers.networkPolicy]: {

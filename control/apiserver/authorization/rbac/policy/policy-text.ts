@@ -1,16 +1,14 @@
 /**
- * The form in which the default roles are written down: a rule is one line.
+ * The text form of the default roles: each rule is one line.
  *
  *   <verbs> <API groups> <resources> [<names>]     read core,events.k8s.io events
  *   <verbs> <paths>                                get /healthz,/livez
  *
- * `core` is the group without a name. Lists are sorted, as upstream stores them.
+ * `core` is the API group ''. Lists are sorted, as upstream stores them.
  */
 import type { PolicyRule, Subject } from '#api/types.generated.ts';
 
-/**
- * A rule as one line: verbs, API groups, resources, and the names that it is limited to; `core` is the group without a name.
- */
+/** A rule as one line: verbs, API groups, resources, and resource names; `core` is the API group ''. */
 export type RuleText = string;
 
 const verbSets: Readonly<Record<string, readonly string[]>> = {
@@ -20,10 +18,10 @@ const verbSets: Readonly<Record<string, readonly string[]>> = {
   'read-write': ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'],
 };
 
-/** What whoever records events needs. */
+/** The rule for recording events. */
 export const events: RuleText = 'create,patch,update core,events.k8s.io events';
 
-/** The rule that the line stands for. */
+/** The rule of a line. */
 export function ruleOf(text: RuleText): PolicyRule {
   const [verbText = '', ...targets] = text.split(' ');
   const verbs = [...(verbSets[verbText] ?? verbText.split(','))];
