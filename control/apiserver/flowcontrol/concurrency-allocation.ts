@@ -1,26 +1,27 @@
 /**
- * How the server's seats are divided among levels that lend and borrow: each gets the same share of what it wants, within its bounds. Pure.
+ * Divides the server's seats among priority levels that lend and borrow: each gets the same fraction of its target, within its bounds.
+ * Pure.
  *
  * Source: KEP-1040; apiserver `pkg/util/flowcontrol/conc_alloc.go`.
  */
 
-/** One priority level in the division of seats: its bounds and its wish, in seats. */
+/** The bounds and the target of one priority level, in seats. */
 export interface AllocationItem {
   lower: number;
   upper: number;
-  /** How many seats it wants. */
+  /** Its demand for seats. */
   target: number;
 }
 
-/** The sum of the results is `total` wherever the bounds allow it. `fraction`: the share of its target that everybody gets. */
+/** The sum of the results is `total` if the bounds allow it. `fraction`: the fraction of its target that each level gets. */
 export function allocate(total: number, items: readonly AllocationItem[]): { fraction: number; allocations: number[] } {
-  // A level that wants nothing still has a share, the smallest possible: otherwise its fraction would be a division by zero.
+  // A target of zero becomes the smallest positive number, to avoid a division by zero.
   const least = Math.max(1, total) * 1e-7;
   const wanted = items.map(({ lower, upper, target }) => ({ lower, upper, target: Math.max(target, least) }));
   const at = (fraction: number): number[] =>
     wanted.map(({ lower, upper, target }) => Math.max(lower, Math.min(upper, fraction * target)));
   const sumAt = (fraction: number): number => at(fraction).reduce((sum, one) => sum + one, 0);
-  // The sum grows with the fraction, in straight lines between these.
+  // The sum is a piecewise linear function of the fraction, with these breakpoints.
   const bends = [0, ...wanted.flatMap(({ lower, upper, target }) => [lower / target, upper / target])].sort((a, b) => a - b);
   let low = 0;
   for (const bend of bends) {

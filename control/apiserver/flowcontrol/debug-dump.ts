@@ -10,10 +10,10 @@ import type { RequestInfo } from '../rest/request-info.ts';
 import type { PriorityLevels } from './priority-levels.ts';
 import type { RequestFacts } from './queue.ts';
 
-/** Where the dumps of priority levels, queues and requests are served, as upstream. */
+/** The path of the dumps of priority levels, queues and requests, as upstream. */
 export const dumpPath = '/debug/api_priority_and_fairness/';
 
-/** Undefined: there is no such page. @param nowMs the wall clock @param monotonicMs what request times are counted in */
+/** Undefined if there is no such page. @param nowMs wall clock time @param monotonicMs time of the clock of request times */
 export function dump(
   levels: PriorityLevels,
   path: string,
@@ -131,7 +131,7 @@ function detailsOf({ about }: RequestFacts): string[] {
 const sorted = (levels: PriorityLevels) => levels.states().toSorted((a, b) => (a.name < b.name ? -1 : 1));
 const seatSeconds = (value: number): string => `${value.toFixed(8)}ss`;
 
-/** As Go's tabwriter with columns of at least eight, one blank between. */
+/** Formats as Go's tabwriter: columns of at least eight characters, separated by one blank. */
 function aligned(rows: readonly (readonly (string | number | boolean)[])[]): string {
   const texts = rows.map((row) => row.map((cell) => `${cell},`));
   const widths = (texts[0] ?? []).map((_cell, column) => Math.max(8, ...texts.map((row) => (row[column] ?? '').length + 1)));

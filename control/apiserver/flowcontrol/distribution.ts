@@ -1,10 +1,10 @@
-/** Observations in buckets, as plain numbers. */
+/** A histogram with plain numbers. */
 
-/** What a histogram shows. */
+/** The values of a histogram. */
 export class Distribution {
   count = 0;
   sum = 0;
-  /** Of each bound: how many observations are at most so large. */
+  /** The number of observations up to each bound. */
   readonly counts: number[];
   readonly bounds: readonly number[];
 
@@ -13,7 +13,7 @@ export class Distribution {
     this.counts = bounds.map(() => 0);
   }
 
-  /** @param times how often the value was seen */
+  /** @param times how often the value was observed */
   observe(value: number, times = 1): void {
     this.count += times;
     this.sum += value * times;

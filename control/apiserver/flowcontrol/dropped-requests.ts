@@ -1,4 +1,4 @@
-/** When those who are refused should come again. Source: apiserver `pkg/util/flowcontrol/dropped_requests_tracker.go`. */
+/** When clients should retry refused requests. Source: apiserver `pkg/util/flowcontrol/dropped_requests_tracker.go`. */
 const maxSeconds = 32;
 
 interface Level {
@@ -9,13 +9,11 @@ interface Level {
   history: { second: number; count: number }[];
 }
 
-/**
- * The seconds after which refused clients shall try again: doubled while many are refused, and reduced step by step afterwards.
- */
+/** The Retry-After of refused requests, in seconds: doubled while many requests are refused, and reduced step by step afterwards. */
 export class DroppedRequests {
   readonly #levels = new Map<string, Level>();
 
-  /** Counts one. @returns seconds until the client may try again */
+  /** Counts a refused request. @returns seconds until the client may try again */
   record(name: string, nowMs: number): number {
     const second = Math.floor(nowMs / 1000);
     let level = this.#levels.get(name);

@@ -1,6 +1,6 @@
 /**
- * Makes the default objects of flow control, and keeps them: the mandatory ones as they must be, the suggested ones as long as nobody else has
- * taken them over (the annotation `apf.kubernetes.io/autoupdate-spec`).
+ * Creates and maintains the default objects of flow control. Mandatory objects are always corrected; suggested ones only unless the
+ * annotation `apf.kubernetes.io/autoupdate-spec` says that an administrator owns them.
  *
  * Source: kubernetes `pkg/registry/flowcontrol/{ensurer,rest}`.
  */
@@ -30,7 +30,7 @@ const intervalMs = 60_000;
 type Configuration = FlowSchema | PriorityLevelConfiguration;
 type Specs = Readonly<Record<string, FlowSchemaSpec | PriorityLevelConfigurationSpec>>;
 
-/** Brings them in order; harmless to repeat. @throws ApiError */
+/** Creates and corrects the default objects. Idempotent. @throws ApiError */
 export async function ensureFlowControl(client: Client): Promise<void> {
   const levels = of(client, 'PriorityLevelConfiguration', 'prioritylevelconfigurations.flowcontrol.apiserver.k8s.io');
   const schemas = of(client, 'FlowSchema', 'flowschemas.flowcontrol.apiserver.k8s.io');
@@ -74,16 +74,16 @@ async function ensureAll({ kind, client }: Kind, specs: Specs, isMandatory: bool
       continue;
     }
     const revised = revise(current, spec, isMandatory);
-    // After a conflict the next round looks again.
+    // After a conflict the next round tries again.
     if (revised !== undefined) await client.update(revised, { fieldManager }).catch(unless(isConflict));
   }
 }
 
-/** The object as it should be; undefined: it is so. Pure. */
+/** The corrected object; undefined if nothing has to be changed. Pure. */
 export function revise<T extends Configuration>(current: T, spec: T['spec'], isMandatory: boolean): T | undefined {
   const { annotations, generation } = current.metadata;
   const said = goBool(annotations?.[autoUpdateAnnotation]);
-  // Without the annotation: as long as nobody has changed the spec, the object still belongs to the server.
+  // Without the annotation the server owns the object as long as its spec was never changed.
   const updates = isMandatory || (said ?? generation === 1);
   const isChanged = updates && !semanticEqual(current.spec, spec);
   if (!isChanged && said === updates) return undefined;
@@ -91,7 +91,7 @@ export function revise<T extends Configuration>(current: T, spec: T['spec'], isM
   return { ...current, metadata, spec: isChanged ? spec : current.spec };
 }
 
-/** Those that an earlier version made, and this one does not. */
+/** Default objects of earlier versions that do not exist any more. */
 async function removeOthers({ client }: Kind, wanted: Specs): Promise<void> {
   for (const { metadata } of (await client.list()).items) {
     if (Object.hasOwn(wanted, metadata.name) || goBool(metadata.annotations?.[autoUpdateAnnotation]) !== true) continue;

@@ -1,4 +1,4 @@
-/** Flow control by priority levels, as the filters ask for it. */
+/** The interface of priority and fairness to the filters. */
 import type { UserInfo } from '../registry/strategy.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { type Entered, type FlowControl, leaveNothing, type RequestKind, requestKind } from '../serving/inflight.ts';
@@ -9,7 +9,7 @@ import type { Entry, PriorityLevels } from './priority-levels.ts';
 export class FairFlowControl implements FlowControl {
   readonly levels: PriorityLevels;
   readonly #current = { readOnly: 0, mutating: 0 };
-  /** The highest number since it was last asked for. */
+  /** The peak since it was last read. */
   readonly #peak = { readOnly: 0, mutating: 0 };
 
   constructor(levels: PriorityLevels) {

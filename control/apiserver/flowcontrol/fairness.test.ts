@@ -1,4 +1,7 @@
-/** A server under a flood: one user's requests do not keep out another's, nor what the cluster lives by; and what is shown of it. */
+/**
+ * An overloaded server: the requests of one user do not block those of another, nor those of the cluster's components. Also the debug pages
+ * and metrics.
+ */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startTestServer, type TestAnswer, type TestServer } from '../api-server.testing.ts';

@@ -1,4 +1,4 @@
-/** FlowSchemas and priority levels on a server: what upstream's `test/e2e/apimachinery/flowcontrol.go` asks, and the default objects. */
+/** FlowSchemas and priority levels on a server: the cases of upstream's `test/e2e/apimachinery/flowcontrol.go`, and the default objects. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -137,7 +137,7 @@ describe('flow control', () => {
       await uidOf('flowschemas', 'global-default'),
       await uidOf('prioritylevelconfigurations', 'global-default'),
     ]);
-    // The controller may see the FlowSchema before its priority level: it says so, and corrects it.
+    // If the controller sees the FlowSchema before its priority level, it first sets Dangling, and then corrects it.
     const condition = async (name: string, status: string): Promise<string> => {
       let last = 'none';
       for (let tries = 0; tries < 1000; tries++) {

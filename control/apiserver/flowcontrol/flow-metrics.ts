@@ -1,6 +1,6 @@
 /**
- * What flow control measures, under upstream's names. Every request is counted here, so counting is a matter of plain numbers: they become metrics
- * when somebody asks for them.
+ * Metrics of flow control, with upstream's names. Every request is counted here, so the counters are plain numbers. They are converted to
+ * metrics when `/metrics` is read.
  *
  * Source: apiserver `pkg/util/flowcontrol/metrics/metrics.go`.
  */
@@ -17,7 +17,7 @@ const lengthBounds = [0, 10, 25, 50, 100, 250, 500, 1000];
 const seatBounds = [1, 2, 4, 8, 16, 32, 64, 100];
 const watchBounds = [0, 1, 10, 100, 1000, 10_000];
 
-/** Of one FlowSchema's requests at one level. */
+/** The counters of one FlowSchema at one level. */
 export class FlowCounts {
   readonly labels: { priority_level: string; flow_schema: string };
   dispatched = 0;
@@ -32,7 +32,7 @@ export class FlowCounts {
   readonly refusedWaits = new Distribution(secondBounds);
   readonly executions = new Distribution(secondBounds);
   readonly watchExecutions = new Distribution(secondBounds);
-  /** How many watch what a change changes. */
+  /** The number of watchers of the changed objects, for write requests. */
   readonly watchers = new Distribution(watchBounds);
   readonly seats = new Distribution(seatBounds);
 
@@ -52,14 +52,14 @@ interface Sample {
   metricName?: string;
 }
 
-/** The metrics `apiserver_flowcontrol_*`, under upstream's names. */
+/** The metrics `apiserver_flowcontrol_*`, with upstream's names. */
 export class FlowMetrics {
   readonly all: readonly Metric[];
-  /** By level, then by FlowSchema. Both are objects that somebody may write: what is deleted is forgotten. */
+  /** By level, then by FlowSchema. Entries of deleted objects are removed. */
   readonly #counts = new Map<string, Map<string, FlowCounts>>();
   #fraction = 0;
 
-  /** @param states read when the metrics are asked for @param now the monotonic clock, in milliseconds */
+  /** @param states called when the metrics are read @param now the monotonic clock, in milliseconds */
   constructor(states: () => readonly LevelState[], now: () => number) {
     const ratios = (name: string, help: string, of: (level: LevelState) => [TimedRatio, Labels][]): Metric =>
       this.#metric(name, help, 'histogram', () =>
@@ -238,7 +238,7 @@ export class FlowMetrics {
     ];
   }
 
-  /** The counts of one flow, to count in. */
+  /** The counters of one FlowSchema at one level. */
   of(level: string, schema: string): FlowCounts {
     let schemas = this.#counts.get(level);
     if (schemas === undefined) this.#counts.set(level, (schemas = new Map()));
@@ -272,7 +272,7 @@ export class FlowMetrics {
     this.#counts.delete(level);
   }
 
-  /** FlowSchemas that are no more. @param names those that there are */
+  /** Removes the counters of deleted FlowSchemas. @param names the existing ones */
   keepOnly(names: ReadonlySet<string>): void {
     for (const schemas of this.#counts.values())
       for (const [name, { executing, inqueue }] of schemas)
@@ -283,7 +283,7 @@ export class FlowMetrics {
     return [...this.#counts.values()].flatMap((schemas) => [...schemas.values()]);
   }
 
-  /** A gauge for the registry, whose values and type are found out when it is asked. */
+  /** A metric for the registry, whose values and type are computed when it is read. */
   #metric(name: string, help: string, type: 'counter' | 'gauge' | 'histogram', samples: () => Sample[]): Metric {
     const metric = new Gauge({ name: prefix + name, help, registers: [] });
     const get = async () => ({ name: prefix + name, help, type, values: samples(), aggregator: 'sum' });

@@ -1,6 +1,6 @@
 /**
- * Which FlowSchema and which priority level a request belongs to: an index over the stored objects, told of each change by the watch caches.
- * Where the mandatory objects are not there (yet), they stand in as they would be.
+ * Finds the FlowSchema and the priority level of a request in an index of the stored objects, which the watch caches update. Mandatory
+ * objects that are missing (at the start) are replaced by their defaults.
  *
  * Source: KEP-1040; apiserver `pkg/util/flowcontrol/apf_controller.go` (digestFlowSchemasLocked, startRequest).
  */
@@ -13,7 +13,7 @@ import type { UserInfo } from '../registry/strategy.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { matchesFlowSchema } from './matching.ts';
 
-/** What a request belongs to. */
+/** The FlowSchema and priority level of a request. */
 export interface Flow {
   schema: FlowSchema;
   level: PriorityLevelConfiguration;
@@ -30,16 +30,16 @@ const mandatoryLevels = new Map(
   ]),
 );
 
-/** The FlowSchemas in the order in which they are asked (matchingPrecedence, then name), kept up to date from the cache. */
+/** The FlowSchemas in the order in which they are matched (matchingPrecedence, then name), updated by the watch caches. */
 export class FlowSchemas {
   readonly #schemas = new Map<string, FlowSchema>();
   readonly #levels = new Map<string, PriorityLevelConfiguration>();
-  /** In the order in which they are asked; undefined: something has changed since. */
+  /** In matching order; undefined after a change. */
   #flows: readonly Flow[] | undefined;
-  /** Undefined: something has changed since. */
+  /** Undefined after a change. */
   #all: readonly PriorityLevelConfiguration[] | undefined;
 
-  /** By storage prefix: to be told of what is stored. */
+  /** Listeners for changes of stored objects, by storage prefix. */
   get followers(): ReadonlyMap<string, CacheFollower> {
     return new Map<string, CacheFollower>([
       ['/registry/flowschemas', this.#followerOf(this.#schemas)],
@@ -47,23 +47,23 @@ export class FlowSchemas {
     ]);
   }
 
-  /** All that there are, in the order in which they are asked; those without a priority level are left out. */
+  /** All of them in matching order, without those whose priority level does not exist. */
   flows(): readonly Flow[] {
     this.#flows ??= this.#ordered();
     return this.#flows;
   }
 
-  /** All priority levels, with those that stand in; the same array until something changes. */
+  /** All priority levels, with defaults for missing mandatory ones. The same array until something changes. */
   levels(): readonly PriorityLevelConfiguration[] {
     this.#all ??= [...new Map([...mandatoryLevels, ...this.#levels]).values()];
     return this.#all;
   }
 
-  /** The first that matches; one always does. */
+  /** The first that matches. There always is one. */
   classify(info: RequestInfo, user: UserInfo): Flow {
     const flows = this.flows();
     const found = flows.find(({ schema }) => matchesFlowSchema(schema, info, user));
-    // A user of neither system:authenticated nor system:unauthenticated: the last is `catch-all`, or comes after it.
+    // A user in neither system:authenticated nor system:unauthenticated matches no FlowSchema: `catch-all` is used.
     return found ?? (flows.find(({ schema }) => schema.metadata.name === catchAll) as Flow);
   }
 

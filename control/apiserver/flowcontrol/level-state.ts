@@ -1,4 +1,4 @@
-/** What there is of one priority level. */
+/** The state of one priority level. */
 import type { PriorityLevelConfiguration } from '#api/types.generated.ts';
 import type { QueueSet } from './queue-set.ts';
 
@@ -17,6 +17,6 @@ export interface LevelState {
   current: number;
   maxSeats: number;
   queues: QueueSet;
-  /** It has been deleted, and serves who was there. */
+  /** It has been deleted, and still serves its waiting requests. */
   quiescing: boolean;
 }

@@ -1,4 +1,4 @@
-/** Whether a FlowSchema is about a request. Pure. Source: apiserver `pkg/util/flowcontrol/rule.go`. */
+/** Whether a FlowSchema matches a request. Pure. Source: apiserver `pkg/util/flowcontrol/rule.go`. */
 import type {
   FlowControlSubject,
   FlowSchema,
@@ -11,7 +11,7 @@ import type { RequestInfo } from '../rest/request-info.ts';
 
 const serviceAccountPrefix = 'system:serviceaccount:';
 
-/** Whether one of the schema's rules fits the request and its user. Source: apiserver `pkg/util/flowcontrol/rule.go`. */
+/** Whether one of the schema's rules matches the request and its user. Source: apiserver `pkg/util/flowcontrol/rule.go`. */
 export const matchesFlowSchema = ({ spec }: Pick<FlowSchema, 'spec'>, info: RequestInfo, user: UserInfo): boolean =>
   (spec.rules ?? []).some((rules) => matchesRules(rules, info, user));
 
@@ -53,11 +53,11 @@ function matchesPath({ verbs, nonResourceURLs }: NonResourcePolicyRule, { verb, 
   return (nonResourceURLs ?? []).some((url) => {
     if (url === '*' || url === path) return true;
     const prefix = url.replace(/\*$/, '');
-    // A path leads to all that is below it, with or without a star.
+    // A path matches everything below it, with or without a star.
     return path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`);
   });
 }
 
-/** `*` counts where it is the only one: validation lets it stand nowhere else. */
+/** `*` matches everything. Validation allows it only as the single element. */
 const has = (list: readonly string[] | undefined, wanted: string): boolean =>
   list !== undefined && ((list.length === 1 && list[0] === '*') || list.includes(wanted));

@@ -1,4 +1,4 @@
-/** The seats of levels, what requests take, and when who is refused comes again. */
+/** The division of seats among levels, the seats of requests, and Retry-After of refused requests. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';

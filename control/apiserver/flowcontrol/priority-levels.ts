@@ -1,7 +1,6 @@
 /**
- * API priority and fairness: each priority level has its part of the server's seats, lends seats that it does not need, and
- * shares its seats fairly among the flows of its requests. A request that finds no place in a queue, or waits too long, gets 429
- * and a time to try again.
+ * API priority and fairness: each priority level has a part of the server's seats, lends seats that it does not need, and shares its seats
+ * fairly among the flows of its requests. A request that finds no place in a queue, or waits too long, gets 429 with Retry-After.
  *
  * Source: KEP-1040; apiserver `pkg/util/flowcontrol/apf_controller.go`, `pkg/server/filters/priority-and-fairness.go`.
  */
@@ -23,28 +22,28 @@ import { estimateWork, type StoredFacts } from './work-estimate.ts';
 export interface PriorityLevelsDeps {
   clock: Clock;
   schemas: Pick<FlowSchemas, 'levels' | 'flows'>;
-  /** What there is of a resource. */
+  /** The number and size of a resource's objects. */
   factsOf(info: RequestInfo): StoredFacts | undefined;
 }
 
-/** A request that may be served now, or must come again. */
+/** The result for a request: it is served now, or must be retried later. */
 export type Entry = { leave: () => void } | { retryAfterSeconds: number };
 
-/** `%` of a level's nominal seats that one request may take. */
+/** The maximum seats of one request, in percent of the level's nominal seats. */
 const maxSeatsShare = 0.15;
 const adjustmentMs = 10_000;
 /** A quarter of `--request-timeout`. */
 const defaultWaitMs = 15_000;
 const longestWaitMs = 60_000;
 
-/** All priority levels with their seats, kept up to date from the stored objects. */
+/** All priority levels with their seats, updated from the stored objects. */
 export class PriorityLevels {
   readonly metrics: FlowMetrics;
   readonly #deps: PriorityLevelsDeps;
   readonly #total: number;
   readonly #dropped = new DroppedRequests();
   readonly #levels = new Map<string, LevelState>();
-  /** As they were when {@link #levels} was made from them. */
+  /** The objects from which {@link #levels} was computed. */
   #configs: readonly PriorityLevelConfiguration[] = [];
   #adjustedMs: number;
 
@@ -59,13 +58,13 @@ export class PriorityLevels {
     );
   }
 
-  /** All levels there are, those included whose last requests are served. */
+  /** All levels, including deleted ones that still serve requests. */
   states(): readonly LevelState[] {
     this.#follow();
     return [...this.#levels.values()];
   }
 
-  /** Answers at once where a seat is free. @param timeoutMs of the request, where it has one of its own */
+  /** The result is no promise if a seat is free. @param timeoutMs of the request, if it has one of its own */
   enter(info: RequestInfo, user: UserInfo, flow: Flow, signal?: AbortSignal, timeoutMs?: number): Entry | Promise<Entry> {
     const level = this.#levelOf(flow);
     const schema = flow.schema.metadata.name;
@@ -109,11 +108,11 @@ export class PriorityLevels {
     if (clock.monotonic() - this.#adjustedMs >= adjustmentMs) this.adjust();
     const known = this.#levels.get(level.metadata.name);
     if (known !== undefined) return known;
-    // A mandatory level that stands in where none is stored.
+    // The default of a mandatory level that is not stored.
     return this.#add(level);
   }
 
-  /** Takes over what has been changed in the stored levels. */
+  /** Applies changes of the stored levels. */
   #follow(): void {
     const configs = this.#deps.schemas.levels();
     if (configs === this.#configs) return;
@@ -203,7 +202,7 @@ export class PriorityLevels {
       this.metrics.fair(fraction);
       for (const [index, { level }] of limited.entries()) level.current = Math.round(allocations[index] ?? 0);
     }
-    // Nobody is left without any: a level of no seats would never serve who waits.
+    // Each level has at least one seat: otherwise its waiting requests would never be served.
     for (const level of levels)
       level.queues.setLimit(Math.max(level.config.spec.type === 'Exempt' ? 0 : 1, level.current), level.limits.nominal);
   }

@@ -1,4 +1,4 @@
-/** Fair queuing: what is promised of any flows and any requests, and the cases of upstream's `queueset_test.go` in words of our own. */
+/** Fair queuing: properties for random flows and requests, and the cases of upstream's `queueset_test.go`, rewritten. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -22,7 +22,8 @@ const isTicket = (admission: unknown): admission is Ticket =>
   typeof admission === 'object' && admission !== null && 'leave' in admission;
 
 /**
- * Flows that always have as many requests as they may under way; each takes `ms`. Counts what each got in `rounds` steps of a millisecond.
+ * Simulates flows that always have their maximum number of requests running; each request takes `ms`. Counts the served requests of each
+ * flow in `rounds` steps of one millisecond.
  */
 async function serve(
   flows: readonly { at: number; ms: number; seats: number }[],
@@ -134,7 +135,7 @@ describe('queues of a level', () => {
       2000,
     );
     assert.ok(flood > 0);
-    // Two at a time, always served at once but for the end of a request under way.
+    // Two requests at a time. They wait at most for the end of a running request.
     assert.ok(calm >= 2 * 2000 * 0.45, `the calm one got ${calm} of 4000`);
   });
 
@@ -146,14 +147,14 @@ describe('queues of a level', () => {
           maxLength: 3,
         }),
         async (kinds) => {
-          // As many under way as fill all of it alone, and a hand's queues to wait in.
+          // Enough requests to fill all seats and all queues of its hand.
           const served = await serve(
             kinds.map((kind) => ({ ...kind, at: 40 })),
             6,
             4000,
           );
           const [least, most] = [Math.min(...served), Math.max(...served)];
-          // Two flows may share queues of their hands; no flow gets less than a third of another.
+          // The hands of two flows may overlap. No flow gets less than a third of another.
           assert.ok(least * 3 >= most, JSON.stringify(served));
           assert.ok(served.reduce((sum, amount) => sum + amount, 0) >= 6 * 4000 * 0.6, 'seats are used');
         },

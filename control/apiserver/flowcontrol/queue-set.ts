@@ -28,11 +28,11 @@ export interface QueueSetConfig {
   /** The number of queues. 0: requests do not wait, and are refused when no seat is free. -1: no limit at all. */
   queues: number;
   handSize: number;
-  /** How many may wait in a queue. */
+  /** The maximum length of a queue. */
   queueLength: number;
 }
 
-/** Told of what happens to requests of a FlowSchema, for metrics. */
+/** Called for events of a FlowSchema's requests, for metrics. */
 export interface QueueSetObserver {
   queued(schema: string, change: 1 | -1, seats: number): void;
   executing(schema: string, change: 1 | -1, seats: number): void;
@@ -48,9 +48,9 @@ const demandShares = [0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.7, 2, 2.8, 4, 6];
 /** The fair queues of one level. Source: apiserver `pkg/util/flowcontrol/fairqueuing/queueset`. */
 export class QueueSet {
   readonly demand: SeatDemand;
-  /** Over time, as shares of the level's limits. */
+  /** Histograms over time, as ratios of the level's limits. */
   readonly ratios: { seats: TimedRatio; executing: TimedRatio; waiting: TimedRatio; demand: TimedRatio };
-  /** R of the last dispatch, and S of the request that it was. */
+  /** R at the last dispatch, and S of the dispatched request. */
   readonly last = { dispatchR: 0, latestS: 0 };
   readonly counts = { dispatched: 0, rejected: 0, timedOut: 0, cancelled: 0 };
   readonly #clock: Clock;
@@ -59,7 +59,7 @@ export class QueueSet {
   #limit: number;
   #dealer: Dealer;
   #queues: Queue[] = [];
-  /** Those in which somebody waits. */
+  /** The queues with waiting requests. */
   readonly #withWaiting = new Set<Queue>();
   readonly #queueless = new Set<Executing>();
   #active = 0;
@@ -112,7 +112,7 @@ export class QueueSet {
     return this.#queueless;
   }
 
-  /** A change of the level's configuration; who waits stays where it is. */
+  /** Applies a change of the level's configuration. Waiting requests stay in their queues. */
   configure(config: QueueSetConfig): void {
     const { queues, handSize, queueLength } = this.#config;
     if (config.queues === queues && config.handSize === handSize && config.queueLength === queueLength) return;
@@ -121,7 +121,7 @@ export class QueueSet {
     this.#grow();
   }
 
-  /** How many seats there are now. @param nominal by the configuration alone */
+  /** Sets the current number of seats. @param nominal the number in the configuration */
   setLimit(limit: number, nominal = limit): void {
     const nowMs = this.#sync();
     this.#limit = limit;
@@ -140,7 +140,7 @@ export class QueueSet {
     }
     const queue = this.#choose(facts);
     if (this.#seatsInUse >= this.#limit && queue.waiting.length >= this.#config.queueLength) return this.#refuse('queue-full');
-    // Nobody is before it: it need not wait for a turn of the event loop.
+    // No request is before it, so it is dispatched at once, without waiting for a turn of the event loop.
     if (this.#waiting === 0 && this.#hasRoom(seatsOf(facts))) {
       if (queue.isIdle) {
         queue.nextDispatchR = this.#currentR;
@@ -160,12 +160,12 @@ export class QueueSet {
   }
 
   #grow(): void {
-    // A queue in use beyond the wanted number is drained: nothing is dealt there any more.
+    // Queues beyond the configured number are drained: they get no new requests.
     for (let index = this.#queues.length; index < this.#config.queues; index++) this.#queues.push(new Queue(index));
     while (this.#queues.length > Math.max(0, this.#config.queues) && this.#queues.at(-1)?.isIdle === true) this.#queues.pop();
   }
 
-  /** Of its hand the queue with the least work. */
+  /** The queue with the least work in the flow's hand. */
   #choose({ schema, distinguisher }: RequestFacts): Queue {
     const hand = this.#dealer.hand(schema, distinguisher);
     const offset = this.#enqueues++ % hand.length;
@@ -243,7 +243,7 @@ export class QueueSet {
     while (this.#waiting > 0 && this.#seatsInUse < this.#limit && this.#dispatchOne());
   }
 
-  /** @returns false when the one whose turn it is needs more seats than are free: nobody overtakes it */
+  /** @returns false if the next request needs more seats than are free. Other requests do not overtake it */
   #dispatchOne(): boolean {
     let best: Queue | undefined;
     let [finish, distance] = [Number.POSITIVE_INFINITY, 0];
@@ -292,7 +292,7 @@ export class QueueSet {
     if (queue === undefined) this.#queueless.delete(one);
     else {
       queue.executing.delete(one);
-      // Now it is known how long it took.
+      // The duration is known now.
       queue.nextDispatchR -= one.facts.work.initialSeats * (estimatedSeconds - (nowMs - one.startMs) / 1000);
       this.#bound(queue);
       if (queue.isIdle) this.#active -= 1;
@@ -313,7 +313,7 @@ export class QueueSet {
 
   #hasRoom(seats: number): boolean {
     if (this.#config.queues < 0) return true;
-    // One that is larger than all of it is served alone.
+    // A request that needs more seats than the level has is served alone.
     if (seats > this.#limit) return this.#executing === 0;
     return this.#seatsInUse + seats <= this.#limit;
   }
@@ -349,7 +349,10 @@ export class QueueSet {
     this.last.latestS = queue.nextDispatchR;
   }
 
-  /** The least and the greatest S of those that wait next in their queues, and without the work in progress there. Undefined: nobody waits. */
+  /**
+   * The minimum and maximum S of the first waiting requests of all queues, with and without the queue's work in progress. Undefined if no
+   * request waits.
+   */
   nextBounds(): { next: [min: number, max: number]; discounted: [min: number, max: number] } | undefined {
     if (this.#withWaiting.size === 0) return undefined;
     const bounds = (of: (queue: Queue) => number): [min: number, max: number] => {

@@ -8,22 +8,22 @@
 export interface Work {
   /** Seats while it is served. */
   initialSeats: number;
-  /** Seats that it keeps for {@link additionalMs} after its answer: watchers are being told. */
+  /** Seats that it keeps for {@link additionalMs} after its response, while watchers are notified. */
   finalSeats: number;
   additionalMs: number;
-  /** How many watch what it changes, for a change; for the metrics. */
+  /** The number of watchers of the changed objects, for write requests; only for metrics. */
   watchers?: number;
 }
 
-/** Why a request is refused, as the metrics call it. */
+/** The reason of a refusal, as in the metrics. */
 export type Refusal = 'queue-full' | 'concurrency-limit' | 'time-out' | 'cancelled';
 
-/** Served at once, refused, or waiting for which of them it is. */
+/** Served at once, refused, or waiting for one of both. */
 export type Admission = Ticket | Refusal | Promise<Ticket | Refusal>;
 
 /** A request that is served. */
 export interface Ticket {
-  /** To call once, when it has been answered. */
+  /** Must be called once, after the response. */
   leave(): void;
   waitedMs: number;
 }
@@ -33,9 +33,9 @@ export interface RequestFacts {
   schema: string;
   distinguisher: string;
   work: Work;
-  /** How long it may wait for a seat. */
+  /** The maximum time in the queue. */
   waitMs: number;
-  /** The client has left. */
+  /** Aborts when the client disconnects. */
   signal?: AbortSignal | undefined;
   /** For the debug pages. */
   about?: unknown;

@@ -1,17 +1,17 @@
 /**
- * How many seats a level has wanted: in use and waited for, over time. Source: apiserver `pkg/util/flowcontrol/fairqueuing/integrator.go`,
- * `apf_controller.go` (seatDemandStats).
+ * The demand of a level over time: seats in use and seats of waiting requests. Source: apiserver
+ * `pkg/util/flowcontrol/fairqueuing/integrator.go`, `apf_controller.go` (seatDemandStats).
  */
 
-/** Its half-life is five minutes, at one look every ten seconds. */
+/** A half-life of five minutes, with an update every ten seconds. */
 const smoothing = 0.977;
 
-/** How many seats a level has asked for over time. Source: apiserver `pkg/util/flowcontrol` (borrowing between levels). */
+/** The demand of a level for seats over time. Source: apiserver `pkg/util/flowcontrol` (borrowing between levels). */
 export class SeatDemand {
   average = 0;
   deviation = 0;
   highWatermark = 0;
-  /** What adjustments go by: it goes up at once, and down slowly. */
+  /** The smoothed demand for adjustments: it rises at once, and falls slowly. */
   smoothed = 0;
   #value = 0;
   #max = 0;
@@ -31,7 +31,7 @@ export class SeatDemand {
     if (value > this.#max) this.#max = value;
   }
 
-  /** Takes what was seen since the last call into account. */
+  /** Includes the demand since the last call. */
   update(nowMs: number): void {
     this.#integrate(nowMs);
     const durationMs = nowMs - this.#sinceMs;

@@ -1,5 +1,5 @@
 /**
- * Says of each FlowSchema whether its priority level is there (the condition `Dangling`).
+ * Sets the condition `Dangling` of each FlowSchema: whether its priority level is missing.
  *
  * Owns: -.  Watches: FlowSchema, PriorityLevelConfiguration.  Writes: FlowSchema/status.
  * Source: apiserver `pkg/util/flowcontrol/apf_controller.go` (presyncFlowSchemaStatus). Upstream runs it in the API server, too.

@@ -1,14 +1,17 @@
-/** What there is of a resource, for the seats of requests. Source: apiserver `pkg/util/flowcontrol/request/object_count_tracker.go`. */
+/**
+ * The number and size of a resource's objects, to estimate the seats of requests. Source: apiserver
+ * `pkg/util/flowcontrol/request/object_count_tracker.go`.
+ */
 import type { CacheFeed } from '../cache/cache-feed.ts';
 import type { KindCatalog } from '../catalog.ts';
 import type { RestKind } from '../rest/exchange.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import type { StoredFacts } from './work-estimate.ts';
 
-/** How many objects are looked at to estimate the size of the kind's objects. */
+/** The number of objects that are sampled to estimate the size of a kind's objects. */
 const sampled = 8;
 
-/** Undefined for what is not stored, or not known yet. */
+/** Undefined for resources that are not stored or not known yet. */
 export const storedFacts =
   (feed: CacheFeed, catalog: KindCatalog<RestKind>) =>
   ({ group, version, resource }: RequestInfo): StoredFacts | undefined => {

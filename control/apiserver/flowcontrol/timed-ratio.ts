@@ -1,18 +1,18 @@
 /**
- * A number as a share of a limit, over time: how many nanoseconds it spent in which range.
+ * A histogram of a ratio (a number divided by its limit) over time: the nanoseconds that it spent in each bucket.
  *
  * Source: component-base `metrics/timing_histogram.go`; apiserver `pkg/util/flowcontrol/metrics/timing_ratio_histogram.go`.
  */
 import { Distribution } from './distribution.ts';
 
-/** Counts time. It is told of each change; between changes nothing happens. */
+/** Adds time to buckets. It is called only when the number or the limit changes. */
 export class TimedRatio {
   readonly #distribution: Distribution;
   #numerator = 0;
   #denominator = 1;
   #sinceMs: number;
 
-  /** @param nowMs of a monotonic clock, as all further times */
+  /** @param nowMs time of a monotonic clock */
   constructor(bounds: readonly number[], nowMs: number) {
     this.#distribution = new Distribution(bounds);
     this.#sinceMs = nowMs;
@@ -30,7 +30,7 @@ export class TimedRatio {
     this.#denominator = denominator;
   }
 
-  /** Up to now. Each nanosecond counts once. */
+  /** Adds the time since the last call. */
   read(nowMs: number): Distribution {
     this.#account(nowMs);
     return this.#distribution;

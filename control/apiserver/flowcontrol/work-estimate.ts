@@ -1,12 +1,12 @@
 /**
- * How many seats a request takes: a list by what it reads, a change by how many are told of it. Pure.
+ * Estimates the seats of a request: for a list by the objects that it reads, for a write by the number of watchers. Pure.
  *
  * Source: apiserver `pkg/util/flowcontrol/request/{width,list_work_estimator,mutating_work_estimator}.go`.
  */
 import type { RequestInfo } from '../rest/request-info.ts';
 import type { Work } from './queue.ts';
 
-/** What there is of a resource; undefined: nothing is known of it. */
+/** The number and size of a resource's objects; undefined if unknown. */
 export interface StoredFacts {
   objects: number;
   averageBytes: number;
@@ -15,14 +15,14 @@ export interface StoredFacts {
 
 const one: Work = { initialSeats: 1, finalSeats: 0, additionalMs: 0 };
 const bytesPerSeat = 100_000;
-/** A list from the cache is sent in pieces, and holds no more at a time. */
+/** A list from the cache is sent in pieces, so only one piece is in memory at a time. */
 const maxListBytes = 1_000_000;
 const watchersPerSeat = 10;
 const maxMutatingSeats = 10;
 const eventMs = 5;
 const mutating: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete']);
 
-/** @param maxSeats of the level: no request takes all of it @param factsOf asked for requests that need it */
+/** @param maxSeats of the level: the maximum for one request @param factsOf called only for requests that need it */
 export function estimateWork(info: RequestInfo, maxSeats: number, factsOf: (info: RequestInfo) => StoredFacts | undefined): Work {
   if (!info.isResource) return one;
   if (info.verb === 'list' || (info.verb === 'watch' && readsInitial(info))) {
@@ -41,7 +41,7 @@ export function estimateWork(info: RequestInfo, maxSeats: number, factsOf: (info
   return { initialSeats: 1, finalSeats, additionalMs: (wanted * eventMs) / finalSeats, watchers };
 }
 
-/** A watch from a revision begins with nothing. */
+/** A watch from a resource version has no initial events. */
 function readsInitial({ query }: RequestInfo): boolean {
   const revision = query.get('resourceVersion') ?? '';
   return (
