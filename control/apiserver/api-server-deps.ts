@@ -27,18 +27,18 @@ export interface ApiServerDeps {
   store: Store;
   clock: Clock;
   log: ServerLog;
-  /** The kinds that are served at first. From now on only this server changes the catalog. */
+  /** The kinds that are served at the start. Afterwards only this server changes the catalog. */
   catalog: KindCatalog<RestKind>;
   patcher: ObjectPatcher;
   /** Called for every write and connect, in this order; see admission/plugins/index.ts. */
   admission: readonly AdmissionPlugin[];
-  /** What admission counts. Absent: nothing is counted. */
+  /** Metrics of admission. Absent: nothing is counted. */
   admissionMetrics?: AdmissionMetrics | undefined;
   /** Calls conversion webhooks of custom resources. Default: a `WebhookCaller` of its own. */
   webhooks?: Pick<WebhookCaller, 'post'>;
-  /** Receives the stored values that cannot be decoded. */
+  /** Called with stored values that cannot be decoded. */
   leftOut?: LeftOutReporter;
-  /** Who may do what. Default: `alwaysAllow`. */
+  /** Authorization. Default: `alwaysAllow`. */
   authorization?: Pick<Authorization, 'authorizer' | 'anonymous' | 'followers'>;
   /** Default: priority levels with the limits of the options. */
   flowControl?: FlowControl;
@@ -46,35 +46,35 @@ export interface ApiServerDeps {
   random?: () => number;
   /** Serves `/openapi/…`; undefined for paths it does not know. */
   openapi?: (request: TransportRequest) => Promise<TransportResponse | undefined>;
-  /** What is served below `/debug/`. */
+  /** Serves `/debug/…`. */
   debug?: DebugPages;
-  /** Serves logs, exec and proxies, over plain requests and upgraded connections. */
+  /** Serves logs, exec and proxies, for plain requests and upgraded connections. */
   proxy?: StreamProxy;
-  /** Passes requests on that other servers answer. */
+  /** Forwards requests to aggregated servers. */
   aggregation?: Aggregation;
 }
 
-/** What may be chosen about an API server. */
+/** The options of an API server. */
 export interface ApiServerOptions {
   /** Our own version, for `/version`. */
   build: { version: string; commit?: string; date?: string };
   /** Absent: service-account tokens are neither issued nor accepted. */
   tokens?: TokenOptions;
-  /** Who else is known, and how. Default: client certificates and service accounts; anonymous requests are let in. */
+  /** The options of authentication. Default: client certificates and service accounts, with anonymous requests. */
   authentication?: AuthenticationOptions;
-  /** The address at which clients reach the server, for the legacy `/api` document: `10.0.0.1:6443`. */
+  /** The server's address for clients, in the legacy `/api` document: `10.0.0.1:6443`. */
   serverAddress?: string;
   watchCache?: Partial<WatchCacheLimits>;
-  /** How many requests are served at a time. Default: upstream's, 400 and 200; 0 and 0: any number. */
+  /** The maximum number of concurrent requests. Default: upstream's, 400 and 200. 0 and 0: no limit. */
   inflight?: InflightLimits;
-  /** `--etcd-compaction-interval`; 0: history is kept for ever. Default: 5 minutes. */
+  /** `--etcd-compaction-interval`; 0: history is kept forever. Default: 5 minutes. */
   compactionIntervalMs?: number;
   /** `--enable-priority-and-fairness`: the limits are divided among priority levels. Default true. */
   isFair?: boolean;
   /** `--audit-…`. Absent: nothing is audited. */
   audit?: AuditOptions | undefined;
-  /** Deep-freezes cached objects, so that a handler that changes one fails; for tests. */
+  /** For tests: deep-freezes cached objects, so that a handler that changes one fails. */
   freezeCached?: boolean;
-  /** More metrics for `/metrics`: those of the process. */
+  /** Further metrics for `/metrics`: those of the process. */
   metrics?: readonly Metric[];
 }

@@ -47,14 +47,14 @@ export interface TestServer {
   server: ApiServer;
   store: Store;
   client: Client;
-  /** One request of the administrator's; `body` objects are sent as JSON. */
+  /** Sends a request as administrator. An object as `body` is sent as JSON. */
   request: TestRequest;
-  /** The same, of somebody else's. */
+  /** The same as another user. */
   as(user: UserInfo): TestRequest;
   stop(): Promise<void>;
 }
 
-/** What tests look at in answers, of whatever kind they are; a field that is not there is undefined, whatever the type says. */
+/** The fields of responses that tests read, of any kind. A missing field is undefined, whatever its type says. */
 export interface Loose {
   kind: string;
   apiVersion: string;
@@ -110,19 +110,19 @@ export interface TestServerOptions {
   namespaces?: readonly string[];
   /** `--authorization-mode`. Default: AlwaysAllow. */
   modes?: readonly AuthorizationMode[];
-  /** Another server's, for several servers on one store; who opened it closes it. */
+  /** The store of another server, for several servers on one store. Whoever opened it closes it. */
   store?: Store;
-  /** Which free cluster IPs and node ports services get. Default Math.random. */
+  /** Selects the cluster IPs and node ports of services. Default Math.random. */
   random?: () => number;
   /** Default: 10.96.0.0/16 and 30000-32767. */
   ranges?: Partial<ServiceAllocatorOptions>;
-  /** Of the repair of cluster IPs and node ports. */
+  /** Records the events of the repair of cluster IPs and node ports. */
   events?: ServiceAllocatorDeps['events'];
-  /** Where its store lies; a folder of its own, which goes with it, by default. */
+  /** The folder of its store. Default: a temporary folder. */
   folder?: string;
-  /** Default: those plugins that are on by default. */
+  /** Default: the plugins that are on by default. */
   admissionPlugins?: PluginChoice;
-  /** Default: nothing is configured. */
+  /** Default: no configuration. */
   admissionSettings?: AdmissionSettings;
   /** See {@link ApiServerOptions}. */
   tokens?: Partial<TokenOptions>;

@@ -1,5 +1,5 @@
 /**
- * The API server, put together from its parts: one handler for all requests, over HTTPS or by a call within the process.
+ * The API server, assembled from its parts: one handler for all requests, over HTTPS or by a call within the process.
  *
  *   filters (serving/filters.ts) → router.ts → resource handler → registry → store → encode
  */
@@ -59,40 +59,42 @@ export interface ApiServer {
    * Serves one request: it passes all filters (serving/filters.ts), and then its handler. Never rejects: errors become answers.
    */
   handle(request: TransportRequest, arrival: Arrival): Promise<TransportResponse>;
-  /** Follows the store until `signal` aborts; no resource is served before. Watches end with it. @throws StoreError `closed` */
+  /**
+   * Watches the store until `signal` aborts. Resources are served only while it runs, and watches end with it. @throws StoreError `closed`
+   */
   run(signal: AbortSignal): Promise<void>;
   /** Whether connections may be upgraded for such requests. For other requests an `Upgrade` header is ignored, as in Go. */
   upgrades(info: RequestInfo): boolean;
   /** Resolves once requests can be served. */
   readonly ready: Promise<void>;
-  /** From now on `/readyz` fails and watches end, so that clients go elsewhere; requests are still served. */
+  /** Starts the shutdown: `/readyz` fails and watches end, so that clients use other servers. Requests are still served. */
   beginShutdown(): void;
   readonly tokens: ServiceAccountTokens | undefined;
   readonly registry: Registry;
   readonly metrics: ApiServerMetrics;
-  /** The rows of all kinds that are served; it changes as kinds are added and removed. */
+  /** The rows of all kinds that are currently served. */
   readonly resources: ResourceCatalog;
   /** Adds a check to the health paths that it names (`/healthz`, `/livez`, `/readyz`). */
   addHealthCheck(check: HealthCheck): void;
   /**
-   * Adds a kind, with its own watch cache, while the watches of other kinds go on. Resolves once it is served.
-   * @throws Error when its row, its storage prefix or its types are taken
+   * Adds a kind with its own watch cache. Watches of other kinds continue. Resolves once it is served.
+   * @throws Error if its row, its storage prefix or its types exist already
    */
   addKind(kind: RestKind): Promise<void>;
   /**
-   * Removes a kind: its watches end, its cache is dropped, requests for it get 404. Its stored objects stay; a caller who wants them gone
-   * deletes them before.
+   * Removes a kind: its watches end, its cache is dropped, requests for it get 404. Its stored objects are kept, unless the caller deletes
+   * them before.
    * @returns false when it is not served @throws Error while another row is stored in its form
    */
   removeKind(id: string): boolean;
 }
 
-/** Assembles the server; nothing runs, and no store is read, before {@link ApiServer.run}. */
+/** Assembles the server; nothing runs and the store is not read before {@link ApiServer.run}. */
 export function createApiServer(deps: ApiServerDeps, options: ApiServerOptions): ApiServer {
   return new Server(deps, options);
 }
 
-/** One array, so that what is made of it is kept. */
+/** Always the same array, so that results computed from it stay cached. */
 const noDocuments: readonly RemoteDocument[] = [];
 
 class Server implements ApiServer {
@@ -108,7 +110,7 @@ class Server implements ApiServer {
   readonly #filters: readonly Filter[];
   readonly #router: Router;
   readonly #auditor: Auditor | undefined;
-  /** Aborts at the shutdown; ends watches and other long requests. */
+  /** Aborts at the shutdown, which ends watches and other long-running requests. */
   readonly #shutdown = new AbortController();
 
   constructor(deps: ApiServerDeps, options: ApiServerOptions) {
@@ -138,7 +140,7 @@ class Server implements ApiServer {
     parts.feed.follow(...this.#definitions.follower);
     if (aggregation !== undefined) parts.feed.follow(...aggregation.follower);
     this.#ready = this.#repairs.attempted.then(() => this.#definitions.ready);
-    // If nobody waits for it, this must be no unhandled rejection: `feed.run` throws the same error.
+    // Avoids an unhandled rejection if nothing awaits it: `feed.run` throws the same error.
     this.#ready.catch(() => undefined);
     this.#checks = standardChecks({
       isFilled: () => feed.isReady,
@@ -215,7 +217,7 @@ class Server implements ApiServer {
   async run(signal: AbortSignal): Promise<void> {
     const { store, clock, log } = this.#deps;
     const compacting = compactRegularly(store, clock, log, this.#compactionIntervalMs, signal);
-    // Ends with the feed, too: without it, a repair would wait forever for the newest objects.
+    // The repairs end with the feed, too: without it, they would wait forever for current objects.
     const ended = new AbortController();
     const authenticating = this.#parts.authentication.run(AbortSignal.any([signal, ended.signal]));
     const repairing = this.#repairs.run(AbortSignal.any([signal, ended.signal]));
@@ -240,7 +242,7 @@ class Server implements ApiServer {
     this.#shutdown.abort();
   }
 
-  /** Writes on the secret of a service account's token that it was used. Never rejects. */
+  /** Records in the Secret of a service account token that the token was used. Never rejects. */
   async #markUsed({ metadata: { namespace, name, uid } }: Secret, day: string): Promise<void> {
     const patch = { metadata: { uid, labels: { [lastUsedLabel]: day } } };
     const headers = { 'content-type': 'application/merge-patch+json', 'user-agent': 'kube-apiserver' };

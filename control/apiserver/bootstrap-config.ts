@@ -1,7 +1,6 @@
 /**
- * ConfigMaps in which a cluster tells others what they need to trust it: which CAs client certificates come from
- * (`extension-apiserver-authentication`), since when the use of old tokens is written down, and, for who wants to join, where the API
- * server is and who has signed its certificate (`cluster-info`).
+ * ConfigMaps that a cluster publishes: the CAs of client certificates (`extension-apiserver-authentication`), since when the use of legacy
+ * tokens is tracked, and, for machines that join, the API server's address and CA (`cluster-info`).
  *
  * Source: kubernetes `pkg/controlplane/controller/{clusterauthenticationtrust,legacytokentracking}`; kubeadm
  * `app/phases/bootstraptoken/clusterinfo`.
@@ -18,19 +17,19 @@ import type { RequestHeaderOptions } from './authentication/request-header.ts';
 import { pemCertificates } from './serving/pem-certificates.ts';
 import type { ServerLog } from './serving/server-log.ts';
 
-/** What the server publishes in ConfigMaps, for others to trust it. */
+/** The contents of these ConfigMaps. */
 export interface PublishedConfig {
-  /** PEM. Absent: no certificates of clients are known. */
+  /** PEM. Absent: there are no client certificates. */
   clientCa: string | undefined;
   requestHeader: RequestHeaderOptions | undefined;
-  /** Where who wants to join reaches the API server. */
+  /** The API server's URL for machines that join. */
   serverUrl: string;
 }
 
-/** Upstream looks at it once a minute. */
+/** Upstream's interval of one minute. */
 const intervalMs = 60_000;
 
-/** Keeps the ConfigMaps of kube-system until `signal` aborts. */
+/** Maintains the ConfigMaps of kube-system until `signal` aborts. */
 export async function keepPublished(
   client: Client,
   config: PublishedConfig,
@@ -50,8 +49,8 @@ export async function keepPublished(
 }
 
 /**
- * Writes the ConfigMaps of kube-system. Several API servers write them together, so what is there is completed, and nothing is taken away but
- * CAs that have expired.
+ * Writes the ConfigMaps of kube-system. Several API servers write them, so existing contents are completed, and only expired CAs are
+ * removed.
  * @throws ApiError
  */
 export async function publishTrust(client: Client, config: PublishedConfig, nowMs: number): Promise<void> {
@@ -80,13 +79,13 @@ function trustData(present: Readonly<Record<string, string>>, config: PublishedC
   };
 }
 
-/** What somebody else has written there, if it is a list of texts. */
+/** The existing value, if it is a list of strings. */
 function readList(text = ''): string[] {
   try {
     const value: unknown = text === '' ? [] : JSON.parse(text);
     return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
   } catch {
-    return []; // Not JSON: it is written anew.
+    return []; // Not JSON: it is replaced.
   }
 }
 
@@ -106,7 +105,7 @@ function readCertificate(pem: string): X509Certificate | undefined {
   try {
     return new X509Certificate(pem);
   } catch {
-    return undefined; // What somebody has broken is left out.
+    return undefined; // An unreadable certificate is left out.
   }
 }
 
@@ -140,8 +139,8 @@ const infoName = { namespace: 'kube-public', name: 'cluster-info' };
 const roleName = 'kubeadm:bootstrap-signer-clusterinfo';
 
 /**
- * Makes `cluster-info` and lets everybody read it, as `kubeadm init` does; where it is there, only server and CA are brought up to date: who
- * has taken the right to read it away does not get it back.
+ * Creates `cluster-info` and lets everybody read it, as `kubeadm init` does. If it exists, only server and CA are updated: the permission
+ * to read it is not added again if an administrator has removed it.
  */
 export async function publishClusterInfo(client: Client, { clientCa, serverUrl }: PublishedConfig): Promise<void> {
   const maps = client.resource('configmaps');
@@ -162,7 +161,7 @@ export async function publishClusterInfo(client: Client, { clientCa, serverUrl }
     if (found.data?.['kubeconfig'] !== kubeconfig) await maps.update({ ...found, data: { ...found.data, kubeconfig } });
     return;
   } catch (error) {
-    if (isConflict(error)) return; // The signer wrote it, or another server, which says the same.
+    if (isConflict(error)) return; // A conflict with the signer, or with another server that writes the same.
     if (!isNotFound(error)) throw error;
   }
   const rbac = { apiGroup: 'rbac.authorization.k8s.io' };
@@ -179,7 +178,7 @@ export async function publishClusterInfo(client: Client, { clientCa, serverUrl }
   const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: infoName, data: { kubeconfig } };
   await unlessThere(client.resource('roles.rbac.authorization.k8s.io').create(role as New<Role>));
   await unlessThere(client.resource('rolebindings.rbac.authorization.k8s.io').create(binding as New<RoleBinding>));
-  // Last: it tells the next start that the others have been made.
+  // This is created last: it tells the next start that the others exist.
   await unlessThere(maps.create(map as New<ConfigMap>));
 }
 

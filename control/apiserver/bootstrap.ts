@@ -1,6 +1,6 @@
 /**
- * What every cluster has from its first moment: the system namespaces, and the `kubernetes` Service that leads pods to the
- * API server, with its endpoints.
+ * Creates the objects of every cluster: the system namespaces, and the `kubernetes` Service with its endpoints, by which pods reach the API
+ * server.
  *
  * Source: kubernetes `pkg/controlplane/controller/{systemnamespaces,kubernetesservice}`, `pkg/controlplane/reconcilers`.
  */
@@ -22,7 +22,7 @@ import type { ServerLog } from './serving/server-log.ts';
 export interface BootstrapOptions {
   /** First address of the service range: `10.96.0.1`. */
   serviceIp: string;
-  /** Where pods reach this server. */
+  /** This server's address for pods. */
   advertiseAddress: string;
   securePort: number;
   /** All servers of the store. Absent: this is the only one. */
@@ -34,16 +34,16 @@ const systemNamespaces = ['kube-system', 'kube-public', 'kube-node-lease', 'defa
 /** Upstream's `--endpoint-reconciler-interval`, and the interval at which it repairs the namespaces. */
 const repairIntervalMs = 10_000;
 
-/** Creates what is missing. It can be repeated. @throws ApiError */
+/** Creates missing objects. Idempotent. @throws ApiError */
 export async function bootstrapOnce(client: Client, options: BootstrapOptions): Promise<void> {
   await ensureObjects(client, options);
   await reconcileEndpoints(client, options);
 }
 
 /**
- * The same for a server that starts. Endpoints that cannot be written do not keep it from serving, as in upstream: with
- * `--advertise-address=127.0.0.1` clients of this machine reach it, and no pod does.
- * @throws ApiError when the namespaces, priority classes or the Service cannot be made
+ * The same when a server starts. As in upstream, it serves even if the endpoints cannot be written: with `--advertise-address=127.0.0.1`
+ * clients of this machine reach it, and no pod does.
+ * @throws ApiError if the namespaces, priority classes or the Service cannot be created
  */
 export async function bootstrapAtStart(client: Client, options: BootstrapOptions, log: ServerLog): Promise<void> {
   await ensureObjects(client, options);
@@ -77,7 +77,7 @@ async function ensureObjects(client: Client, options: BootstrapOptions): Promise
 
 async function reconcileEndpoints(client: Client, options: BootstrapOptions): Promise<void> {
   const { advertiseAddress } = options;
-  // The servers of a cluster have addresses of one family; another one's would make the slice invalid.
+  // All addresses in an EndpointSlice must be of one family.
   const addresses = (await (options.addresses ?? onlyAddress(advertiseAddress)).renew()).filter(
     (address) => isIP(address) === isIP(advertiseAddress),
   );
@@ -98,7 +98,7 @@ async function reconcileEndpoints(client: Client, options: BootstrapOptions): Pr
   );
 }
 
-/** Creates what is missing again and again, until `signal` aborts; then the other servers of the store are told that this one goes. */
+/** Creates missing objects periodically until `signal` aborts, and then removes this server's address. */
 export async function keepBootstrapped(
   client: Client,
   options: BootstrapOptions,

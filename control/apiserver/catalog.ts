@@ -1,6 +1,6 @@
 /**
- * What the API server serves: each row of the resource catalog, joined with what this server knows of it (its strategy, and how its
- * objects are stored). `ApiServer.addKind` and `removeKind` change it at run time.
+ * The kinds that the API server serves: each row of the resource catalog, with its strategy and how its objects are stored.
+ * `ApiServer.addKind` and `removeKind` change it at run time.
  */
 import type { KubeObject } from '#api/meta.ts';
 import { createResourceCatalog, type EditableCatalog, type ResourceCatalog } from '#api/resource-catalog.ts';
@@ -11,8 +11,8 @@ import type { CachedObject } from './cache/cached-object.ts';
 import type { Strategy } from './registry/strategy.ts';
 
 /**
- * Converts between the form in which objects are stored and the form in which one row serves them. No direction loses anything: an object
- * that is converted there and back is the same. The argument is not changed; the result may share parts with it.
+ * Converts between the form in which objects are stored and the form in which one row serves them. Both directions are lossless: an object
+ * converted there and back is the same. The argument is not changed; the result may share parts with it.
  *
  * Source: apimachinery `pkg/runtime` (conversion through one stored version).
  */
@@ -21,22 +21,22 @@ export interface Conversion {
   toStored(served: KubeObject): KubeObject;
 }
 
-/** What custom resources need besides: no type of this program says what their fields are. */
+/** Additional functions of custom resources, whose fields are known only from their schema. */
 export interface Unstructured {
   /**
-   * Drops fields that the schema of the object's version does not know; in place.
-   * @returns their paths, as errors name them @throws ApiError 400 for parts that cannot be read
+   * Drops fields that are not in the schema of the object's version, in place.
+   * @returns their paths, as in error messages @throws ApiError 400 for invalid parts
    */
   prune(object: KubeObject): string[];
-  /** The same for an object that was stored: what cannot be read is dropped. */
+  /** The same for a stored object: invalid parts are dropped. */
   pruneStored(object: KubeObject): void;
-  /** Whether the object is in the version in which objects are stored now. One that is not is written by an update that changes nothing. */
+  /** Whether the object is in the current storage version. If not, an update without changes is written, too. */
   isStorageVersion(stored: KubeObject): boolean;
 }
 
-/** A conversion that takes time, because somebody else does it. */
+/** An asynchronous conversion, by a webhook. */
 export interface RemoteConversion {
-  /** Stored objects of other versions as the row serves them, in their order. @throws ApiError 500 when they cannot be converted */
+  /** Converts stored objects of other versions to the row's version, in their order. @throws ApiError 500 if they cannot be converted */
   fromStored(stored: readonly KubeObject[]): Promise<KubeObject[]>;
   /** @throws ApiError 500 likewise */
   toStored(served: KubeObject): Promise<KubeObject>;
@@ -44,29 +44,32 @@ export interface RemoteConversion {
   isServed(stored: KubeObject): boolean;
 }
 
-/** One row, with all that the server needs to serve it. */
+/** One row with everything that the server needs to serve it. */
 export interface ServedKind {
   resource: Resource;
   strategy: Strategy;
-  /** For a row that is `storedAs` another one, or whose objects are stored in several versions; absent: it is stored as it is served. */
+  /**
+   * For a row that is `storedAs` another one, or whose objects are stored in several versions; absent: objects are stored as they are
+   * served.
+   */
   conversion?: Conversion;
-  /** Instead of {@link conversion} where converting takes time; `conversion` is then only for objects that need none. */
+  /** For asynchronous conversion. {@link conversion} is then only used for objects that need none. */
   remote?: RemoteConversion;
   /** Of custom resources. */
   unstructured?: Unstructured;
   /** Schema facts of its types that are not built in, in the grammar of `api/schema/facts.ts`. */
   types?: string;
-  /** What more is known of its type, for managedFields. */
+  /** More facts about its type, for managedFields. */
   details?: DetailedType;
 }
 
 /**
- * All kinds that one API server serves. Changed by that server alone (`ApiServer.addKind`, `removeKind`); {@link resources} tells listeners.
- * @typeParam Kind may say more of a kind than the registry has to know
+ * All kinds that one API server serves. Changed only by that server (`ApiServer.addKind`, `removeKind`); {@link resources} tells listeners.
+ * @typeParam Kind may have more fields than the registry needs
  */
 export class KindCatalog<Kind extends ServedKind = ServedKind> {
   readonly #kinds = new Map<string, Kind>();
-  /** The kinds that are stored in their own form. */
+  /** The kinds whose objects are stored in their own form. */
   readonly #byPrefix = new Map<string, Kind>();
   readonly #rows: EditableCatalog = createResourceCatalog([]);
 
@@ -74,15 +77,15 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     for (const kind of kinds) this.add(kind);
   }
 
-  /** The rows alone, for parts that only need to know which resources exist. */
+  /** Only the rows, for parts that need to know only which resources exist. */
   get resources(): ResourceCatalog {
     return this.#rows;
   }
 
   /**
-   * The kind of a row. A request may hold the row from before its kind was replaced, and then gets the kind that stands at its path now: the ids of
-   * a custom resource's versions change with its storage version.
-   * @throws ApiError 404 when it has been removed while a request for it was served
+   * The kind of a row. A request may have the row from before its kind was replaced; it then gets the current kind at the same path,
+   * because the ids of a custom resource's versions change with its storage version.
+   * @throws ApiError 404 if it was removed while a request for it was served
    */
   kind(row: Pick<Resource, 'id'> & Partial<Resource>): Kind {
     const found = this.#current(row);
@@ -112,15 +115,15 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     return this.#byPrefix.get(storagePrefix);
   }
 
-  /** Whether {@link prepare} may have something to do. */
+  /** Whether {@link prepare} may have to convert objects. */
   isRemote(row: Resource): boolean {
     return this.#current(row)?.remote !== undefined;
   }
 
   /**
-   * Converts objects whose conversion takes time, so that {@link fromStored} can show them; undefined: there is nothing to convert. To be called
-   * again until it is undefined, if there may be new objects meanwhile.
-   * @returns a promise that rejects with ApiError 500 when they cannot be converted @throws ApiError 404 as {@link kind}
+   * Converts objects with asynchronous conversion in advance, for {@link fromStored}. Undefined: there is nothing to convert. If objects
+   * may be added meanwhile, it must be called until it returns undefined.
+   * @returns a promise that rejects with ApiError 500 if they cannot be converted @throws ApiError 404 as {@link kind}
    */
   prepare(resource: Resource, stored: Iterable<CachedObject | undefined>): Promise<void> | undefined {
     const { remote } = this.kind(resource);
@@ -135,7 +138,7 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     });
   }
 
-  /** The stored object as `resource` shows it; converted once per version and view. @throws ApiError 404 as {@link kind} */
+  /** The stored object in the form of `resource`; converted once per version and view. @throws ApiError 404 as {@link kind} */
   fromStored(resource: Resource, stored: CachedObject): CachedObject {
     const { conversion } = this.kind(resource);
     if (conversion === undefined) return stored;
@@ -151,19 +154,19 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     return remote?.toStored(object) ?? conversion?.toStored(object) ?? object;
   }
 
-  /** Whether the object under this key is stored in an older form, which the next update replaces. */
+  /** Whether the object under this key is stored in an older version, which the next update replaces. */
   isOutdated(resource: Resource, stored: CachedObject | undefined): boolean {
     const { unstructured } = this.kind(resource);
     return stored !== undefined && unstructured?.isStorageVersion(stored.object) === false;
   }
 
-  /** An object of one row as another row of the same objects shows it. @throws ApiError 404 as {@link kind} */
+  /** Converts an object from the form of one row to that of another row of the same objects. @throws ApiError 404 as {@link kind} */
   convert(object: KubeObject, from: Resource, to: Resource): KubeObject {
     const stored = this.kind(from).conversion?.toStored(object) ?? object;
     return this.kind(to).conversion?.fromStored(stored) ?? stored;
   }
 
-  /** Adds a kind. @throws Error when its row, id or storage prefix is taken, or a view of another row has no conversion */
+  /** Adds a kind. @throws Error if its row, id or storage prefix exists already, or a view of another row has no conversion */
   add(kind: Kind): void {
     const { resource, conversion } = kind;
     if (conversion === undefined && resource.storedAs !== undefined)
@@ -183,7 +186,7 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     }
   }
 
-  /** Removes a kind; undefined: there is none. @throws Error while another row is stored as this one */
+  /** Removes a kind. Undefined if it does not exist. @throws Error while another row is stored as this one */
   remove(id: string): Kind | undefined {
     const kind = this.#kinds.get(id);
     if (kind === undefined) return undefined;
@@ -198,5 +201,5 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
   }
 }
 
-/** Under this name objects keep what a row shows of them. */
+/** The key under which an object caches its form for a row. */
 const viewName = ({ id, version }: Resource): string => `as ${id} ${version}`;

@@ -1,6 +1,6 @@
 /**
- * The ServiceCIDR `kubernetes`: the range of `--service-cluster-ip-range` as an object. It is made when it is not there, never changed where
- * it differs from the flag (that is told once), and said to be ready.
+ * The ServiceCIDR `kubernetes`: the range of `--service-cluster-ip-range` as an object. It is created if it is missing. If it differs from
+ * the flag, it is not changed, and an event is written once. Its condition Ready is set.
  *
  * Source: upstream `pkg/controlplane/controller/defaultservicecidr`.
  */
@@ -13,9 +13,9 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import { defaultServiceCidr as name } from './kinds/core/service/service-ranges.ts';
 import type { ServerLog } from './serving/server-log.ts';
 
-/** The component that its events and managedFields name. */
+/** The component in its events and managedFields. */
 export const defaultServiceCidrComponent = 'kubernetes-service-cidr-controller';
-/** As often as upstream looks. */
+/** Upstream's interval. */
 const intervalMs = 10_000;
 const resource = 'servicecidrs.networking.k8s.io';
 
@@ -28,7 +28,7 @@ export interface DefaultServiceCidrDeps {
 }
 
 /**
- * Makes the ServiceCIDR `kubernetes` of the flag's range and keeps its condition. Source: upstream
+ * Creates the ServiceCIDR `kubernetes` with the flag's range and maintains its condition. Source: upstream
  * `pkg/controlplane/controller/defaultservicecidr`.
  */
 export class DefaultServiceCidr {
@@ -37,13 +37,13 @@ export class DefaultServiceCidr {
   #toldMismatch = false;
   #toldNotReady = false;
 
-  /** @param cidrs of the flag, one for each IP family; the first one's family is the default of services */
+  /** @param cidrs of the flag, one for each IP family. The family of the first is the default of services */
   constructor(deps: DefaultServiceCidrDeps, cidrs: readonly string[]) {
     this.#deps = deps;
     this.#cidrs = cidrs;
   }
 
-  /** @throws ApiError when it cannot be read or made */
+  /** @throws ApiError if it cannot be read or created */
   async sync(): Promise<void> {
     const { client, events } = this.#deps;
     const found = await this.#find();
@@ -90,16 +90,16 @@ export class DefaultServiceCidr {
     try {
       return await this.#deps.client.resource(resource).create(draft as New<ServiceCIDR>);
     } catch (error) {
-      // Another server has been faster.
+      // Another server has created it first.
       if (isAlreadyExists(error)) return await this.#deps.client.resource(resource).get({ name });
       throw error;
     }
   }
 
-  /** Sets Ready where nobody has said anything about it, and the object is that of the flag. */
+  /** Sets Ready if the condition is not set, and the object agrees with the flag. */
   async #report(serviceCidr: ServiceCIDR): Promise<void> {
     const { client, clock, events, log } = this.#deps;
-    // Its end is the business of the controller manager.
+    // Its deletion is handled by the controller manager.
     if (serviceCidr.metadata.deletionTimestamp !== undefined) return;
     const { cidrs = [] } = serviceCidr.spec;
     if (!sameJson(cidrs, this.#cidrs)) {
@@ -135,5 +135,5 @@ export class DefaultServiceCidr {
   }
 }
 
-/** As Go prints a list of texts. */
+/** As Go prints a list of strings. */
 const goList = (items: readonly string[]): string => `[${items.join(' ')}]`;

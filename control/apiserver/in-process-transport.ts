@@ -1,11 +1,11 @@
-/** Requests to the API server from within its own process. */
+/** A transport to an API server in the same process. */
 import type { Transport } from '#client/transport.ts';
 import type { ApiServer } from './api-server.ts';
 import type { UserInfo } from './registry/strategy.ts';
 
 /**
- * Passes the same filters and handlers as a request over HTTPS, without TLS.
- * @param user whom every request comes from: no credentials are asked for
+ * Requests pass the same filters and handlers as over HTTPS, without TLS.
+ * @param user the user of every request; there is no authentication
  */
 export function inProcessTransport(server: Pick<ApiServer, 'handle'>, user: UserInfo): Transport {
   return (request) => server.handle(request, { sender: { user } });

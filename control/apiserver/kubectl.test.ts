@@ -64,7 +64,7 @@ describe('real kubectl', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** stdout and stderr together; what kubectl says is what the user reads. */
+  /** stdout and stderr together, as a user sees them. */
   function kubectl(args: string, stdin = ''): Promise<string> {
     return new Promise((resolve) => {
       const env = { ...process.env, HOME: folder, KUBECONFIG: join(folder, 'config') };
@@ -85,7 +85,7 @@ spec:
     spec: {containers: [{name: c, image: busybox}]}
 `;
 
-  /** A List is checked by kubectl itself, with the OpenAPI v2 document. */
+  /** kubectl itself validates a List, with the OpenAPI v2 document. */
   const list = (field: string): string =>
     JSON.stringify({
       apiVersion: 'v1',

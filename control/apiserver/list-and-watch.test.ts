@@ -1,4 +1,4 @@
-/** From any moment on, a list and the changes that follow it are the whole truth, whatever selector asks. */
+/** For any resource version and selector, a list and the following watch events give the current objects. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -30,7 +30,7 @@ describe('list and watch', () => {
 
   const maps = () => server.client.resource('configmaps');
 
-  /** Does the steps in a namespace of their own. @returns the revisions after each */
+  /** Runs the steps in a new namespace. @returns the revisions after each */
   async function play(namespace: string, steps: readonly Step[]): Promise<string[]> {
     await server.request('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
     const revisions: string[] = [];
@@ -51,7 +51,7 @@ describe('list and watch', () => {
   const stateOf = (items: Iterable<ConfigMap>): string =>
     JSON.stringify([...items].map(({ metadata, data }) => [metadata.name, metadata.resourceVersion, data]).sort());
 
-  /** A list at a revision, in pages of two, and every change after it. @returns what somebody has who followed them */
+  /** Lists at a revision in pages of two, and applies all watch events after it. @returns the resulting objects */
   async function follow(namespace: string, from: string, labelSelector: string, last: string): Promise<Map<string, ConfigMap>> {
     const query = `resourceVersion=${from}&resourceVersionMatch=Exact&limit=2&labelSelector=${labelSelector}`;
     const known = new Map<string, ConfigMap>();
@@ -64,7 +64,7 @@ describe('list and watch', () => {
       if (token === '') break;
     }
     const stop = new AbortController();
-    // This object is written last, so that its event says that all others have come.
+    // This object is written last, so all other events have arrived when its event arrives.
     let revision = BigInt(from);
     for await (const event of maps().watch({ namespace, resourceVersion: from }, stop.signal)) {
       if (event.type === 'BOOKMARK') continue;

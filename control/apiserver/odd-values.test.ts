@@ -1,4 +1,4 @@
-/** Keys that every JavaScript object inherits, and integers that no JavaScript number holds, through every form that the API takes. */
+/** Keys that every JavaScript object inherits, and integers that a JavaScript number cannot represent, in every format of the API. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { encodeProtobuf } from '#api/codec/protobuf.ts';
@@ -35,7 +35,7 @@ describe('keys such as constructor and __proto__', () => {
   const yaml = (name: string): string =>
     `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\n  labels:\n${lines(labelKeys, '    ')}  annotations:\n${lines(labelKeys, '    ')}data:\n${lines(keys, '  ')}`;
 
-  /** As JSON.parse makes it, in which `__proto__` is a key of its own. */
+  /** Made by JSON.parse, so that `__proto__` is an own key. */
   const shown = (text: string): JsonObject => {
     const { metadata, data } = JSON.parse(text);
     return { labels: metadata.labels, annotations: metadata.annotations, data };
@@ -97,7 +97,7 @@ describe('keys such as constructor and __proto__', () => {
       const { data } = shown((await api.request('GET', `${path}/${name}`)).text);
       const wanted = type === 'apply' ? keys : ['a', ...keys];
       assert.deepEqual(Object.keys(data as JsonObject).sort(), [...wanted].sort());
-      // Once more with all of them gone.
+      // Again with all of them removed.
       const without: Record<string, unknown> = {
         json: keys.map((key) => ({ op: 'remove', path: `/data/${key}` })),
         merge: JSON.parse(`{"data":{${keys.map((key) => `"${key}":null`).join()}}}`),

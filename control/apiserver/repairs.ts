@@ -14,9 +14,9 @@ import type { ServerLog } from './serving/server-log.ts';
 
 /** Upstream's interval of the controllers that repair cluster IPs and node ports. */
 const intervalMs = 180_000;
-/** The wait after an attempt that failed, as long as none has succeeded. */
+/** The delay after a failed attempt, until the first success. */
 const firstRetryMs = 10_000;
-/** So long after somebody has asked for a repair: what else is wrong by then is mended with it. */
+/** The delay after a request for a repair, so that several requests share one repair. */
 const soonMs = 1000;
 
 /** What repairs need. */
@@ -32,7 +32,7 @@ export class Repairs {
   readonly #deps: RepairsDeps;
   readonly #attempted = Promise.withResolvers<void>();
   #isDone = false;
-  /** Settles when somebody asks for a repair; made anew at the begin of each round, so that none who asks during one is missed. */
+  /** Resolves when a repair is requested. Replaced at the begin of each round, so that requests during a round are not missed. */
   #asked = Promise.withResolvers<void>();
 
   constructor(deps: RepairsDeps) {
@@ -45,14 +45,14 @@ export class Repairs {
   }
 
   /**
-   * Resolves after the first attempt, also after one that failed: when the store takes no writes, reads can still be served. Resolves also
-   * when the server shuts down before. @throws what the cache feed's first read throws
+   * Resolves after the first attempt, even if it failed: reads can still be served if the store accepts no writes. Also resolves if the
+   * server shuts down before. @throws the errors of the cache feed's first read
    */
   get attempted(): Promise<void> {
     return this.#attempted.promise;
   }
 
-  /** Repairs within a second, not at the next interval: something that a stored object holds has been taken from it. */
+  /** Requests a repair within a second, instead of at the next interval, because an allocation of a stored object was lost. */
   soon(): void {
     this.#asked.resolve();
   }
@@ -63,7 +63,7 @@ export class Repairs {
     try {
       await Promise.race([feed.ready, untilAborted(signal)]);
     } catch (error) {
-      // If nobody waits for `attempted`, this must be no unhandled rejection: `feed.run` throws the same error.
+      // Avoids an unhandled rejection if nothing awaits `attempted`: `feed.run` throws the same error.
       this.#attempted.promise.catch(() => undefined);
       this.#attempted.reject(error);
       return;
@@ -79,7 +79,7 @@ export class Repairs {
       this.#attempted.resolve();
       await this.#untilNext(signal);
     }
-    // Requests that still wait go on; the cache feed then refuses them with 503.
+    // Waiting requests continue; the cache feed then refuses them with 503.
     this.#attempted.resolve();
   }
 
@@ -95,7 +95,7 @@ export class Repairs {
     }
   }
 
-  /** Repairs one kind; most have nothing to repair. @throws StoreError */
+  /** Repairs one kind. Most have no allocations. @throws StoreError */
   async of(kind: ServedKind): Promise<void> {
     await kind.strategy.repair?.(() => this.#stored(kind));
   }

@@ -1,6 +1,6 @@
 /**
- * Answers requests that have passed all filters: resources, subresources that are proxied, and the fixed paths (health, version, metrics,
- * OpenAPI, discovery).
+ * Routes requests that have passed all filters: to resources, proxied subresources, and the fixed paths (health, version, metrics, OpenAPI,
+ * discovery).
  */
 import { apiVersionOf } from '#api/meta.ts';
 import type { Resource, ResourceId } from '#api/resources.ts';
@@ -45,11 +45,11 @@ export interface RouterDeps {
   served: () => ServedGroups;
   /** Read at every request: checks may be added at any time. */
   checks: readonly HealthCheck[];
-  /** Requests for resources wait for it. When it rejects (the store cannot be read), they fail with its error. */
+  /** Requests for resources wait for it. If it rejects (the store cannot be read), they fail with its error. */
   ready: Promise<void>;
   /** Aborts when the kind with this id is removed; undefined for kinds that stay. */
   endOf(id: string): AbortSignal | undefined;
-  /** Aborts at the shutdown; ends watches and other long requests. */
+  /** Aborts at the shutdown, which ends watches and other long-running requests. */
   shutdown: AbortSignal;
 }
 
@@ -61,7 +61,7 @@ export class Router {
     this.#deps = deps;
   }
 
-  /** Answers a request. @throws ApiError, which the filters turn into an answer */
+  /** Answers a request. @throws ApiError, which the filters convert to a response */
   async serve(served: ServedRequest): Promise<TransportResponse> {
     const { request, info, user, arrival } = served;
     const { aggregation, parts, ready } = this.#deps;
@@ -83,7 +83,7 @@ export class Router {
     await ready;
     const connected = findConnect(parts.catalog, info);
     if (connected !== undefined && proxy !== undefined) return await this.#serveProxied(proxy, served, connected);
-    // A Scale is a built-in kind, also that of a custom resource.
+    // Scale is a built-in kind, for custom resources, too.
     const isUnstructured =
       resource !== undefined && info.subresource !== 'scale' && parts.catalog.kind(resource).unstructured !== undefined;
     const exchange: CreateOnlyExchange = {
@@ -91,7 +91,7 @@ export class Router {
       request,
       info,
       user,
-      // What is not stored has no Table.
+      // Kinds that are not stored have no Table.
       accepted: negotiate(
         request.headers['accept'],
         (convert, format) => resource !== undefined && allowsConversion(convert, format),
@@ -160,7 +160,7 @@ export class Router {
 /** A delete answers with a Status, whatever it deletes. */
 const answersStatus = ({ verb }: RequestInfo): boolean => verb === 'delete';
 
-/** What `GET /` lists, as upstream lists its own. */
+/** The paths that `GET /` lists, as upstream. */
 const rootPaths = [
   '/api',
   '/api/v1',

@@ -1,4 +1,4 @@
-/** A kind that comes while the server runs, and goes again. */
+/** A kind that is added and removed while the server runs. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { KubeObject, WatchEvent } from '#api/meta.ts';
@@ -20,7 +20,7 @@ const aggregated = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDisco
 const path = '/apis/example.com/v1/namespaces/default/gadgets';
 const oldPath = '/apis/example.com/v1alpha1/namespaces/default/gadgets';
 
-/** What a watch of these objects tells, and whether it is over. */
+/** The events of a watch of these objects, and whether it has ended. */
 function watched(events: AsyncIterable<WatchEvent<KubeObject>>) {
   const told: string[] = [];
   const state = { told, isOver: false };
@@ -81,7 +81,7 @@ describe('a kind added at run time', { timeout: 240_000 }, () => {
     assert.deepEqual([others.state.isOver, own.state.isOver], [false, false]);
     await assert.rejects(api.server.addKind(gadgets), /is served already/);
 
-    // It goes: its watch ends, the others go on.
+    // When the kind is removed, its watch ends and others continue.
     assert.equal(api.server.removeKind(gadgetRow.id), true);
     await own.over;
     assert.equal((await api.request('GET', path)).status, 404);
@@ -90,7 +90,7 @@ describe('a kind added at run time', { timeout: 240_000 }, () => {
     await others.until('ADDED two');
     assert.equal(others.state.isOver, false);
 
-    // And comes again, with all that it left.
+    // When it is added again, its stored objects are still there.
     await api.server.addKind(gadgets);
     assert.deepEqual(
       (await client.list({ namespace: 'default' })).items.map(({ metadata }) => metadata.name),

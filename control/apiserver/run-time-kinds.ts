@@ -1,15 +1,15 @@
 /**
- * Kinds that are added and removed while the server runs, as a CustomResourceDefinition needs it.
+ * Adds and removes kinds while the server runs, for CustomResourceDefinitions.
  *
- * A kind is added in this order: its types to the schema facts, its watch cache (filled, at the revision of the other caches), then its row to
- * the catalog, from which routes and discovery read. The watches of other kinds go on.
+ * A kind is added in this order: its types to the schema facts, its watch cache (filled, at the revision of the other caches), then its row
+ * to the catalog, from which routes and discovery read. The watches of other kinds continue.
  */
 import { addDetails, addTypes } from '#api/schema/facts.ts';
 import type { CacheFeed } from './cache/cache-feed.ts';
 import type { KindCatalog, ServedKind } from './catalog.ts';
 import type { RestKind } from './rest/exchange.ts';
 
-/** What adding kinds needs. */
+/** What {@link RunTimeKinds} needs. */
 export interface RunTimeKindsDeps {
   feed: CacheFeed;
   catalog: KindCatalog<RestKind>;
@@ -24,7 +24,7 @@ interface Added {
   forgetTypes: () => void;
 }
 
-/** The kinds of one API server that are not built in. */
+/** The kinds of one API server that are added at run time. */
 export class RunTimeKinds {
   readonly #deps: RunTimeKindsDeps;
   /** By the id of the row. */
@@ -34,7 +34,7 @@ export class RunTimeKinds {
     this.#deps = deps;
   }
 
-  /** Aborts when the kind is removed; undefined for a kind that did not come at run time. */
+  /** Aborts when the kind is removed; undefined for a built-in kind. */
   endOf(id: string): AbortSignal | undefined {
     return this.#added.get(id)?.ended.signal;
   }
@@ -64,9 +64,10 @@ export class RunTimeKinds {
   }
 
   /**
-   * Puts kinds in the place of others that show the same stored objects, at once: no request finds none of them. Their watches end.
-   * @param ids of the kinds that go; the one in whose form objects are stored has its place taken by the first of `kinds`
-   * @throws Error when a type of the new kinds is taken; then the old ones are still served @throws StoreError
+   * Replaces kinds by others with the same stored objects, atomically: every request finds the old or the new ones. Watches of the old ones
+   * end.
+   * @param ids of the removed kinds. The first of `kinds` replaces the one in whose form objects are stored
+   * @throws Error if a type of the new kinds exists already; then the old ones are still served @throws StoreError
    */
   async replace(ids: readonly string[], kinds: readonly [RestKind, ...RestKind[]]): Promise<void> {
     await this.#deps.feed.renew(kinds[0].resource.storagePrefix, () => this.#swap(ids, kinds));
@@ -78,7 +79,7 @@ export class RunTimeKinds {
       const added = this.#added.get(id);
       return added === undefined ? [] : [{ added, kind: catalog.kind({ id }) }];
     });
-    // Views go before what they are views of, and come after it.
+    // Views are removed before the kind that they are views of, and added after it.
     for (const { kind, added } of old.toReversed()) {
       catalog.remove(kind.resource.id);
       added.forgetTypes();
@@ -124,7 +125,7 @@ export class RunTimeKinds {
   }
 }
 
-/** Adds what is known of the kind's types. @returns a function that takes it back @throws Error when a type is taken */
+/** Adds the schema facts of the kind's types. @returns a function that removes them @throws Error if a type exists already */
 function typesOf({ resource, types, details }: RestKind): () => void {
   const forgetTypes = types === undefined ? undefined : addTypes(types);
   const forgetDetails = details === undefined ? undefined : addDetails(resource.schema, details);

@@ -1,6 +1,6 @@
 /**
- * What CEL expressions of admission see of a request, and how they are evaluated: match conditions of webhooks and of policies, and all
- * expressions of policies.
+ * The evaluation of CEL expressions in admission and their variables: match conditions of webhooks and policies, and all expressions of
+ * policies.
  *
  * Source: apiserver `pkg/admission/plugin/cel/activation.go`, `condition.go`, `composition.go`; `pkg/apis/cel/config.go`.
  */
@@ -24,17 +24,17 @@ import type { AuthorizationAttributes, Authorizer } from '../authorization/autho
 import type { UserInfo } from '../registry/strategy.ts';
 import type { AdmissionRequest } from './admission-request.ts';
 
-/** What all expressions of one binding of a policy may cost together, apart from its match conditions: some second of cel-go. */
+/** The cost limit of all expressions of one binding of a policy, except its match conditions: about a second of cel-go. */
 export const policyBudget = 10_000_000;
-/** What all match conditions of one webhook or policy may cost together. */
+/** The cost limit of all match conditions of one webhook or policy. */
 export const matchConditionsBudget = 2_500_000;
-/** After so much, others have a turn: some 10 ms. */
+/** After this cost (some 10 ms), evaluation yields to other work. */
 const turnCost = 200_000;
 
-/** So many variables may name one another in a row: each takes some of the thread's stack. */
+/** The maximum depth of variables that refer to other variables: each level takes stack. */
 const maxDepth = 200;
 
-/** The expressions have cost more than they may; none that follows is evaluated. */
+/** The cost limit is exceeded. No further expressions are evaluated. */
 export class OutOfBudgetError extends Error {
   override name = 'OutOfBudgetError';
   constructor() {
@@ -42,7 +42,7 @@ export class OutOfBudgetError extends Error {
   }
 }
 
-/** Who sends the request, and what they may do: asked once for each question. */
+/** The authorizer with the request's user. Each check is made only once. */
 export class RequestAccess {
   readonly #user: UserInfo;
   readonly #authorizer: Authorizer | undefined;
@@ -64,7 +64,7 @@ export class RequestAccess {
   }
 }
 
-/** What expressions see besides the request. Absent: there is no such variable, or it is null where one is declared. */
+/** The variables besides the request. Absent: the variable does not exist, or is null if it is declared. */
 export interface Bindings {
   /** The object that parameterizes a policy. */
   params?: unknown;
@@ -72,10 +72,10 @@ export interface Bindings {
   variables?: ComposedVariables | undefined;
 }
 
-/** What came of an expression. */
+/** The result of an expression. */
 export type Evaluated = { value: Value; problem?: undefined } | { value?: undefined; problem: string };
 
-/** Evaluates expressions about one request one after the other, within one budget. `variables.x` is evaluated once. */
+/** Evaluates the expressions about one request in sequence, within one cost budget. Each variable is evaluated once. */
 export class RequestEvaluation {
   readonly #access: RequestAccess;
   readonly #activation: RequestActivation;
@@ -88,7 +88,7 @@ export class RequestEvaluation {
     this.#activation = new RequestActivation(request, access.known, bindings);
   }
 
-  /** What may still be spent. */
+  /** The remaining budget. */
   get left(): number {
     return this.#left;
   }
@@ -159,16 +159,16 @@ class RequestActivation implements Activation {
   }
 }
 
-/** `variables`: each is evaluated when it is first named, and keeps its value, or its error. */
+/** `variables`: each is evaluated at its first use, and its value or error is kept. */
 class LazyVariables extends MapValue {
   override readonly typeName = 'kubernetes.variables';
   readonly #variables: ComposedVariables;
   readonly #activation: Activation;
   readonly #results = new Map<string, Value | CelError>();
   #cost = 0;
-  /** Those that are being evaluated, each for the one before it. */
+  /** The variables that are being evaluated, each used by the one before it. */
   readonly #open = new Set<string>();
-  /** What all of them may cost until the next {@link takeCost}. */
+  /** The cost limit until the next {@link takeCost}. */
   limit = 0;
 
   constructor(variables: ComposedVariables, activation: Activation) {
@@ -203,10 +203,10 @@ class LazyVariables extends MapValue {
     return result;
   }
 
-  /** @throws PendingCheck, after which everything is asked again */
+  /** @throws PendingCheck, after which the evaluation is repeated */
   #guarded(name: string, compiled: Compiled): Value | CelError {
     const named = `composited variable ${JSON.stringify(name)}`;
-    // Of two variables with one name, the later one may name the earlier one, and find itself.
+    // If two variables have the same name, the later one may refer to itself.
     if (this.#open.has(name)) return new CelError(`${named} fails to evaluate: it names itself`);
     if (this.#open.size === maxDepth)
       return new CelError(`${named} fails to evaluate: more than ${maxDepth} variables within each other`);
@@ -227,7 +227,7 @@ class LazyVariables extends MapValue {
     return error === undefined ? (value as Value) : new CelError(`${named} fails to evaluate: ${error.message}`);
   }
 
-  /** What has been spent since the last call. */
+  /** The cost since the last call. */
   takeCost(): number {
     const cost = this.#cost;
     this.#cost = 0;
@@ -258,7 +258,7 @@ const serviceAccountUser = ({ namespace, name }: { namespace: string; name: stri
   extra: {},
 });
 
-/** A selector that cannot be read narrows nothing. */
+/** An invalid selector is ignored. */
 function fieldsOf(text: string): Pick<AuthorizationAttributes, 'fieldSelector'> {
   if (text === '') return {};
   try {

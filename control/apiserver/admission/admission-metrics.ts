@@ -1,5 +1,5 @@
 /**
- * What admission counts: steps, plugins, webhooks and policies.
+ * Metrics of admission: steps, plugins, webhooks and policies.
  *
  * Source: apiserver `pkg/admission/metrics/metrics.go`, `pkg/admission/plugin/policy/{validating,mutating}/metrics`.
  */
@@ -13,13 +13,13 @@ export type StepType = 'admit' | 'validate';
 
 const registers: [] = [];
 const labels = ['type', 'operation', 'rejected'] as const;
-/** Webhooks' second pass has another name than plugins'. */
+/** The second pass has different names for webhooks and plugins. */
 const webhookType = (isMutating: boolean): string => (isMutating ? 'admit' : 'validating');
 const checkBuckets = [0.0000005, 0.001, 0.01, 0.1, 1];
-/** Codes of webhooks are theirs, so their number is bounded. */
+/** Webhooks choose their codes, so the number of label values is bounded. */
 const boundedCode = (code: number): string => String(Math.min(code, 600));
 
-/** How long what is not refused took, and what is: two series, of which each is there from its first observation on. */
+/** The durations of admitted and of refused requests: two series, each created at its first observation. */
 export class Outcomes {
   readonly #seriesOf: (rejected: string) => HistogramSeries;
   #passed: HistogramSeries | undefined;
@@ -35,7 +35,7 @@ export class Outcomes {
   }
 }
 
-/** The metrics of admission; made before the server's registry is there. */
+/** The metrics of admission; created before the server's registry. */
 export class AdmissionMetrics implements PolicyMetrics {
   readonly #step = new LeanHistogram({
     name: 'apiserver_admission_step_admission_duration_seconds',
@@ -84,17 +84,17 @@ export class AdmissionMetrics implements PolicyMetrics {
     return [this.#step, this.#controller, this.#webhook, this.#rejections, this.#failOpen, this.#requests, ...policies];
   }
 
-  /** Of passes through all plugins. */
+  /** Records a pass through all plugins. */
   step(type: StepType, operation: Operation): Outcomes {
     return new Outcomes((rejected) => this.#step.series(type, operation.toUpperCase(), rejected));
   }
 
-  /** Of one plugin's part in them. */
+  /** Records the part of one plugin. */
   plugin(name: string, type: StepType, operation: Operation): Outcomes {
     return new Outcomes((rejected) => this.#controller.series(name, type, operation.toUpperCase(), rejected));
   }
 
-  /** A webhook has answered, or could not be asked and the request is refused. @param code of the refusal; 200: it allows */
+  /** Counts a webhook that has answered, or that failed so that the request is refused. @param code of the refusal; 200: allowed */
   webhook(name: string, isMutating: boolean, operation: Operation, code: number, error: string, seconds: number): void {
     const isRejected = code !== 200;
     const named = { name, type: webhookType(isMutating), operation: operation.toUpperCase() };
@@ -104,7 +104,7 @@ export class AdmissionMetrics implements PolicyMetrics {
     if (isRejected) this.#rejections.inc({ ...named, error_type: error, rejection_code: boundedCode(code) });
   }
 
-  /** A webhook could not be asked, and its policy is to let the request pass. */
+  /** Counts a webhook that failed with the policy Ignore. */
   failedOpen(name: string, isMutating: boolean): void {
     this.#failOpen.inc({ name, type: webhookType(isMutating) });
   }
@@ -118,7 +118,7 @@ export class AdmissionMetrics implements PolicyMetrics {
   ): void {
     const named = { policy, policy_binding: binding, error_type: error };
     const { total, seconds: durations } = this.#checks[kind];
-    // Of mutations, upstream does not say what followed.
+    // For mutations upstream has no label for the action.
     const all = kind === 'mutating' ? named : { ...named, enforcement_action: action };
     total.inc(all);
     durations.observe(all, seconds);

@@ -1,5 +1,5 @@
 /**
- * A request as webhooks and policies are told of it: the `request` of an AdmissionReview.
+ * The form of a request for webhooks and policies: the field `request` of an AdmissionReview.
  *
  * Source: kubernetes `staging/src/k8s.io/api/admission/v1/types.go`; apiserver `pkg/admission/plugin/webhook/request/admissionreview.go`.
  */
@@ -20,14 +20,14 @@ interface GroupVersionResource {
   resource: string;
 }
 
-/** The field `request` of an AdmissionReview. Its names are the wire's. */
+/** The field `request` of an AdmissionReview. It has the names of the JSON. */
 export interface AdmissionRequest {
   uid: string;
-  /** Of `object`, as the rule that matched wants it. */
+  /** The kind of `object`, in the version of the matched rule. */
   kind: GroupVersionKind;
   resource: GroupVersionResource;
   subResource?: string;
-  /** Of the request, before anything was converted. */
+  /** The kind of the original request, before conversion. */
   requestKind: GroupVersionKind;
   requestResource: GroupVersionResource;
   requestSubResource?: string;
@@ -41,7 +41,7 @@ export interface AdmissionRequest {
   options: Readonly<Record<string, unknown>> | null;
 }
 
-/** In which version a request is shown. */
+/** The version of the objects. */
 export interface Shown {
   resource: Pick<Resource, 'group' | 'version' | 'plural'>;
   kind: GroupVersionKind;
@@ -66,7 +66,7 @@ export function admissionRequest(attributes: AdmissionAttributes, shown: Shown, 
     ...(namespace === '' ? {} : { namespace }),
     operation: operation.toUpperCase() as AdmissionRequest['operation'],
     userInfo: userInfoOf(attributes.user),
-    // Of a connect, upstream passes the options as the object.
+    // For a connect, upstream passes the options as the object.
     object: operation === 'connect' ? (options ?? null) : object === undefined ? null : shown.convert(object),
     oldObject: oldObject === undefined ? null : shown.convert(oldObject),
     dryRun,
@@ -77,13 +77,13 @@ export function admissionRequest(attributes: AdmissionAttributes, shown: Shown, 
   };
 }
 
-/** The namespace as requests tell it: a Namespace itself is in the one of its name. */
+/** The namespace in the request: for a Namespace its own name. */
 export function namespaceOf({ resource, namespace, name, object }: AdmissionAttributes): string {
   if (namespace !== '' || resource.group !== '' || resource.plural !== 'namespaces') return namespace;
   return name === '' ? (object?.metadata?.name ?? '') : name;
 }
 
-/** The kind that the request carries: that of the object, which of a subresource may be of another group. */
+/** The kind of the object in the request, which may be of another group for a subresource. */
 export function kindOf({ object, oldObject, kind, resource, options }: AdmissionAttributes): GroupVersionKind {
   const apiVersion = (object ?? oldObject)?.apiVersion ?? (options?.['apiVersion'] as string | undefined);
   const [group, version] = apiVersion === undefined ? [resource.group, resource.version] : splitApiVersion(apiVersion);
@@ -108,7 +108,7 @@ const userInfoOf = ({ name, uid, groups, extra }: UserInfo): AdmissionRequest['u
   ...(Object.keys(extra).length === 0 ? {} : { extra }),
 });
 
-/** Gives every object its type, as clients see it. */
+/** Sets apiVersion and kind of the objects, as for clients. */
 export const typed = (object: KubeObject, { group, version, kind }: GroupVersionKind): KubeObject => ({
   ...object,
   kind,

@@ -1,4 +1,4 @@
-/** For tests: asks one plugin about a request, both times, as the chain does. */
+/** For tests: calls one plugin for a request, in both passes, as the chain does. */
 import type { KubeObject } from '#api/meta.ts';
 import { ApiError } from '#api/status.ts';
 import { attributesOf, type HarnessOptions, testContext } from '../kinds/strategy.testing.ts';
@@ -8,12 +8,12 @@ export interface Asked {
   object?: KubeObject;
   old?: KubeObject;
   subresource?: string;
-  /** What differs from what follows of the objects. */
+  /** Attributes that differ from those derived from the objects. */
   told?: Partial<AdmissionAttributes>;
   stored?: HarnessOptions['stored'];
 }
 
-/** The object as the plugin leaves it, or the text of its refusal. */
+/** The object after the plugin's changes, or the message of its refusal. */
 export async function ask(
   plugin: AdmissionPlugin,
   operation: Operation,

@@ -1,5 +1,5 @@
 /**
- * Admission: calls every plugin, in the order of the list; first those that change the object, later those that only check it.
+ * Admission: calls every plugin in the order of the list: first to change the object, later to check it.
  *
  * As upstream, two parts call it: the registry for objects that are stored (creates, updates of objects, `status`, `scale`, `finalize` and
  * `ephemeralcontainers`, deletes and each object of a deleted collection); `rest/admitted.ts` for objects that are not stored (bindings,
@@ -10,7 +10,7 @@
 import type { AdmissionMetrics, Outcomes, StepType } from './admission-metrics.ts';
 import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin, Operation, QuotaStore, Reservation } from './plugin.ts';
 
-/** What one pass calls for one operation. */
+/** The plugins of one pass for one operation. */
 interface Pass {
   calls: readonly { plugin: AdmissionPlugin; took: Outcomes | undefined }[];
   took: Outcomes | undefined;
@@ -20,7 +20,7 @@ interface Pass {
 export class AdmissionChain {
   readonly #plugins: readonly AdmissionPlugin[];
   readonly #metrics: AdmissionMetrics | undefined;
-  /** By operation: what each pass calls, found out once. */
+  /** The plugins of each pass by operation, computed once. */
   readonly #passes = new Map<Operation, Record<StepType, Pass>>();
 
   /** @param plugins in the order in which they are called, in each pass */
@@ -30,8 +30,8 @@ export class AdmissionChain {
   }
 
   /**
-   * The first pass: plugins may change `attributes.object`. The first refusal ends it. What somebody outside has changed is looked at by all
-   * plugins a second time, and no third. @throws ApiError of the plugin that refuses
+   * The first pass: plugins may change `attributes.object`. The first refusal ends it. If a webhook or policy has changed the object, all
+   * plugins are called a second time, but not a third time. @throws ApiError of the plugin that refuses
    */
   mutate(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
     const { calls, took } = this.#pass(attributes.operation, 'admit');
@@ -70,7 +70,7 @@ export class AdmissionChain {
   }
 
   /**
-   * The third pass, right before the write: plugins reserve what it uses (quotas). The caller settles the result when the write has ended.
+   * The third pass, right before the write: plugins reserve what it uses (quotas). The caller must settle the result after the write.
    * @throws ApiError of the plugin that refuses; then nothing is reserved @throws StoreError
    */
   async reserve(
@@ -106,7 +106,7 @@ async function mutateOnce(calls: Pass['calls'], attributes: AdmissionAttributes,
   return again;
 }
 
-/** A plugin that has nothing to wait for, as nearly all of them for nearly all requests, takes no turn of the microtask queue. */
+/** A plugin that returns no promise, which is the usual case, takes no turn of the microtask queue. */
 function called(took: Outcomes | undefined, work: () => void | Promise<void>): Promise<void> | undefined {
   if (took === undefined) return work() ?? undefined;
   const begunMs = performance.now();

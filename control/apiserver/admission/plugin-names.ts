@@ -51,7 +51,7 @@ export const allPluginNames = [
   'AlwaysDeny',
 ] as const;
 
-/** Plugins that are off by default. Other than upstream, NodeRestriction is on: kubeadm enables it in every cluster. */
+/** Plugins that are off by default. Unlike upstream, NodeRestriction is on: kubeadm enables it in every cluster. */
 const offByDefault = new Set<string>([
   'AlwaysAdmit',
   'NamespaceAutoProvision',
@@ -74,7 +74,7 @@ export interface PluginChoice {
   disable: readonly string[];
 }
 
-/** The problems of the flags, in upstream's words; empty: they are valid. */
+/** The problems of the flags, with upstream's messages; empty: they are valid. */
 export function pluginChoiceProblems({ enable, disable }: PluginChoice): string[] {
   const known = new Set<string>(allPluginNames);
   const unknown = (flag: string, names: readonly string[]): string[] =>

@@ -9,24 +9,24 @@ import { type ApiError, forbidden } from '#api/status.ts';
 import type { ResourceQuota, ResourceQuotaStatus } from '#api/types.generated.ts';
 import type { RequestContext, UserInfo } from '../registry/strategy.ts';
 
-/** What a request does. `connect`: exec, attach, portforward, and proxies to pods, services and nodes. */
+/** The operation of a request. `connect`: exec, attach, portforward, and proxies to pods, services and nodes. */
 export type Operation = 'create' | 'update' | 'delete' | 'connect';
 
-/** What plugins know of a request. */
+/** The attributes of a request for plugins. */
 export interface AdmissionAttributes {
   readonly operation: Operation;
-  /** The resource that the URL names. Of a subresource it is the resource that has it: `pods` for `pods/eviction`. */
+  /** The resource in the URL, without the subresource: `pods` for `pods/eviction`. */
   readonly resource: { readonly group: string; readonly version: string; readonly plural: string };
-  /** Kind of the object that is sent: `Eviction` for `pods/eviction`, `Scale` for `deployments/scale`. */
+  /** The kind of the object in the request: `Eviction` for `pods/eviction`, `Scale` for `deployments/scale`. */
   readonly kind: string;
-  /** Empty: the object itself. */
+  /** Empty: no subresource. */
   readonly subresource: string;
   /** Empty: cluster-scoped. */
   readonly namespace: string;
-  /** Empty: there is none yet (a create with `generateName`), or it is one object of a DELETE of a collection. */
+  /** Empty for a create with `generateName`, and for an object of a deleted collection. */
   readonly name: string;
   readonly user: UserInfo;
-  /** Nothing will be stored, so a plugin must not store or reserve anything either. */
+  /** On a dry run nothing is stored, so a plugin must not store or reserve anything either. */
   readonly dryRun: boolean;
   /** The object that will be stored; undefined for deletes and connects. {@link AdmissionPlugin.mutate} changes it in place. */
   readonly object: KubeObject | undefined;
@@ -36,12 +36,12 @@ export interface AdmissionAttributes {
   readonly options: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** What plugins may use besides the attributes. `read` and `list` give objects that are not older than any acknowledged write. */
+/** What plugins may use besides the attributes. `read` and `list` return objects not older than any acknowledged write. */
 export type AdmissionContext = Pick<RequestContext, 'clock' | 'warn' | 'annotate' | 'read' | 'list'>;
 
-/** What a plugin has reserved for one write, until the write has ended. */
+/** The reservation of a plugin for one write, until the write has ended. */
 export interface Reservation {
-  /** Called once, at the end of the write. @param isWritten false: it is certain that nothing was stored */
+  /** Called once, after the write. @param isWritten false only if it is certain that nothing was stored */
   settle(isWritten: boolean): void;
 }
 
@@ -66,12 +66,12 @@ export interface AdmissionPlugin {
   /** Whether it is called for such requests. */
   handles(operation: Operation): boolean;
   /**
-   * Changes `attributes.object` in place, before system fields, strategy and validation. Called again after a lost race, with other
+   * Changes `attributes.object` in place, before system fields, strategy and validation. Called again after a conflict, with new
    * attributes.
    * @throws ApiError to refuse, 403 as a rule
    */
   mutate?(attributes: AdmissionAttributes, context: AdmissionContext): void | Promise<void>;
-  /** Whether its {@link mutate} let somebody outside this server change the object: then all plugins are asked once more. */
+  /** Whether a webhook or policy changed the object in its {@link mutate}: then all plugins are called again. */
   changedByOthers?(attributes: AdmissionAttributes): boolean;
   /**
    * Checks the object that will be stored, after all validation has passed. Changes nothing.
@@ -91,7 +91,7 @@ export function concerns({ resource, subresource }: AdmissionAttributes, group: 
   return resource.group === group && resource.plural === plural && subresource === of;
 }
 
-/** Upstream's refusal (`admission.NewForbidden`). Where a name is still to be generated, the text has its prefix. */
+/** Upstream's refusal (`admission.NewForbidden`). If the name is not generated yet, the text has its prefix. */
 export function admissionForbidden({ resource, name, object }: AdmissionAttributes, why: string): ApiError {
   const { name: own, generateName } = object?.metadata ?? {};
   return forbidden({ group: resource.group, name: resource.plural }, name || own || generateName || 'Unknown', why);

@@ -1,6 +1,6 @@
 /**
- * `--admission-control-config-file`: an AdmissionConfiguration (apiserver.config.k8s.io), with the configuration of each plugin in it or in a
- * file beside it. Read strictly, once, at the start.
+ * `--admission-control-config-file`: an AdmissionConfiguration (apiserver.config.k8s.io), with the configuration of each plugin inline or
+ * in another file. It is read strictly, once at the start.
  *
  * Source: apiserver `pkg/admission/config.go`; kubernetes.io, kube-apiserver Configuration (v1).
  */
@@ -20,7 +20,7 @@ import { AdmissionConfigurationError } from './problem.ts';
 import { readLimitedResources } from './resource-quota.ts';
 import { readWebhookCredentials, type WebhookCredentials } from './webhook-credentials.ts';
 
-/** What the file says to each plugin; absent: nothing. */
+/** The configuration of each plugin, if there is one. */
 export interface AdmissionSettings {
   podSecurity?: PodSecurityOptions;
   limitedResources?: readonly LimitedResource[];
@@ -47,7 +47,7 @@ const kind: ConfigFileKind = {
   problem: AdmissionConfigurationError,
 };
 
-/** How the configuration of each plugin is read. Others have none, and what is written for them is not looked at, as upstream. */
+/** The parsers of the plugins' configurations. As upstream, configurations of other plugins are ignored. */
 const readers: Readonly<Record<string, (text: string, folder: string) => AdmissionSettings>> = {
   PodSecurity: (text) => ({ podSecurity: readPodSecurity(text) }),
   ResourceQuota: (text) => ({ limitedResources: readLimitedResources(text) }),

@@ -1,4 +1,6 @@
-/** How many events may be written. Source: upstream `plugin/pkg/admission/eventratelimit/apis/eventratelimit` (v1alpha1, validation). */
+/**
+ * The configuration of EventRateLimit. Source: upstream `plugin/pkg/admission/eventratelimit/apis/eventratelimit` (v1alpha1, validation).
+ */
 import { aggregate, type ConfigFileKind, readConfigFile } from '#api/config-file.ts';
 import { type FieldError, invalidValue, notSupported } from '#api/field-error.ts';
 import { AdmissionConfigurationError } from './problem.ts';
@@ -7,13 +9,13 @@ const types = ['Server', 'Namespace', 'User', 'SourceAndObject'] as const;
 
 /** One limit. */
 export interface EventLimit {
-  /** What has a limit of its own: the server, each namespace, each user, or each source with its object. */
+  /** What the limit is for: the server, each namespace, each user, or each source with its object. */
   type: (typeof types)[number];
-  /** Events a second in the long run. */
+  /** Events per second on average. */
   qps: number;
-  /** Events at once. */
+  /** The burst. */
   burst: number;
-  /** How many of them are remembered. Default 4096. */
+  /** The number of namespaces, users or sources that are tracked. Default 4096. */
   cacheSize: number;
 }
 

@@ -1,4 +1,4 @@
-/** Who is asked about images, and how long answers are good. Source: upstream `plugin/pkg/admission/imagepolicy/config.go`. */
+/** The configuration of ImagePolicyWebhook. Source: upstream `plugin/pkg/admission/imagepolicy/config.go`. */
 import { errorText } from '#api/error-text.ts';
 import { isJsonObject } from '#api/json.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
@@ -6,18 +6,18 @@ import type { Review } from '#client/review-webhook.ts';
 import { AdmissionConfigurationError } from './problem.ts';
 import { readYamlObject } from './yaml-object.ts';
 
-/** The configuration of the plugin ImagePolicyWebhook. Times are in milliseconds; 0: answers are not kept, there is no second try. */
+/** The configuration of the plugin ImagePolicyWebhook. Times are in milliseconds; 0: answers are not cached, or there is no retry. */
 export interface ImagePolicy {
-  /** Of the kubeconfig file: the URL is where the review goes, path and all. */
+  /** From the kubeconfig file. Reviews are sent to this URL, with its path. */
   config: Review['config'];
   allowMs: number;
   denyMs: number;
   firstRetryMs: number;
-  /** Whether pods are let in while the webhook cannot be asked. */
+  /** Whether pods are admitted if the webhook fails. */
   defaultAllow: boolean;
 }
 
-/** A number of the file: in which unit it is written, and its range and default in milliseconds. */
+/** A number in the file: its unit, and its range and default in milliseconds. */
 const times = {
   retryBackoff: { unitMs: 1, minMs: 1, maxMs: 300_000, defaultMs: 500 },
   allowTTL: { unitMs: 1000, minMs: 1000, maxMs: 1_800_000, defaultMs: 300_000 },
@@ -40,7 +40,7 @@ export function readImagePolicy(text: string): ImagePolicy {
   };
 }
 
-/** 0 or nothing: the default. -1: none. */
+/** 0 or absent: the default. -1: none. */
 function timeOf(name: keyof typeof times, written: unknown): number {
   const { unitMs, minMs, maxMs, defaultMs } = times[name];
   if (written === undefined || written === null || written === 0) return defaultMs;

@@ -1,4 +1,7 @@
-/** Where the pods of namespaces may run. Source: upstream `plugin/pkg/admission/{podnodeselector,podtolerationrestriction}`. */
+/**
+ * The configurations of PodNodeSelector and PodTolerationRestriction. Source: upstream
+ * `plugin/pkg/admission/{podnodeselector,podtolerationrestriction}`.
+ */
 import { aggregate, type ConfigFileKind, readConfigFile } from '#api/config-file.ts';
 import type { Shape } from '#api/config-shape.ts';
 import { isJsonObject } from '#api/json.ts';
@@ -7,7 +10,7 @@ import { validateTolerations } from '../../validation/pod-spec/scheduling.ts';
 import { AdmissionConfigurationError } from './problem.ts';
 import { readYamlObject } from './yaml-object.ts';
 
-/** By namespace; `clusterDefaultNodeSelector` is for those whose annotations say nothing. @throws AdmissionConfigurationError */
+/** By namespace; `clusterDefaultNodeSelector` is for namespaces without the annotation. @throws AdmissionConfigurationError */
 export function readPodNodeSelectors(text: string): Record<string, string> {
   const written = readYamlObject(text)['podNodeSelectorPluginConfig'];
   if (written === undefined || written === null) return {};
@@ -25,7 +28,7 @@ export function readPodNodeSelectors(text: string): Record<string, string> {
 export interface TolerationRestriction {
   /** Pods get these. */
   defaults: readonly Toleration[];
-  /** Pods may have these alone; none: any. */
+  /** The only tolerations that pods may have; empty: any. */
   whitelist: readonly Toleration[];
 }
 

@@ -1,4 +1,4 @@
-/** The configuration of a plugin cannot be used; the message has all that is wrong with it. */
+/** The configuration of a plugin is invalid. The message lists all its errors. */
 export class AdmissionConfigurationError extends Error {
   override name = 'AdmissionConfigurationError';
 }

@@ -1,4 +1,7 @@
-/** Of which resources nothing may be used without a quota. Source: apiserver `pkg/admission/plugin/resourcequota/apis/resourcequota` (v1, validation). */
+/**
+ * The configuration of ResourceQuota: resources that may only be used with a quota. Source: apiserver
+ * `pkg/admission/plugin/resourcequota/apis/resourcequota` (v1, validation).
+ */
 import { aggregate, type ConfigFileKind, readConfigFile } from '#api/config-file.ts';
 import type { Shape } from '#api/config-shape.ts';
 import { type FieldError, required } from '#api/field-error.ts';

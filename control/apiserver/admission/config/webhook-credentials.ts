@@ -1,5 +1,5 @@
 /**
- * As whom webhooks are called: a kubeconfig whose users are named after hosts.
+ * The credentials for calls of webhooks: a kubeconfig whose users have the names of hosts.
  *
  * Source: apiserver `pkg/util/webhook/authentication.go`, `pkg/admission/plugin/webhook/config`.
  */
@@ -8,7 +8,9 @@ import { type ConfigFileKind, readConfigFile } from '#api/config-file.ts';
 import { readKubeconfigUsers, type UserCredentials } from '#client/kubeconfig.ts';
 import { AdmissionConfigurationError } from './problem.ts';
 
-/** Undefined: the webhook at this host is called as nobody. @param host `name.namespace.svc`, or a name and a port other than 443 */
+/**
+ * Undefined: the webhook at this host is called without credentials. @param host `name.namespace.svc`, or a name and a port other than 443
+ */
 export type WebhookCredentials = (host: string) => UserCredentials | undefined;
 
 const kind = (name: string, ...apiVersions: string[]): ConfigFileKind => ({
@@ -29,7 +31,7 @@ export function readWebhookCredentials(text: string, folder: string): WebhookCre
   return credentialsFor(readKubeconfigUsers(resolve(folder, file)));
 }
 
-/** The exact host first, then `*.` before ever less of it, then `*`. */
+/** The exact host first, then `*.` with ever shorter suffixes, then `*`. */
 export function credentialsFor(users: ReadonlyMap<string, UserCredentials>): WebhookCredentials {
   return (host) => {
     const parts = host.split('.');

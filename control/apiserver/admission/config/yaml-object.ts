@@ -1,10 +1,10 @@
-/** The configuration of plugins that have no versioned kind for it. */
+/** Reads configurations of plugins without a versioned kind. */
 import { DecodeError } from '#api/codec/json.ts';
 import { parseYaml } from '#api/codec/yaml.ts';
 import { isJsonObject, type JsonObject } from '#api/json.ts';
 import { AdmissionConfigurationError } from './problem.ts';
 
-/** What is no object is read as an empty one, as upstream reads it. @param text YAML or JSON @throws AdmissionConfigurationError */
+/** As upstream, anything but an object is read as an empty one. @param text YAML or JSON @throws AdmissionConfigurationError */
 export function readYamlObject(text: string): JsonObject {
   try {
     const { value } = parseYaml(text);

@@ -1,5 +1,5 @@
 /**
- * MutatingAdmissionWebhook and ValidatingAdmissionWebhook: others are asked about a request, over HTTPS.
+ * MutatingAdmissionWebhook and ValidatingAdmissionWebhook: call webhooks for a request, over HTTPS.
  *
  * Source: apiserver `pkg/admission/plugin/webhook/{mutating,validating}/dispatcher.go`.
  */
@@ -25,7 +25,7 @@ import { dryRunUnsupported, readVerdict, refusal, reviewOf, reviewVersion, type 
 import { WebhookCallError, type WebhookCaller } from '../webhooks/webhook-call.ts';
 import { isExempt, type MatchDeps, shownBack, shownTo, type ToldRequest } from '../webhooks/webhook-matching.ts';
 
-/** What both plugins need: which webhooks match, and how they are called. */
+/** What both plugins need to match and call webhooks. */
 export interface WebhookDeps extends MatchDeps {
   caller: WebhookCaller;
   /** Absent: nothing is counted. */
@@ -34,7 +34,7 @@ export interface WebhookDeps extends MatchDeps {
 
 type Webhook = MutatingWebhook | ValidatingWebhook;
 
-/** Asks one webhook. @throws ApiError where it refuses, or gives no answer and its policy is to fail */
+/** Calls one webhook. @throws ApiError if it refuses, or fails with the policy Fail */
 async function ask(
   webhook: Webhook,
   isMutating: boolean,
@@ -77,15 +77,15 @@ async function ask(
   }
 }
 
-/** What one request has gone through, for the second round. */
+/** The state of one request for reinvocation. */
 interface Round {
   /** Whether a webhook has changed the object. */
   hasChanged: boolean;
   /** After the webhooks of the first round. */
   output: string;
-  /** Webhooks that want to see what others changed after them. */
+  /** Webhooks with the reinvocationPolicy IfNeeded. */
   again: Set<string>;
-  /** The names of those to be asked in the second round. */
+  /** The names of webhooks to call in the second round. */
   toAsk: Set<string>;
 }
 
@@ -106,7 +106,7 @@ export function mutatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
       if (configurations.length === 0) return;
       const first = rounds.get(attributes);
       const round: Round = first ?? { hasChanged: false, output: '', again: new Set(), toAsk: new Set() };
-      // Plugins of this server have changed the object since: then all that want to are asked.
+      // Plugins of this server have changed the object since, so all webhooks with IfNeeded are called.
       if (first !== undefined && first.again.size > 0 && stringifyExact(attributes.object) !== first.output)
         for (const uid of first.again) first.toAsk.add(uid);
       let told: ToldRequest = {};
@@ -133,7 +133,7 @@ export function mutatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
           if (webhook.reinvocationPolicy === 'IfNeeded') round.again.add(uid);
         }
       }
-      // Nobody compares it where nobody wants to look again.
+      // The copy is only needed if a webhook has IfNeeded.
       if (round.again.size > 0) round.output = stringifyExact(attributes.object);
       rounds.set(attributes, round);
     },
@@ -141,7 +141,7 @@ export function mutatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
   };
 }
 
-/** Changes the object in place. @returns whether it is another one now @throws ApiError */
+/** Changes the object in place. @returns whether it has changed @throws ApiError */
 function applyPatch(
   webhook: MutatingWebhook,
   patch: unknown,
@@ -164,7 +164,7 @@ function applyPatch(
   return true;
 }
 
-/** @throws ApiError 500 when the patch does not fit, or makes something that is no object of this kind */
+/** @throws ApiError 500 if the patch does not apply, or the result is not an object of this kind */
 function patched(object: KubeObject, patch: unknown): KubeObject {
   try {
     const copy = JSON.parse(stringifyExact(object)) as JsonObject;
@@ -198,7 +198,7 @@ export function validatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
           if (shown !== undefined) calls.push({ webhook, shown });
         }
       }
-      // All are asked at the same time; where several refuse, the first of them is told.
+      // All are called in parallel. If several refuse, the error of the first is returned.
       const asked = calls.map(({ webhook, shown }, index) =>
         ask(webhook, false, shown, attributes, context, deps, `validation.webhook.admission.k8s.io/round_0_index_${index}`),
       );

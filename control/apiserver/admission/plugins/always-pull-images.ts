@@ -1,5 +1,5 @@
 /**
- * AlwaysPullImages: containers pull their images each time, so nobody runs an image without being allowed to pull it. Off by default.
+ * AlwaysPullImages: containers always pull their images, so that nobody runs an image without permission to pull it. Off by default.
  *
  * Source: upstream `plugin/pkg/admission/alwayspullimages`.
  */
@@ -7,7 +7,7 @@ import { notSupported } from '#api/field-error.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { type AdmissionAttributes, type AdmissionPlugin, admissionForbidden, concerns } from '../plugin.ts';
 
-/** @throws (when asked) ApiError 403 where another plugin has set another policy meanwhile */
+/** @throws (when asked) ApiError 403 if another plugin has set another policy afterwards */
 export const alwaysPullImages = (): AdmissionPlugin => ({
   name: 'AlwaysPullImages',
   handles: (operation) => operation === 'create' || operation === 'update',
@@ -35,7 +35,7 @@ export const alwaysPullImages = (): AdmissionPlugin => ({
   },
 });
 
-/** A new pod, or one with an image that it has not had. */
+/** Whether the pod is new or has a new image. */
 function isAboutImages(attributes: AdmissionAttributes): boolean {
   if (!concerns(attributes, '', 'pods')) return false;
   if (attributes.operation !== 'update') return true;

@@ -1,4 +1,4 @@
-/** Who approves and signs requests for certificates, at a real API server with RBAC. */
+/** Approval and signing of CertificateSigningRequests, on a real API server with RBAC. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';

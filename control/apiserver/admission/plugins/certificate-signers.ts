@@ -1,6 +1,6 @@
 /**
- * CertificateApproval and CertificateSigning: besides the right to write `/approval` or `/status`, who approves requests of a signer, or
- * signs them, needs the verb `approve` or `sign` on `signers`, for that signer or all of its domain (`example.com/*`).
+ * CertificateApproval and CertificateSigning: besides permission to write `/approval` or `/status`, approving or signing requests of a
+ * signer needs the verb `approve` or `sign` on `signers`, for that signer or all of its domain (`example.com/*`).
  *
  * Source: upstream `plugin/pkg/admission/certificates/{approval,signing}`, `pkg/certauthorization`.
  */
@@ -12,7 +12,7 @@ import { type AdmissionAttributes, type AdmissionPlugin, admissionForbidden, con
 
 /** What the three plugins for certificates need. */
 export interface CertificateSignersDeps {
-  /** Undefined: nobody is asked, and nothing is allowed. */
+  /** Undefined: nothing is allowed. */
   authorizer: Authorizer | undefined;
 }
 
@@ -30,7 +30,7 @@ export const certificateApproval = ({ authorizer }: CertificateSignersDeps): Adm
   },
 });
 
-/** Also who only says that signing has failed, signs. @throws (when asked) ApiError 403 */
+/** Setting the condition Failed counts as signing. @throws (when asked) ApiError 403 */
 export const certificateSigning = ({ authorizer }: CertificateSignersDeps): AdmissionPlugin => ({
   name: 'CertificateSigning',
   handles: (operation) => operation === 'update',
@@ -47,7 +47,7 @@ function statusOf(object: AdmissionAttributes['object']): CertificateSigningRequ
   return (object as CertificateSigningRequest | undefined)?.status;
 }
 
-/** The signer is the stored one, whatever the update says. */
+/** The signer of the stored object, not of the update. */
 async function check(
   attributes: AdmissionAttributes,
   verb: 'approve' | 'sign',

@@ -1,5 +1,5 @@
 /**
- * CertificateSubjectRestriction: nobody asks for a client certificate of the group that may do everything.
+ * CertificateSubjectRestriction: refuses requests for client certificates of the group `system:masters`.
  *
  * Source: upstream `plugin/pkg/admission/certificates/subjectrestriction`.
  */

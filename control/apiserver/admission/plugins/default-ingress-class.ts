@@ -1,5 +1,5 @@
 /**
- * DefaultIngressClass: an Ingress that names no class gets the default one.
+ * DefaultIngressClass: an Ingress without a class gets the default class.
  *
  * Source: upstream `plugin/pkg/admission/network/defaultingressclass`.
  */
@@ -8,7 +8,7 @@ import { ingressClassAnnotation } from '../../kinds/networking/ingress/validatio
 import { isDefaultIngressClass } from '../../kinds/networking/ingressclass/default-class.ts';
 import { type AdmissionPlugin, concerns } from '../plugin.ts';
 
-/** Of several default classes it takes the newest, of those of one second the first by name. */
+/** Of several default classes it uses the newest; of those created in the same second, the first by name. */
 export const defaultIngressClass = (): AdmissionPlugin => ({
   name: 'DefaultIngressClass',
   handles: (operation) => operation === 'create',

@@ -1,5 +1,5 @@
 /**
- * DefaultStorageClass: a new claim that names no class gets the default one, if there is one.
+ * DefaultStorageClass: a new claim without a class gets the default class, if there is one.
  *
  * Source: upstream `plugin/pkg/admission/storage/storageclass/setdefault`.
  */
@@ -9,7 +9,7 @@ import { defaultClass } from '#api/storage/default-class.ts';
 import type { PersistentVolumeClaim, StorageClass } from '#api/types.generated.ts';
 import { type AdmissionPlugin, concerns } from '../plugin.ts';
 
-/** Refuses nothing. */
+/** It never refuses a request. */
 export const defaultStorageClass = (): AdmissionPlugin => ({
   name: 'DefaultStorageClass',
   handles: (operation) => operation === 'create',

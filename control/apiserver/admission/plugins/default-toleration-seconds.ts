@@ -1,5 +1,6 @@
 /**
- * DefaultTolerationSeconds: a pod stays so long on a node that is not ready or unreachable, unless it says otherwise.
+ * DefaultTolerationSeconds: adds tolerations for nodes that are not ready or unreachable, with a default duration, unless the pod has its
+ * own.
  *
  * Source: upstream `plugin/pkg/admission/defaulttolerationseconds`.
  */

@@ -1,5 +1,5 @@
 /**
- * DenyServiceExternalIPs: services get no external IPs that they have not had (CVE-2020-8554). Off by default.
+ * DenyServiceExternalIPs: refuses new external IPs of services (CVE-2020-8554). Off by default.
  *
  * Source: upstream `plugin/pkg/admission/network/denyserviceexternalips`.
  */

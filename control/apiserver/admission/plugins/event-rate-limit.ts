@@ -1,5 +1,5 @@
 /**
- * EventRateLimit: so many events a second, of the server, of each namespace, of each user, or of each source and object. Off by default.
+ * EventRateLimit: limits the rate of events of the server, each namespace, each user, or each source and object. Off by default.
  *
  * Source: upstream `plugin/pkg/admission/eventratelimit`.
  */
@@ -17,7 +17,7 @@ export const eventRateLimit = (limits: readonly EventLimit[] = []): AdmissionPlu
 
     validate(attributes, { clock }) {
       if (attributes.kind !== 'Event' || attributes.dryRun) return;
-      // Each counts the event, also when another one refuses it.
+      // Each limit counts the event, even if another limit refuses it.
       const problems = enforcers.flatMap((enforcer) => enforcer.refusal(attributes, clock.now()));
       if (problems.length === 0) return;
       throw failure(429, 'TooManyRequests', problems.length === 1 ? problems.join() : `[${problems.join(', ')}]`);
@@ -30,7 +30,7 @@ interface Bucket {
   atMs: number;
 }
 
-/** A bucket of tokens for each key; those that were used last are kept. */
+/** A token bucket for each key, in an LRU cache. */
 class Enforcer {
   readonly #limit: EventLimit;
   readonly #buckets = new Map<string, Bucket>();

@@ -1,6 +1,6 @@
 /**
- * ExtendedResourceToleration: a pod that asks for an extended resource (`example.com/gpu`) tolerates the taint of that name, which keeps
- * other pods from such nodes. Off by default.
+ * ExtendedResourceToleration: a pod that requests an extended resource (`example.com/gpu`) gets a toleration of the taint with that name,
+ * which keeps other pods from such nodes. Off by default.
  *
  * Source: upstream `plugin/pkg/admission/extendedresourcetoleration`.
  */
@@ -22,7 +22,7 @@ export const extendedResourceToleration = (): AdmissionPlugin => ({
   },
 });
 
-/** In the place of one that differs only in its time; else at the end. */
+/** Replaces a toleration that differs only in its seconds; otherwise appends it. */
 function tolerate(spec: Pod['spec'], toleration: Toleration): void {
   const { key, operator, effect } = toleration;
   const isSame = (one: Toleration): boolean =>

@@ -1,5 +1,5 @@
 /**
- * ImagePolicyWebhook: another server says whether the images of a pod may be run. Off by default.
+ * ImagePolicyWebhook: another server decides whether the images of a pod may run. Off by default.
  *
  * Source: upstream `plugin/pkg/admission/imagepolicy`; kubernetes.io, Admission Control (ImagePolicyWebhook).
  */
@@ -14,7 +14,7 @@ import { type AdmissionPlugin, admissionForbidden, concerns } from '../plugin.ts
 
 const auditPrefix = 'imagepolicywebhook.image-policy.k8s.io/';
 
-/** @param policy absent: nobody can be asked, so that every pod is refused @throws (when asked) ApiError 403 */
+/** @param policy absent: every pod is refused @throws (when asked) ApiError 403 */
 export function imagePolicyWebhook(policy: ImagePolicy | undefined, deps: ReviewDeps): AdmissionPlugin {
   const answers = new AnswerCache<JsonObject>(deps.clock, ({ allowed }) =>
     allowed === true ? (policy?.allowMs ?? 0) : (policy?.denyMs ?? 0),
@@ -50,7 +50,7 @@ export function imagePolicyWebhook(policy: ImagePolicy | undefined, deps: Review
   };
 }
 
-/** The images of the containers that the request sets, and the annotations that are meant for such webhooks. */
+/** The images of the containers that the request sets, and the annotations for such webhooks. */
 function specOf({ metadata, spec }: Pod, namespace: string, ofEphemeral: boolean): JsonObject {
   const containers: { image?: string | undefined }[] = ofEphemeral
     ? (spec.ephemeralContainers ?? [])
@@ -63,7 +63,7 @@ function specOf({ metadata, spec }: Pod, namespace: string, ofEphemeral: boolean
   };
 }
 
-/** The status that the webhook gives. @throws OutsideError */
+/** The status in the webhook's response. @throws OutsideError */
 const review = ({ config, firstRetryMs }: ImagePolicy, spec: JsonObject, deps: ReviewDeps): Promise<JsonObject> =>
   askReview(
     {

@@ -1,5 +1,5 @@
 /**
- * The built-in admission plugins, one line each, in the order in which they are asked.
+ * The built-in admission plugins, one line each, in the order in which they are called.
  *
  * Source: kubernetes `pkg/kubeapiserver/options/plugins.go` (AllOrderedPlugins).
  */
@@ -52,21 +52,21 @@ import { validatingAdmissionPolicy } from './validating-admission-policy.ts';
 export interface AdmissionDeps {
   /** A number in [0, 1), for name suffixes and jitter. */
   random: () => number;
-  /** For how long answers of other servers are kept. Default: the machine's. */
+  /** The clock of cached answers and rate limits. Default: the machine's. */
   clock?: Clock | undefined;
-  /** Makes a namespace, as the API server itself. Absent: NamespaceAutoProvision fails. */
+  /** Creates a namespace as the API server itself. Absent: NamespaceAutoProvision fails. */
   createNamespace?: ((name: string) => Promise<void>) | undefined;
   /** Default: 300 each. */
   tolerationSeconds?: TolerationSeconds | undefined;
   /** `--admission-control-config-file`. Default: nothing is configured. */
   settings?: AdmissionSettings | undefined;
-  /** Of requests; asked by plugins that look at who may do more than others. */
+  /** The authorizer, for plugins that check additional permissions. */
   authorizer?: Authorizer | undefined;
-  /** Which kinds there are, for plugins that look at references. */
+  /** The served kinds, for plugins that check references. */
   catalog?: ResourceCatalog | undefined;
   /** `--enable-admission-plugins`, `--disable-admission-plugins`. Default: those that are on by default. */
   choice?: PluginChoice | undefined;
-  /** Calls webhooks. Absent: one of its own. */
+  /** Calls webhooks. Absent: a new one is created. */
   webhooks?: WebhookCaller | undefined;
   /** Converts objects between versions, for webhooks whose rules name another one. */
   convert?: Versions['convert'] | undefined;
@@ -77,12 +77,12 @@ export interface AdmissionDeps {
 const noNamespaces = (name: string): Promise<void> => Promise.reject(new Error(`nobody here makes the namespace ${name}`));
 const byDefault: PluginChoice = { enable: [], disable: [] };
 
-/** Those that are enabled. */
+/** The enabled plugins. */
 export function admissionPlugins(deps: AdmissionDeps): AdmissionPlugin[] {
   return allAdmissionPlugins(deps).filter(({ name }) => isPluginEnabled(name, deps.choice ?? byDefault));
 }
 
-/** Those that this server has, also those that are off by default. */
+/** All plugins of this server, including those that are off by default. */
 export function allAdmissionPlugins({
   random,
   clock = systemClock,

@@ -1,5 +1,5 @@
 /**
- * LimitPodHardAntiAffinityTopology: a pod may keep others from its node, but not from a whole zone. Off by default.
+ * LimitPodHardAntiAffinityTopology: required anti-affinity is allowed only for the node's host name, not for a whole zone. Off by default.
  *
  * Source: upstream `plugin/pkg/admission/antiaffinity`.
  */

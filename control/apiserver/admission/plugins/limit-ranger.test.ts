@@ -220,7 +220,7 @@ describe('a namespace with a limit range', () => {
       return (json as unknown as Pod).spec.containers[0]?.resources;
     };
     assert.deepEqual(await resourcesOf('none', {}), { limits: amounts('500m', '500Mi'), requests: amounts('100m', '200Mi') });
-    // A limit that is given is the request, too, before the range is looked at.
+    // A given limit is also the default of the request, before the LimitRange is applied.
     assert.deepEqual(await resourcesOf('part', { requests: { memory: '150Mi' }, limits: { cpu: '300m' } }), {
       limits: amounts('300m', '500Mi'),
       requests: amounts('300m', '150Mi'),

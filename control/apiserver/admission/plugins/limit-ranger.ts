@@ -1,5 +1,5 @@
 /**
- * LimitRanger: containers get the namespace's default requests and limits, and pods, containers and claims stay within its bounds.
+ * LimitRanger: containers get the namespace's default requests and limits, and pods, containers and claims must be within its bounds.
  *
  * Source: upstream `plugin/pkg/admission/limitranger`.
  */
@@ -12,12 +12,12 @@ import { type AdmissionAttributes, type AdmissionPlugin, admissionForbidden } fr
 import { joinProblems, maximumOfRequest, problemsOf } from './limit-ranges/bounds.ts';
 
 const annotation = 'kubernetes.io/limit-ranger';
-/** Thousands of bounds times thousands of containers are more than anybody reads. */
+/** The maximum number of violations in a message: there may be thousands of bounds and containers. */
 const maxProblems = 1000;
-/** A pod with more defaults than these could not be stored. */
+/** The maximum number of defaults: a pod with more could not be stored. */
 const maxDefaults = 100_000;
 
-/** @throws (when asked) ApiError 403 with all that is out of the bounds of one LimitRange */
+/** @throws (when asked) ApiError 403 with all violations of one LimitRange */
 export const limitRanger = (): AdmissionPlugin => ({
   name: 'LimitRanger',
   handles: (operation) => operation === 'create' || operation === 'update',
@@ -41,7 +41,7 @@ export const limitRanger = (): AdmissionPlugin => ({
   },
 });
 
-/** New pods, resized pods, and claims that are made or changed; not what is being deleted. */
+/** New pods, resized pods, and new or changed claims; not objects that are being deleted. */
 function isLimited({ resource, subresource, operation, oldObject }: AdmissionAttributes): boolean {
   if (resource.group !== '' || (oldObject as KubeObject | undefined)?.metadata.deletionTimestamp !== undefined) return false;
   if (resource.plural === 'pods')
@@ -49,13 +49,13 @@ function isLimited({ resource, subresource, operation, oldObject }: AdmissionAtt
   return resource.plural === 'persistentvolumeclaims' && subresource === '';
 }
 
-/** Fills in what containers do not ask for, and says so in an annotation. */
+/** Sets missing requests and limits of containers, and lists them in an annotation. */
 function setDefaults({ spec: range }: LimitRange, pod: Pod): void {
   const items = (range?.limits ?? []).filter(({ type }) => type === 'Container');
   const limits: ResourceList = Object.assign({}, ...items.map((item) => item.default));
   const requests: ResourceList = Object.assign({}, ...items.map((item) => item.defaultRequest));
   const containers = [...(pod.spec.containers ?? []), ...(pod.spec.initContainers ?? [])];
-  // Upstream's store refuses what becomes so large; here it would not even fit into the memory.
+  // Upstream's store refuses objects of that size. Here they would not even fit into memory.
   if (containers.length * (Object.keys(limits).length + Object.keys(requests).length) > maxDefaults)
     throw failure(500, '', 'etcdserver: request is too large');
   const texts = [
@@ -96,14 +96,14 @@ function podProblems(limits: readonly LimitRangeItem[], { spec }: Pod): string[]
   return [...problems];
 }
 
-/** What the pod as a whole asks for, without overhead; CPU and memory of pod-level resources go before the sum. */
+/** The requests of the whole pod without overhead. Pod-level CPU and memory replace the sum of the containers. */
 function ofPod(spec: Pod['spec'], list: 'requests' | 'limits'): ResourceList {
   const { cpu, memory } = { ...spec.resources?.[list] };
   const own = { ...(cpu === undefined ? {} : { cpu }), ...(memory === undefined ? {} : { memory }) };
   return { ...aggregateContainers(spec, list), ...own };
 }
 
-/** Of claims only the requests count. */
+/** For claims only requests are limited. */
 function claimProblems(limits: readonly LimitRangeItem[], { spec }: PersistentVolumeClaim): string[] {
   const requests = spec?.resources?.requests ?? {};
   return limits

@@ -36,7 +36,7 @@ interface Invocation {
   params: KubeObject | null;
 }
 
-/** Why a policy could not do its work. */
+/** The failure of a policy. */
 interface Failure {
   policy: Policy;
   binding: Binding | undefined;
@@ -44,19 +44,19 @@ interface Failure {
   reason: string | undefined;
 }
 
-/** What one request has gone through, for the second round. */
+/** The state of one request for reinvocation. */
 interface Round {
   /** Whether a policy has changed the object. */
   hasChanged: boolean;
   /** After the policies of the first round. */
   output: string;
-  /** Evaluations that are repeated when something changes after them. */
+  /** Evaluations with the reinvocationPolicy IfNeeded. */
   again: Set<string>;
-  /** Those to be repeated in the second round. */
+  /** The evaluations to repeat in the second round. */
   toRepeat: Set<string>;
 }
 
-/** Changes objects by the policies that are in use. @throws (its methods) ApiError 403 when one cannot do its work, unless it says Ignore */
+/** Changes objects by policies with bindings. @throws (its methods) ApiError 403 if one fails, unless its failurePolicy is Ignore */
 export function mutatingAdmissionPolicy(deps: PolicyDeps): AdmissionPlugin {
   const source = new PolicySource<Policy, Binding>(
     'mutatingadmissionpolicies.admissionregistration.k8s.io',
@@ -74,7 +74,7 @@ export function mutatingAdmissionPolicy(deps: PolicyDeps): AdmissionPlugin {
       for (const policy of policies) await dispatch.choose(policy);
       const first = rounds.get(attributes);
       const round: Round = first ?? { hasChanged: false, output: '', again: new Set(), toRepeat: new Set() };
-      // Plugins of this server have changed the object since: then all that want to are repeated.
+      // Plugins of this server have changed the object since, so all evaluations with IfNeeded are repeated.
       if (first !== undefined && stringifyExact(attributes.object) !== first.output) repeatAll(first);
       await dispatch.run(round, first !== undefined);
       round.output = stringifyExact(attributes.object);
@@ -106,7 +106,7 @@ class Dispatch {
     this.#access = new RequestAccess(attributes.user, deps.authorizer);
   }
 
-  /** Finds out what of a policy is to be done, before anything is changed. */
+  /** Computes the evaluations of a policy, before anything is changed. */
   async choose({ policy, bindings }: PolicyInUse<Policy, Binding>): Promise<void> {
     const { versions, catalog } = this.#deps;
     const { matchConstraints, paramKind } = policy.spec;
@@ -159,7 +159,7 @@ class Dispatch {
     return matches === true;
   }
 
-  /** @returns whether the object is another one now */
+  /** @returns whether the object has changed */
   async #mutate(invocation: Invocation, namespace: object | null): Promise<boolean> {
     const { policy, binding } = invocation;
     const { variables, mutations } = compiledMutatingPolicy(policy);
@@ -186,7 +186,7 @@ class Dispatch {
     return hasChanged;
   }
 
-  /** The request as it is by now, and its object in the version that the policy sees. */
+  /** The current request, with its object in the version for the policy. */
   #current({ shown }: Invocation): { request: ReturnType<typeof admissionRequest>; before: KubeObject } {
     const request = admissionRequest(this.#attributes, shown, '');
     return { request, before: request.object as KubeObject };
@@ -238,7 +238,7 @@ async function mutated(
   return patchType === 'JSONPatch' ? patchedBy(before, value) : appliedTo(before, value);
 }
 
-/** As metrics name it. Source: apiserver `pkg/admission/plugin/policy/mutating/errors.go`. */
+/** The label value for metrics. Source: apiserver `pkg/admission/plugin/policy/mutating/errors.go`. */
 function errorType(message: string): string {
   if (message.startsWith('compilation')) return 'compile_error';
   return message.startsWith('validation failed due to running out of cost budget') ? 'out_of_budget' : 'invalid_error';

@@ -1,5 +1,5 @@
 /**
- * NamespaceAutoProvision: an object that is made in a namespace that does not exist makes the namespace first. Off by default.
+ * NamespaceAutoProvision: creating an object in a missing namespace creates the namespace first. Off by default.
  *
  * Source: upstream `plugin/pkg/admission/namespace/autoprovision`.
  */
@@ -8,7 +8,10 @@ import { ApiError } from '#api/status.ts';
 import type { Client } from '#client/client.ts';
 import { type AdmissionPlugin, admissionForbidden } from '../plugin.ts';
 
-/** @param createNamespace as the API server itself; rejects with an ApiError @throws (when asked) ApiError 403 where the namespace cannot be made */
+/**
+ * @param createNamespace as the API server itself; rejects with an ApiError @throws (when asked) ApiError 403 if the namespace cannot be
+ * created
+ */
 export const namespaceAutoProvision = (createNamespace: (name: string) => Promise<void>): AdmissionPlugin => ({
   name: 'NamespaceAutoProvision',
   handles: (operation) => operation === 'create',
@@ -20,14 +23,14 @@ export const namespaceAutoProvision = (createNamespace: (name: string) => Promis
     try {
       await createNamespace(namespace);
     } catch (error) {
-      // Somebody else was faster.
+      // It has been created meanwhile.
       if (error instanceof ApiError && error.status.reason === 'AlreadyExists') return;
       throw admissionForbidden(attributes, errorText(error));
     }
   },
 });
 
-/** A namespace of this name and nothing else. @param client of the API server itself @throws ApiError */
+/** Creates a namespace with this name. @param client of the API server itself @throws ApiError */
 export async function createNamespace(client: Client, name: string): Promise<void> {
   await client.resource('namespaces').create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name }, spec: {} });
 }

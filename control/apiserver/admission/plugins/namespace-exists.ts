@@ -1,5 +1,5 @@
 /**
- * NamespaceExists: nothing is written in a namespace that is not there. Off by default; NamespaceLifecycle does as much.
+ * NamespaceExists: refuses writes in namespaces that do not exist. Off by default; NamespaceLifecycle does the same.
  *
  * Source: upstream `plugin/pkg/admission/namespace/exists`.
  */

@@ -1,6 +1,6 @@
 /**
- * NamespaceLifecycle: nothing is made in a namespace that does not exist or is being deleted, and a cluster keeps the namespaces that it
- * cannot be without.
+ * NamespaceLifecycle: refuses creates in namespaces that do not exist or are being deleted, and refuses to delete the namespaces that a
+ * cluster needs.
  *
  * Source: apiserver `pkg/admission/plugin/namespace/lifecycle`.
  */
@@ -10,7 +10,7 @@ import { type AdmissionAttributes, type AdmissionPlugin, admissionForbidden } fr
 
 const immortal = new Set(['default', 'kube-system', 'kube-public']);
 
-/** Whether somebody may do something is no news about the namespace. */
+/** Access reviews are always admitted, as they reveal nothing about the namespace. */
 const isAccessReview = ({ resource }: AdmissionAttributes): boolean =>
   resource.group === 'authorization.k8s.io' && resource.plural === 'localsubjectaccessreviews';
 

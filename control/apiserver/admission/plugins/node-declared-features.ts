@@ -1,5 +1,5 @@
 /**
- * NodeDeclaredFeatureValidator: a pod on a node is changed only in ways that the node's kubelet says it can follow
+ * NodeDeclaredFeatureValidator: refuses changes of a pod that need features which its node's kubelet does not declare
  * (`status.declaredFeatures`).
  *
  * Source: upstream `plugin/pkg/admission/nodedeclaredfeatures`, component-helpers `nodedeclaredfeatures/features`; KEP-5328.
@@ -31,7 +31,7 @@ export const nodeDeclaredFeatureValidator = (): AdmissionPlugin => ({
     if (!concerns(attributes, '', 'pods') && !concerns(attributes, '', 'pods', 'resize')) return;
     const [pod, old] = [attributes.object, attributes.oldObject] as [Pod, Pod];
     const nodeName = pod.spec.nodeName ?? '';
-    // The generation is raised when the spec changes.
+    // The generation changes with the spec.
     if (nodeName === '' || old.metadata.generation === pod.metadata.generation) return;
     const needed = features.filter(({ isNeeded }) => isNeeded(pod.spec, old.spec)).map(({ name }) => name);
     if (needed.length === 0) return;

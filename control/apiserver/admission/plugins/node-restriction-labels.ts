@@ -1,6 +1,6 @@
 /**
- * Which labels a kubelet sets on its own Node. All others of Kubernetes' own domains are the administrator's, who may trust that no node
- * has given them to itself.
+ * The labels that a kubelet may set on its own Node. All other labels in the domains of Kubernetes are reserved for administrators, so that
+ * a node cannot give them to itself.
  *
  * Source: kubernetes `plugin/pkg/admission/noderestriction`, kubelet `pkg/apis/well_known_labels.go`; KEP-279.
  */

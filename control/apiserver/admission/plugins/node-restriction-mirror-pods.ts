@@ -1,16 +1,15 @@
 /**
- * Whether a pod uses other objects of the API. A mirror pod, which a node makes itself, must not: the node would give itself the right to
- * read them.
+ * Whether a pod uses other objects of the API. A mirror pod, which the node creates, must not: the node would get permission to read them.
  *
  * Source: kubernetes `pkg/api/pod/util.go` (HasAPIObjectReference).
  */
 import { podReferences } from '#api/pod/object-references.ts';
 import type { Pod, Volume, VolumeProjection } from '#api/types.generated.ts';
 
-/** A resource, in upstream's words; or why it cannot be told. */
+/** A resource as in upstream's messages, or the error. */
 export type UsedApiObjects = { resource: string } | { problem: string };
 
-/** The first that is found; undefined: it uses none. */
+/** The first that is found; undefined if it uses none. */
 export function usedApiObjects(pod: Pod): UsedApiObjects | undefined {
   const { serviceAccountName = '', resourceClaims = [], volumes = [] } = pod.spec;
   const { secrets, configMaps } = podReferences(pod);
@@ -25,7 +24,7 @@ export function usedApiObjects(pod: Pod): UsedApiObjects | undefined {
   return undefined;
 }
 
-/** Volumes that need nothing of the API. */
+/** Volume types that refer to no API objects. */
 const ownVolumes = [
   'awsElasticBlockStore',
   'azureDisk',

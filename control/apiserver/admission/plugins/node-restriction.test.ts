@@ -1,4 +1,4 @@
-/** A node at a real API server, with Node authorization and RBAC: what it may read and write. */
+/** What a node may read and write, on a real API server with Node authorization and RBAC. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';

@@ -1,6 +1,6 @@
 /**
- * NodeRestriction: what a node writes is its own: its Node, its lease, mirror pods, the status of its pods, tokens for its pods. It sets no
- * label and no taint by which pods would come to it that are not meant for it.
+ * NodeRestriction: a node may write only its own objects: its Node, its lease, mirror pods, the status of its pods, tokens for its pods. It
+ * must not set labels or taints that would attract pods not meant for it.
  *
  * Source: kubernetes `plugin/pkg/admission/noderestriction/admission.go`; kubernetes.io, Admission Control in Kubernetes, "NodeRestriction".
  */
@@ -32,7 +32,10 @@ interface NodeWrite {
   authorizer: Authorizer | undefined;
 }
 
-/** @param deps.authorizer asked for audiences of tokens that no volume of the pod has; absent: those are refused @throws (when asked) ApiError 403 */
+/**
+ * @param deps.authorizer decides on token audiences that no volume of the pod has; absent: they are refused @throws (when asked) ApiError
+ * 403
+ */
 export const nodeRestriction = ({ authorizer }: { authorizer?: Authorizer | undefined }): AdmissionPlugin => ({
   name: 'NodeRestriction',
   handles: (operation) => operation !== 'connect',
@@ -177,7 +180,7 @@ function checkClaimStatus({ node, attributes }: NodeWrite): void {
   refuse(attributes, `node ${quoted(node)} is not allowed to update fields other than status.quantity and status.conditions`);
 }
 
-/** A node makes tokens for its own pods, each bound to one. */
+/** A node may request tokens only for its own pods, bound to the pod. */
 async function checkToken(write: NodeWrite): Promise<void> {
   const { node, attributes } = write;
   if (attributes.operation !== 'create' || attributes.subresource !== 'token') return;
@@ -257,7 +260,7 @@ function checkCertificateRequest({ node, attributes }: NodeWrite): void {
   if (commonNameOf(request, attributes) !== own) refuse(attributes, `can only create a node CSR with CN=${own}`);
 }
 
-/** @throws ApiError 403 for what is no request */
+/** @throws ApiError 403 if the object is not a TokenRequest */
 function commonNameOf(request: string, attributes: AdmissionAttributes): string {
   try {
     return parseCertificateRequest(request).subject.commonName;

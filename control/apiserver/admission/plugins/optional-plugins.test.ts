@@ -144,7 +144,7 @@ describe('OwnerReferencesPermissionEnforcement', () => {
   };
   const text = ({ verb, group, resource, subresource, namespace, name }: AuthorizationAttributes): string =>
     `${verb} ${group}/${resource}/${subresource} ${namespace}/${name}`;
-  /** The refusal, where only these are allowed. */
+  /** The message of the refusal, with an authorizer that allows only these. */
   const refusal = async (allowed: string[], object: KubeObject, old?: KubeObject) => {
     const authorizer = {
       authorize: (asked: AuthorizationAttributes) => ({ allowed: allowed.includes(text(asked)), reason: 'no' }),

@@ -1,6 +1,6 @@
 /**
- * OwnerReferencesPermissionEnforcement: who gives an object an owner must be allowed to delete the object (it goes with its owner), and
- * who lets it hold up its owner's deletion must be allowed to set the owner's finalizers. Off by default.
+ * OwnerReferencesPermissionEnforcement: setting an owner reference needs permission to delete the object (it is deleted with its owner),
+ * and setting blockOwnerDeletion needs permission to update the owner's finalizers. Off by default.
  *
  * Source: upstream `plugin/pkg/admission/gc`.
  */
@@ -13,9 +13,9 @@ import { type AdmissionAttributes, type AdmissionPlugin, admissionForbidden, con
 
 /** What the plugin needs. */
 export interface OwnerReferencesDeps {
-  /** Undefined: nobody is asked, and nothing is allowed. */
+  /** Undefined: nothing is allowed. */
   authorizer: Authorizer | undefined;
-  /** Which resources have objects of an owner's kind. */
+  /** The resources of an owner's kind. */
   catalog: ResourceCatalog | undefined;
 }
 
@@ -43,7 +43,7 @@ export const ownerReferencesPermissionEnforcement = ({ authorizer, catalog }: Ow
       throw admissionForbidden(attributes, `cannot set blockOwnerDeletion in this case because ${what}: ${why}`);
     }
     for (const { group, version, plural, namespaced } of rows) {
-      // An owner in a namespace is in the namespace of what it owns.
+      // A namespaced owner is in the namespace of the object.
       const namespace = namespaced ? attributes.namespace : '';
       const asked = { verb: 'update', group, version, resource: plural, subresource: 'finalizers', namespace, name };
       const decision = await decide(attributes, asked);
@@ -62,7 +62,7 @@ export const ownerReferencesPermissionEnforcement = ({ authorizer, catalog }: Ow
       const owners = attributes.object?.metadata?.ownerReferences ?? [];
       const before = attributes.oldObject?.metadata?.ownerReferences ?? [];
       if (sameJson(owners, before)) return;
-      // Who makes an object could as well not make it.
+      // Creating an object needs no permission to delete it.
       if (attributes.operation !== 'create') await checkDelete(attributes);
       const wasBlocking = new Set(before.filter(({ blockOwnerDeletion }) => blockOwnerDeletion === true).map(({ uid }) => uid));
       const blocking = owners.filter(({ blockOwnerDeletion, uid }) => blockOwnerDeletion === true && !wasBlocking.has(uid));

@@ -1,5 +1,5 @@
 /**
- * PersistentVolumeClaimResize: only a bound claim grows, and only where its storage class allows it.
+ * PersistentVolumeClaimResize: a claim may grow only if it is bound and its storage class allows expansion.
  *
  * Source: upstream `plugin/pkg/admission/storage/persistentvolume/resize`.
  */

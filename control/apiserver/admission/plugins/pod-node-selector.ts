@@ -1,5 +1,5 @@
 /**
- * PodNodeSelector: the pods of a namespace get the node labels that its annotation, or the configuration, asks for. Off by default.
+ * PodNodeSelector: the pods of a namespace get the node selector in its annotation or in the configuration. Off by default.
  *
  * Source: upstream `plugin/pkg/admission/podnodeselector`.
  */
@@ -15,7 +15,8 @@ type Labels = Readonly<Record<string, string>>;
 
 /**
  * The plugin.
- * @param selectors by namespace: which labels its pods may ask for; `clusterDefaultNodeSelector`: what those of other namespaces get
+ * @param selectors the selectors that pods may have, by namespace; `clusterDefaultNodeSelector` is the default for namespaces without the
+ * annotation
  * @throws (when asked) ApiError 403
  */
 export const podNodeSelector = (selectors: Labels = {}): AdmissionPlugin => ({
@@ -51,7 +52,7 @@ async function labelsOf(
   return parse(own ?? ownValue(selectors, 'clusterDefaultNodeSelector') ?? '');
 }
 
-/** `a=b,c=d`. @throws ApiError 500 as upstream, where it is something else */
+/** `a=b,c=d`. @throws ApiError 500 for other forms, as upstream */
 function parse(selector: string): Labels {
   if (selector === '') return {};
   const labels: [string, string][] = selector.split(',').map((text) => {

@@ -1,5 +1,5 @@
 /**
- * PodResizeValidator: a pod is resized only where its node could hold it, and only on Linux.
+ * PodResizeValidator: a pod may be resized only within the capacity of its node, and only on Linux.
  *
  * Source: upstream `plugin/pkg/admission/podresize`.
  */
@@ -19,7 +19,7 @@ export const podResizeValidator = (): AdmissionPlugin => ({
     if (!concerns(attributes, '', 'pods', 'resize')) return;
     const pod = attributes.object as Pod;
     const nodeName = pod.spec.nodeName ?? '';
-    // The generation is raised when the spec changes.
+    // The generation changes with the spec.
     if (nodeName === '' || attributes.oldObject?.metadata.generation === pod.metadata.generation) return;
     const node = (await context.read('nodes', undefined, nodeName)) as Node | undefined;
     if (node === undefined) throw admissionForbidden(attributes, `node ${JSON.stringify(nodeName)} not found`);
@@ -34,7 +34,7 @@ export const podResizeValidator = (): AdmissionPlugin => ({
   },
 });
 
-/** What the pod requests beyond all that the node has for pods, in text; '': nothing. */
+/** The requests that exceed the node's allocatable resources, as text; '' if there are none. */
 function missingResources(pod: Pod, { status }: Node): string {
   const requests = podRequests({ spec: pod.spec });
   return ['cpu', 'memory']

@@ -18,7 +18,7 @@ const spec = (context: SecurityContext | undefined, more: Partial<PodSpec> = {})
 const details = (pod: PodSpec, level: Level, version = latest, annotations?: Record<string, string>): string =>
   detailsText(violationsOf({ metadata: { annotations }, spec: pod }, { level, version }));
 
-/** Keeps to everything. */
+/** A pod that satisfies all checks. */
 const good: SecurityContext = {
   allowPrivilegeEscalation: false,
   capabilities: { drop: ['ALL'] },
@@ -215,7 +215,7 @@ describe('PodSecurity', () => {
     told?: Partial<AdmissionAttributes>;
     pods?: KubeObject[];
   }
-  /** The refusal, and the warnings. */
+  /** The message of the refusal, and the warnings. */
   async function asked(object: KubeObject, { operation, old, labels = {}, options, told = {}, pods = [] }: Question = {}) {
     const warnings: string[] = [];
     const stored = Object.fromEntries([
@@ -250,7 +250,7 @@ describe('PodSecurity', () => {
     assert.deepEqual(await asked(violating, { labels: { warn: 'baseline' } }), { refused: undefined, warnings: [would] });
     const { spec: podSpec } = violating as Pod;
     const deployment = objectOf('Deployment', 'd', 'ns', { apiVersion: 'apps/v1', spec: { template: { spec: podSpec } } });
-    // What is enforced is told of, too.
+    // An enforced level gives warnings for workloads, too.
     for (const mode of ['warn', 'enforce'])
       assert.deepEqual(await asked(deployment, { labels: { [mode]: 'baseline' } }), { refused: undefined, warnings: [would] });
     const job = objectOf('CronJob', 'c', 'ns', { spec: { jobTemplate: { spec: { template: { spec: podSpec } } } } });

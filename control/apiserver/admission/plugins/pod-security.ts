@@ -1,6 +1,6 @@
 /**
- * PodSecurity: pods keep to the Pod Security Standards that the labels of their namespace ask for. What makes pods (Deployments, Jobs, …)
- * is never refused: its client is warned.
+ * PodSecurity: pods must satisfy the Pod Security Standards in the labels of their namespace. Workloads with a pod template (Deployments,
+ * Jobs, …) are never refused; their clients get warnings.
  *
  * Source: kubernetes.io, Pod Security Admission; upstream `k8s.io/pod-security-admission/admission`,
  * `plugin/pkg/admission/security/podsecurity`.
@@ -28,9 +28,9 @@ import {
 
 /** The plugin's configuration (upstream's PodSecurityConfiguration). */
 export interface PodSecurityOptions {
-  /** What holds where a namespace has no labels. Default: privileged, latest. */
+  /** The policy of namespaces without labels. Default: privileged, latest. */
   defaults?: Policy;
-  /** Who and what is never looked at. */
+  /** The exempt users, runtime classes and namespaces. */
   exemptions?: {
     usernames?: readonly string[];
     namespaces?: readonly string[];
@@ -40,7 +40,7 @@ export interface PodSecurityOptions {
 
 const prefix = 'pod-security.kubernetes.io';
 
-/** Where the resources that make pods have their template. */
+/** The pod template of each workload resource. */
 const templates: Readonly<Record<string, readonly string[]>> = {
   podtemplates: ['template'],
   replicationcontrollers: ['spec', 'template'],
@@ -52,10 +52,10 @@ const templates: Readonly<Record<string, readonly string[]>> = {
   'cronjobs.batch': ['spec', 'jobTemplate', 'spec', 'template'],
 };
 
-/** Of pods, these change nothing that is looked at. */
+/** Subresources of pods that change nothing that is checked. */
 const ignoredSubresources = new Set(['exec', 'attach', 'binding', 'eviction', 'log', 'portforward', 'proxy', 'status']);
 
-/** @throws (when asked) ApiError 403 for pods that violate what is enforced, 422 for labels that are not valid */
+/** @throws (when asked) ApiError 403 for pods that violate the enforced policy, 422 for invalid labels */
 export const podSecurity = ({ defaults = defaultPolicy, exemptions = {} }: PodSecurityOptions = {}): AdmissionPlugin => {
   const isExempt = ({ namespace, user }: AdmissionAttributes): boolean =>
     exemptions.namespaces?.includes(namespace) === true || exemptions.usernames?.includes(user.name) === true;
@@ -166,7 +166,7 @@ function templateAt(object: KubeObject | undefined, path: readonly string[]): Po
   return found as unknown as PodLike;
 }
 
-/** Whether the update changes what the policy is about: images, and which containers there are. */
+/** Whether the update changes what the policy checks: images and the set of containers. */
 function isSignificant({ spec }: Pod, old: Pod | undefined): boolean {
   if (old === undefined) return true;
   const lists = [

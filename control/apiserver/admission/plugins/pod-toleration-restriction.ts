@@ -1,6 +1,6 @@
 /**
- * PodTolerationRestriction: the pods of a namespace get the tolerations of its annotation, or of the configuration, and may have only those that
- * it allows. Off by default.
+ * PodTolerationRestriction: the pods of a namespace get the default tolerations in its annotation or in the configuration, and may have
+ * only allowed ones. Off by default.
  *
  * Source: upstream `plugin/pkg/admission/podtolerationrestriction`, `pkg/util/tolerations`.
  */
@@ -52,7 +52,7 @@ export const podTolerationRestriction = (
   },
 });
 
-/** What the namespace says; undefined: nothing. @throws ApiError 500 for what is no list of tolerations */
+/** The tolerations in the namespace's annotation; undefined if it is missing. @throws ApiError 500 if it is not a list of tolerations */
 async function told(
   { namespace: name }: AdmissionAttributes,
   { read }: AdmissionContext,
@@ -78,7 +78,7 @@ function parse(text: string, annotation: string): readonly Toleration[] {
   throw internalError(`namespace annotation ${annotation}: json: it is no list of tolerations`);
 }
 
-/** Leaves out each that another one covers; of equal ones the first stays. */
+/** Removes tolerations that another one covers. Of equal ones the first is kept. */
 function mergeTolerations(all: readonly Toleration[]): Toleration[] {
   const merged: Toleration[] = [];
   for (const [index, one] of all.entries()) {

@@ -1,5 +1,5 @@
 /**
- * PodTopologyLabels: a pod that gets a node gets the node's zone and region as labels (KEP-4742).
+ * PodTopologyLabels: a pod that is bound to a node gets the node's zone and region as labels (KEP-4742).
  *
  * Source: upstream `plugin/pkg/admission/podtopologylabels`.
  */
@@ -20,7 +20,7 @@ export const podTopologyLabels = (): AdmissionPlugin => ({
     let nodeName = '';
     if (concerns(attributes, '', 'pods')) nodeName = (attributes.object as Pod).spec.nodeName ?? '';
     else if (concerns(attributes, '', 'pods', 'binding')) {
-      // What the binding says goes into the pod.
+      // The labels of the Binding are copied to the pod.
       const { target } = attributes.object as unknown as Binding;
       nodeName = target?.kind === 'Node' ? (target.name ?? '') : '';
     }

@@ -1,5 +1,5 @@
 /**
- * Priority: turns a pod's priority class into a number and a preemption policy, and lets one class at most be the default.
+ * Priority: sets a pod's priority and preemption policy from its priority class, and allows only one default class.
  *
  * Source: upstream `plugin/pkg/admission/priority`.
  */
@@ -14,7 +14,7 @@ import {
 
 const classes = 'priorityclasses.scheduling.k8s.io';
 
-/** @throws (when asked) ApiError 403 for an unknown class, a number or policy that is not the class's, or a second default class */
+/** @throws (when asked) ApiError 403 for an unknown class, a priority or policy that differs from the class, or a second default class */
 export const priority = (): AdmissionPlugin => ({
   name: 'Priority',
   handles: (operation) => operation === 'create' || operation === 'update',
@@ -39,7 +39,7 @@ export const priority = (): AdmissionPlugin => ({
   },
 });
 
-/** Two concurrent creates can make two defaults: then the lower one counts. */
+/** Concurrent creates can lead to two default classes: then the one with the lower value is used. */
 async function defaultClass({ list }: AdmissionContext): Promise<PriorityClass | undefined> {
   const defaults = ((await list(classes)) as PriorityClass[]).filter(({ globalDefault }) => globalDefault === true);
   return defaults.reduce<PriorityClass | undefined>(
@@ -48,7 +48,7 @@ async function defaultClass({ list }: AdmissionContext): Promise<PriorityClass |
   );
 }
 
-/** The class that the pod names; without a name the default class, which may be absent. */
+/** The pod's class; by default the default class, if there is one. */
 async function classOf(
   { spec }: Pod,
   attributes: AdmissionAttributes,

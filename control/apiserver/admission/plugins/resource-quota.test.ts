@@ -18,7 +18,7 @@ let spaces = 0;
 let namespace: string;
 let folder: string;
 let store: Store;
-/** Two servers over one store. */
+/** Two servers on one store. */
 let servers: [TestServer, TestServer];
 let api: TestServer;
 
@@ -44,7 +44,7 @@ async function makeNamespace(): Promise<void> {
 const at = (plural: string): string => `/api/v1/namespaces/${namespace}/${plural}`;
 const zeros = (hard: Amounts): Amounts => Object.fromEntries(Object.keys(hard).map((name) => [name, '0']));
 
-/** A quota whose use was counted once. */
+/** A quota whose usage was computed once. */
 async function makeQuota(name: string, hard: Amounts, more: Partial<ResourceQuotaSpec> = {}, used = zeros(hard)): Promise<void> {
   const made = await api.request('POST', at('resourcequotas'), {
     apiVersion: 'v1',
@@ -300,7 +300,7 @@ describe('the count of the controller', () => {
     const count = (async () => {
       while (counting) {
         await countedAs(String(await countOf('configmaps')));
-        // Requests within the process leave no turn of the event loop to others.
+        // Requests within the process do not yield to the event loop.
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
     })();

@@ -1,9 +1,9 @@
 /**
- * ResourceQuota: what is created or grows stays within the quotas of its namespace. What it uses is added to the quotas' status in
- * the store before it is written itself, so that requests at the same time, on whatever server, cannot use the same rest twice.
+ * ResourceQuota: creates and updates must stay within the quotas of the namespace. The usage is added to the quotas' status in the store
+ * before the object is written, so that concurrent requests, on any server, cannot exceed a quota together.
  *
- * The controller that counts anew what is used could take away what was reserved and is not written yet. So its write waits until all
- * reserved writes of the namespace are done, and is refused as a conflict where it has not seen all of them.
+ * The quota controller, which recomputes the usage, could remove reservations whose objects are not written yet. Therefore its write waits
+ * until all reserved writes of the namespace are done, and is refused as a conflict if it has not seen all of them.
  *
  * Source: apiserver `pkg/admission/plugin/resourcequota`.
  */
@@ -19,12 +19,12 @@ import { type Charge, chargeOf } from './resource-quotas/charge.ts';
 import type { LimitedResource } from './resource-quotas/limited.ts';
 import { Reservations } from './resource-quotas/reservations.ts';
 
-/** Who counts anew. */
+/** The user of the quota controller. */
 const controllers = new Set(['system:kube-controller-manager', 'system:serviceaccount:kube-system:resourcequota-controller']);
 
 /**
  * The plugin.
- * @param limited what nobody may use without a quota (its configuration) @throws (when asked) ApiError 403 for what exceeds a quota
+ * @param limited resources that need a quota (its configuration) @throws (when asked) ApiError 403 if a quota is exceeded
  */
 export const resourceQuota = (limited: readonly LimitedResource[] = []): AdmissionPlugin => {
   const reservations = new Reservations();
@@ -46,7 +46,7 @@ export const resourceQuota = (limited: readonly LimitedResource[] = []): Admissi
       const write = { operation, subresource, object, oldObject };
       if (evaluator?.handles(write) !== true) return undefined;
       const nowMs = context.clock.now();
-      // Without a quota nothing is reserved, but what must have one is refused.
+      // Without a quota nothing is reserved, but resources that need one are refused.
       if (limited.length > 0 && quotas.list(namespace).length === 0) chargeOf([], evaluator, write, attributes, nowMs, limited);
       const charge = (known: readonly ResourceQuota[]): Charge => chargeOf(known, evaluator, write, attributes, nowMs, limited);
       return await reservations.reserve(namespace, { charge, dryRun: attributes.dryRun }, quotas);
@@ -54,11 +54,11 @@ export const resourceQuota = (limited: readonly LimitedResource[] = []): Admissi
   };
 };
 
-/** The quota controller's write of what is used. */
+/** The quota controller's write of the usage. */
 const isCount = (attributes: AdmissionAttributes): boolean =>
   concerns(attributes, '', 'resourcequotas', 'status') && controllers.has(attributes.user.name);
 
-/** Whether the count says less than what is there. */
+/** Whether the usage that the controller writes is lower than the current one. */
 async function isBehind({ object }: AdmissionAttributes, objectsOf: ObjectsOf, nowMs: number): Promise<boolean> {
   const quota = object as ResourceQuota;
   const used = await usageOf(quota, objectsOf, nowMs, letOthersIn);

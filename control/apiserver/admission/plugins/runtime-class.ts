@@ -90,10 +90,13 @@ function setScheduling({ spec }: Pod, found: RuntimeClass | undefined, attribute
   if (merged.length > 0) spec.tolerations = [...merged];
 }
 
-/** Each toleration is compared with each: so many take some tenths of a second. A pod with more keeps all of them; upstream has no limit. */
+/**
+ * The maximum number of tolerations that are merged: each is compared with each, which takes some tenths of a second for so many. A pod
+ * with more keeps all of them. Upstream has no limit.
+ */
 const maxMerged = 2000;
 
-/** Leaves out a toleration that another one covers; of equal ones the first stays. */
+/** Removes tolerations that another one covers. Of equal ones the first is kept. */
 function mergeTolerations(all: readonly Toleration[]): readonly Toleration[] {
   if (all.length > maxMerged) return all;
   const told = all.map((one) => ({ one, text: textOf(one) }));
@@ -106,7 +109,7 @@ function mergeTolerations(all: readonly Toleration[]): readonly Toleration[] {
   return merged.map(({ one }) => one);
 }
 
-/** The same text for equal tolerations. */
+/** A key that is the same for equal tolerations. */
 const textOf = ({ key, operator, value, effect, tolerationSeconds }: Toleration): string =>
   JSON.stringify([key ?? '', operator ?? '', value ?? '', effect ?? '', String(tolerationSeconds)]);
 

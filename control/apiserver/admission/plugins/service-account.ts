@@ -1,5 +1,5 @@
 /**
- * ServiceAccount: a pod runs as a service account that exists, and gets its token and its pull secrets.
+ * ServiceAccount: a pod must use an existing service account, and gets its token volume and image pull secrets.
  *
  * Source: upstream `plugin/pkg/admission/serviceaccount`.
  */
@@ -18,14 +18,14 @@ import {
 
 const TOKEN_MOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';
 const TOKEN_VOLUME_PREFIX = 'kube-api-access-';
-/** An hour and seven seconds: the number by which upstream tells tokens that it injected itself. */
+/** An hour and seven seconds: by this value upstream recognizes token volumes that it has added itself. */
 const TOKEN_EXPIRATION_SECONDS = 3607;
-/** A new namespace's `default` account is made by a controller a moment after the namespace. */
+/** A controller creates the account `default` shortly after a new namespace. */
 const DEFAULT_ACCOUNT_TRIES = 10;
 
 /**
- * @param deps.random a number in [0, 1), for the volume's name and the time between two looks for the account
- * @throws (when asked) ApiError 403 when the account is missing or a mirror pod asks for what it may not
+ * @param deps.random a number in [0, 1), for the volume's name and the delay between two reads of the account
+ * @throws (when asked) ApiError 403 if the account is missing or a mirror pod uses forbidden fields
  */
 export const serviceAccount = ({ random }: { random: () => number }): AdmissionPlugin => ({
   name: 'ServiceAccount',
@@ -34,7 +34,7 @@ export const serviceAccount = ({ random }: { random: () => number }): AdmissionP
   async mutate(attributes, context) {
     if (attributes.operation !== 'create' || !concerns(attributes, '', 'pods')) return;
     const pod = attributes.object as Pod;
-    // The kubelet takes a mirror pod that differs from its file for another pod, so nothing is added to it.
+    // Nothing is added to a mirror pod: the kubelet would treat a mirror pod that differs from its file as another pod.
     if (isMirror(pod)) return checkMirrorPod(pod, attributes);
     const { spec } = pod;
     spec.serviceAccountName ||= 'default';
@@ -100,7 +100,7 @@ async function findAccount(
   throw admissionForbidden(attributes, `error looking up service account ${namespace}/${name}: ${missing.message}`);
 }
 
-/** Mounts a token volume into each container that mounts nothing else at the token's path. */
+/** Mounts a token volume into each container without another mount at the token's path. */
 function mountToken(spec: PodSpec, random: () => number): void {
   const existing = spec.volumes?.find(({ name }) => name?.startsWith(TOKEN_VOLUME_PREFIX) === true)?.name;
   const name = existing ?? generateName(TOKEN_VOLUME_PREFIX, random);

@@ -1,6 +1,6 @@
 /**
- * StorageObjectInUseProtection: claims, volumes and classes of volume attributes begin with a finalizer, which a controller takes away
- * when nothing uses the object any more.
+ * StorageObjectInUseProtection: adds a finalizer to new claims, volumes and VolumeAttributesClasses, which a controller removes when the
+ * object is not used any more.
  *
  * Source: upstream `plugin/pkg/admission/storage/storageobjectinuseprotection`.
  */
@@ -13,7 +13,7 @@ const finalizers: ReadonlyMap<string, string> = new Map([
   ['volumeattributesclasses.storage.k8s.io', attributesClassProtection],
 ]);
 
-/** Refuses nothing. */
+/** It never refuses a request. */
 export const storageObjectInUseProtection = (): AdmissionPlugin => ({
   name: 'StorageObjectInUseProtection',
   handles: (operation) => operation === 'create',

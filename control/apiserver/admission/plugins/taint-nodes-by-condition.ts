@@ -1,5 +1,5 @@
 /**
- * TaintNodesByCondition: a new node takes no pods until the node lifecycle controller has seen it ready.
+ * TaintNodesByCondition: a new node gets the taint not-ready, which the node lifecycle controller removes when the node is ready.
  *
  * Source: upstream `plugin/pkg/admission/nodetaint`.
  */
@@ -7,7 +7,7 @@ import { notReadyTaint } from '#api/node-taints.ts';
 import type { Node } from '#api/types.generated.ts';
 import { type AdmissionPlugin, concerns } from '../plugin.ts';
 
-/** The plugin; see the top of this file. */
+/** Adds the taint. */
 export const taintNodesByCondition = (): AdmissionPlugin => ({
   name: 'TaintNodesByCondition',
   handles: (operation) => operation === 'create',

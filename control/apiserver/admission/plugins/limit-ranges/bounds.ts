@@ -1,4 +1,4 @@
-/** What is out of the bounds of a LimitRange's item, in upstream's words. Source: upstream `plugin/pkg/admission/limitranger`. Pure. */
+/** Violations of an item of a LimitRange, with upstream's messages. Source: upstream `plugin/pkg/admission/limitranger`. Pure. */
 import type { Quantity } from '#api/json.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { ResourceList } from '#api/pod/requests.ts';
@@ -7,7 +7,7 @@ import type { LimitRangeItem } from '#api/types.generated.ts';
 
 type Bounds = Pick<LimitRangeItem, 'type' | 'min' | 'max' | 'maxLimitRequestRatio'>;
 
-/** What requests and limits violate of minimum, maximum and ratio. @throws QuantityError */
+/** Violations of minimum, maximum and ratio by requests and limits. @throws QuantityError */
 export function problemsOf(
   { type, min, max, maxLimitRequestRatio }: Bounds,
   requests: ResourceList,
@@ -21,7 +21,7 @@ export function problemsOf(
   return [...each(min, belowMinimum), ...each(max, aboveMaximum), ...each(maxLimitRequestRatio, aboveRatio)];
 }
 
-/** The maximum of what has requests alone. @throws QuantityError */
+/** Violations of the maximum, for objects with requests only. @throws QuantityError */
 export function maximumOfRequest(type: string, max: ResourceList | undefined, requests: ResourceList): string[] {
   return Object.entries(max ?? {}).flatMap(([name, bound]) => {
     const request = ownValue(requests, name);

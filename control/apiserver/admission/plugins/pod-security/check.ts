@@ -1,4 +1,4 @@
-/** What a check of the Pod Security Standards is, and what many of them share. Pure. */
+/** The type of the checks of the Pod Security Standards, and shared helpers. Pure. */
 import type {
   Container,
   EphemeralContainer,
@@ -15,7 +15,7 @@ export interface PodLike {
   spec: PodSpec;
 }
 
-/** Why a pod is not allowed: the reason alone, and which parts of it are meant. */
+/** Why a pod is not allowed: the reason, and the parts of the pod. */
 export interface Violation {
   reason: string;
   detail: string;
@@ -24,12 +24,12 @@ export interface Violation {
 /** Undefined: the pod is allowed. */
 export type CheckPod = (pod: PodLike) => Violation | undefined;
 
-/** One check in the versions in which it is different. */
+/** One check with its different versions. */
 export interface Check {
   /** Upstream's name. Violations come in the order of the names, those of `baseline` first. */
   id: string;
   level: Exclude<Level, 'privileged'>;
-  /** In rising order: since which minor version it is checked so, and which baseline checks are then left out. */
+  /** In ascending order: the minor version from which the check applies, and the baseline checks that it replaces. */
   versions: readonly { since: number; check: CheckPod; overrides?: readonly string[] }[];
 }
 
@@ -51,7 +51,7 @@ export const plural = (count: number, one: string, many = `${one}s`): string => 
 /** `container "a"`, `containers "a", "b"`. */
 export const containersText = (names: readonly string[]): string => `${plural(names.length, 'container')} ${quoted(names)}`;
 
-/** The names of the containers for which this holds. */
+/** The names of the containers that satisfy the condition. */
 export const containersWith = (
   pod: PodLike,
   holds: (context: SecurityContext | undefined, container: AnyContainer) => boolean,
@@ -60,12 +60,12 @@ export const containersWith = (
     .filter((container) => holds(container.securityContext, container))
     .map(({ name }) => name);
 
-/** `pod and container "a"`: who has set a bad value, in the pod's security context and in those of containers. '': nobody. */
+/** `pod and container "a"`: where a forbidden value is set, in the pod's security context and in those of containers. '' if nowhere. */
 export function settersText(isBadPod: boolean, badContainers: readonly string[]): string {
   return [...(isBadPod ? ['pod'] : []), ...(badContainers.length > 0 ? [containersText(badContainers)] : [])].join(' and ');
 }
 
-/** One field of the pod's and the containers' security contexts, where it is set. */
+/** The set values of one field in the security contexts of the pod and its containers. */
 export function fieldValues<
   K extends keyof PodSecurityContext & keyof SecurityContext,
   V extends SecurityContext[K] & PodSecurityContext[K],
@@ -82,8 +82,8 @@ export function fieldValues<
 /** The different items, sorted. */
 export const sorted = (items: Iterable<string>): string[] => [...new Set(items)].sort();
 
-/** Whether the pod has its own user namespace: root in it is nobody outside (KEP-127). */
+/** Whether the pod has its own user namespace, in which root has no privileges outside (KEP-127). */
 export const hasUserNamespace = ({ spec }: PodLike): boolean => spec.hostUsers === false;
 
-/** Whether the pod says that it is for Windows, where Linux's fields cannot be set. */
+/** Whether the pod's OS is Windows, for which Linux's fields cannot be set. */
 export const isForWindows = ({ spec }: PodLike): boolean => spec.os?.name === 'windows';

@@ -6,7 +6,7 @@ import { restrictedChecks } from './restricted.ts';
 
 type CheckVersion = Check['versions'][number];
 
-/** What the pod violates, in upstream's order. */
+/** The violations of the pod, in upstream's order. */
 export function violationsOf(pod: PodLike, { level, version }: LevelVersion): Violation[] {
   if (level === 'privileged') return [];
   const baseline = inVersion(baselineChecks, version);
@@ -29,5 +29,5 @@ const inVersion = (checks: readonly Check[], version: number): [id: string, Chec
 export const detailsText = (violations: readonly Violation[]): string =>
   violations.map(({ reason, detail }) => (detail === '' ? reason : `${reason} (${detail})`)).join(', ');
 
-/** The reasons alone. */
+/** Only the reasons. */
 export const reasonsText = (violations: readonly Violation[]): string => violations.map(({ reason }) => reason).join(', ');

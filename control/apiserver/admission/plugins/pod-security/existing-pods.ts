@@ -1,5 +1,5 @@
 /**
- * What a namespace's new policy means for the pods that it has.
+ * Checks the existing pods of a namespace against its new policy.
  *
  * Source: upstream `k8s.io/pod-security-admission/admission/admission.go` (EvaluatePodsInNamespace). Pure.
  */
@@ -8,10 +8,10 @@ import type { Pod } from '#api/types.generated.ts';
 import { reasonsText, violationsOf } from './evaluate.ts';
 import { type LevelVersion, policyText } from './policy.ts';
 
-/** Upstream's number. */
+/** Upstream's limit. */
 const maxPods = 3000;
 
-/** Warnings: which pods would not be allowed any more, and why. One pod of each controller is looked at before the others. */
+/** Warnings about pods that violate the new policy. One pod of each controller is checked before the others. */
 export function existingPodWarnings(namespace: string, pods: readonly Pod[], enforce: LevelVersion): string[] {
   const ordered = oneOfEachFirst(pods);
   const checked = ordered.slice(0, maxPods);

@@ -1,5 +1,5 @@
 /**
- * The policy of a namespace, as its labels say it: a level and a version for each of three modes.
+ * The policy of a namespace from its labels: a level and a version for each of three modes.
  *
  * Source: kubernetes.io, Pod Security Admission; upstream `k8s.io/pod-security-admission/api`. Pure.
  */
@@ -11,10 +11,10 @@ const levels = ['privileged', 'baseline', 'restricted'] as const;
 /** A level of the Pod Security Standards. */
 export type Level = (typeof levels)[number];
 
-/** Whether there is such a level. */
+/** Whether it is the name of a level. */
 export const isLevel = (text: string): text is Level => levels.some((level) => level === text);
 
-/** What a pod has to keep to, of which version of the standards. */
+/** A level, and the version of the standards. */
 export interface LevelVersion {
   level: Level;
   /** The minor version: 35 for `v1.35`; Infinity for `latest`. */
@@ -32,7 +32,7 @@ const modes = ['enforce', 'audit', 'warn'] as const;
 const prefix = 'pod-security.kubernetes.io/';
 const latest = { level: 'privileged', version: Number.POSITIVE_INFINITY } as const;
 
-/** What holds where labels say nothing. */
+/** The defaults for missing labels. */
 export const defaultPolicy: Policy = { enforce: latest, audit: latest, warn: latest };
 
 /** `baseline:v1.30`, `restricted:latest`. */
@@ -45,10 +45,10 @@ export const compareLevels = (a: Level, b: Level): number => levels.indexOf(a) -
 /** Whether both are the same. */
 export const sameLevelVersion = (a: LevelVersion, b: LevelVersion): boolean => a.level === b.level && a.version === b.version;
 
-/** Whether no mode asks for anything. */
+/** Whether all modes are `privileged`. */
 export const isPrivileged = (policy: Policy): boolean => modes.every((mode) => policy[mode].level === 'privileged');
 
-/** The policy that labels say. What they say wrong counts as the strictest where it is enforced, and as nothing where it is only told. */
+/** The policy of labels. An invalid value counts as the strictest level in mode enforce, and as privileged in the others. */
 export function policyOf(
   labels: Readonly<Record<string, string>> = {},
   defaults: Policy = defaultPolicy,
@@ -61,7 +61,7 @@ export function policyOf(
     const level = ownValue(labels, `${prefix}${mode}`);
     if (level !== undefined) {
       const known = levels.find((one) => one === level);
-      // A warn level that is not valid is no reason to take over the enforced one.
+      // The enforced level does not replace an invalid warn level.
       isLevelSet[mode] = mode === 'warn' || known !== undefined;
       read.level = known ?? (mode === 'enforce' ? 'restricted' : 'privileged');
       if (known === undefined) errors.push(labelError(mode, level, `must be one of ${levels.join(', ')}`));
@@ -85,7 +85,7 @@ export function policyOf(
 const labelError = (label: string, value: string, why: string): FieldError =>
   invalidValue(`metadata.labels[${prefix}${label}]`, value, why);
 
-/** `latest` or `v1.x`, as {@link LevelVersion.version} has it; undefined: neither. */
+/** `latest` or `v1.x`, as in {@link LevelVersion.version}; undefined if it is neither. */
 export function parseVersion(text: string): number | undefined {
   if (text === 'latest') return Number.POSITIVE_INFINITY;
   const match = /^v1\.(\d|[1-9]\d*)$/.exec(text);
@@ -93,7 +93,7 @@ export function parseVersion(text: string): number | undefined {
   return Number.isSafeInteger(minor) ? minor : undefined;
 }
 
-/** What a warning about an exempt namespace says of its policy: the modes that its labels set. */
+/** The modes that the labels set, for the warning about an exempt namespace. */
 export function labelledModes(policy: Policy, labels: Readonly<Record<string, string>> = {}): string {
   const isLabelled = (mode: string): boolean =>
     Object.hasOwn(labels, `${prefix}${mode}`) || Object.hasOwn(labels, `${prefix}${mode}-version`);
@@ -103,7 +103,7 @@ export function labelledModes(policy: Policy, labels: Readonly<Record<string, st
     .join(', ');
 }
 
-/** Whether both ask for the same. Versions of `privileged` do not matter. */
+/** Whether both are equivalent. Versions of `privileged` do not matter. */
 export const isEquivalent = (a: Policy, b: Policy): boolean =>
   modes.every((mode) => {
     const [one, other] = [a[mode], b[mode]];

@@ -108,7 +108,7 @@ const seccomp: CheckPod = (pod) => {
   return { reason: 'seccompProfile', detail: `pod or ${containersText(silent)} ${must}` };
 };
 
-/** The same check, but not of pods for which this holds. */
+/** The same check, except for pods that satisfy the condition. */
 const unless =
   (isExempt: (pod: Parameters<CheckPod>[0]) => boolean, check: CheckPod): CheckPod =>
   (pod) =>
@@ -117,7 +117,7 @@ const unless =
 const ofCapabilities = { overrides: ['capabilities_baseline'] };
 const ofSeccomp = { overrides: ['seccompProfile_baseline'] };
 
-/** The checks that this level has besides those of baseline. */
+/** The checks of this level in addition to baseline. */
 export const restrictedChecks: readonly Check[] = [
   {
     id: 'allowPrivilegeEscalation',

@@ -1,4 +1,7 @@
-/** What one write adds to the quotas of its namespace, or why it may not. Source: apiserver `pkg/admission/plugin/resourcequota/controller.go` (CheckRequest). Pure. */
+/**
+ * Computes what one write adds to the quotas of its namespace. Source: apiserver `pkg/admission/plugin/resourcequota/controller.go`
+ * (CheckRequest). Pure.
+ */
 import { ownValue } from '#api/own-value.ts';
 import type { ResourceList } from '#api/pod/requests.ts';
 import { type Evaluator, isInScopes, type MeasuredWrite } from '#api/quota/evaluator.ts';
@@ -19,8 +22,8 @@ import { checkCovered, type LimitedResource } from './limited.ts';
 export type Charge = ReadonlyMap<string, ResourceList>;
 
 /**
- * @param quotas with what is used now @param limited what needs a quota that counts it
- * @throws ApiError 403 when a quota is exceeded, when its use is not known yet, or when the object does not say what a quota limits
+ * @param quotas with their current usage @param limited resources that need a quota
+ * @throws ApiError 403 if a quota is exceeded, its usage is not known yet, or the object does not set a resource that a quota limits
  */
 export function chargeOf(
   quotas: readonly ResourceQuota[],
@@ -75,7 +78,7 @@ function checkKnown(
   throw admissionForbidden(attributes, `status unknown for quota: ${name}, resources: ${names.sort().join(',')}`);
 }
 
-/** An update adds the difference, if the quota has counted the object before. */
+/** An update adds the difference, if the quota matched the object before. */
 function addedUse(
   quota: ResourceQuota,
   evaluator: Evaluator,

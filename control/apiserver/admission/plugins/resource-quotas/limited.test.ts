@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startTestServer, type TestServer } from '../../../api-server.testing.ts';
 
-/** Resources that nobody may use without a quota, over the API server. */
+/** Resources that need a quota, on an API server. */
 describe('limited resources', () => {
   let api: TestServer;
   before(async () => {

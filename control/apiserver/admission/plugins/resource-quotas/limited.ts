@@ -1,5 +1,5 @@
 /**
- * Resources of which nothing may be used unless a quota counts it (the plugin's configuration). Source: apiserver
+ * Resources that may be used only if a quota covers them (the plugin's configuration). Source: apiserver
  * `pkg/admission/plugin/resourcequota/controller.go` (limitedByDefault, getMatchedLimitedScopes, UncoveredQuotaScopes). Pure.
  */
 
@@ -12,27 +12,27 @@ import { type AdmissionAttributes, admissionForbidden } from '../../plugin.ts';
 
 /** One rule of the configuration. */
 export interface LimitedResource {
-  /** Of which resource: `pods`, `persistentvolumeclaims`. */
+  /** The resource: `pods`, `persistentvolumeclaims`. */
   group: string;
   resource: string;
-  /** Parts of names that quotas measure, such as `.storageclass.storage.k8s.io/requests.storage`. */
+  /** Substrings of the resource names of quotas, such as `.storageclass.storage.k8s.io/requests.storage`. */
   matchContains: readonly string[];
-  /** Objects in one of these scopes need a quota for it. */
+  /** Objects in one of these scopes need a quota with that scope. */
   matchScopes: readonly ScopedResourceSelectorRequirement[];
 }
 
-/** What is used, and which quotas count it. */
+/** The usage, and the quotas that cover it. */
 export interface Covered {
   limited: readonly LimitedResource[];
   evaluator: Evaluator;
   object: KubeObject;
   used: ResourceList;
-  /** All quotas of the namespace, and those that count the object. */
+  /** All quotas of the namespace, and those that match the object. */
   quotas: readonly ResourceQuota[];
   matching: readonly ResourceQuota[];
 }
 
-/** @throws ApiError 403 for what no quota counts */
+/** @throws ApiError 403 for usage that no quota covers */
 export function checkCovered(
   { limited, evaluator, object, used, quotas, matching }: Covered,
   attributes: AdmissionAttributes,
