@@ -82,6 +82,8 @@ export interface Proxy {
 }
 
 const historyLength = 100;
+/** How often the removal of other modes' rules is tried: their program may not be installed, and then there are none. */
+const maxRemovals = 3;
 const probeIntervalMs = 5000;
 /** Between two comparisons of all rules lies this many times the time that the last one took, and at most {@link maxComparePauseMs}. */
 const compareShare = 50;
@@ -95,6 +97,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   const records: SyncRecord[] = [];
   const ownMode = options.mode ?? 'iptables';
   let othersRemoved = false;
+  let removals = 0;
   const changes = new ChangeMetrics(clock);
   const indexes: ServiceIndex[] = [];
   const families = options.nodeIps.map(familyProxy);
@@ -171,7 +174,8 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
 
   /** Two modes at once would both translate. The rules of this one are written first, so that traffic goes on. */
   async function removeOtherModes(): Promise<void> {
-    if (othersRemoved) return;
+    if (othersRemoved || removals >= maxRemovals) return;
+    removals++;
     try {
       await removeServiceRules({ ...deps, warn: (message) => log.warn(message) }, (mode) => mode !== ownMode);
       othersRemoved = true;
