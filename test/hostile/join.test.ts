@@ -20,7 +20,7 @@ import { createNodeCredentials, type NodeCredentials } from '#agent/credentials/
 import { withDefaults } from '#agent/kubelet/options.ts';
 import { createKubeletAuth } from '#agent/kubelet/server/auth/create-kubelet-auth.ts';
 import { type ServerDeps, serveKubelet } from '#agent/kubelet/server/server.ts';
-import { agentContext } from '#api/agent-users.ts';
+import { agentContext, agentUsers } from '#api/agent-users.ts';
 import type { CertificateSigningRequest } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import { systemClock } from '#client/clock.ts';
@@ -140,8 +140,7 @@ describe('a machine that joins', () => {
       [kubelet.username, kubelet.groups],
       [`system:node:${machine.nodeName}`, ['system:nodes', 'system:authenticated']],
     );
-    for (const user of ['system:kube-proxy', 'tinkernetes:node-network', 'tinkernetes:cluster-dns'])
-      assert.equal((await userOf(kubeconfig, user)).username, user);
+    for (const user of Object.values(agentUsers)) assert.equal((await userOf(kubeconfig, user)).username, user);
     const current = join(certDir, 'kubelet-client-current.pem');
     assert.ok(lstatSync(current).isSymbolicLink());
     assert.equal(statSync(current).mode & 0o777, 0o600);
@@ -154,7 +153,7 @@ describe('a machine that joins', () => {
     // The request says by whom and why it was approved.
     const { items } = await admin.resource(csrs).list();
     const ours = items.filter(({ spec }) => spec.username === `system:bootstrap:${token.slice(0, 6)}`);
-    assert.equal(ours.length, 4);
+    assert.equal(ours.length, 1 + Object.values(agentUsers).length);
     assert.ok(ours.every(({ status }) => status?.conditions?.[0]?.reason === 'AutoApproved'));
   });
 
@@ -447,8 +446,7 @@ describe('what keeps a machine from joining', () => {
         existsSync(join(again.certDir, 'kubelet-client-current.pem')) ? true : undefined,
       );
       assert.equal((await requestsOf(machine.nodeName)).length, 1, 'there is one request');
-      for (const user of ['system:kube-proxy', 'tinkernetes:node-network', 'tinkernetes:cluster-dns'])
-        await approve(await pendingOf(user), 'Approved');
+      for (const user of Object.values(agentUsers)) await approve(await pendingOf(user), 'Approved');
       await joining;
     });
     assert.equal((await userOf(machine.options.kubeconfig, 'system:kube-proxy')).username, 'system:kube-proxy');
