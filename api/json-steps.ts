@@ -19,7 +19,7 @@ const partValues = 100;
 /** Likewise of a text. */
 const partChars = 4_096;
 const charsPerValue = 16;
-/** So many characters are encoded at a time. */
+/** Number of characters encoded in one step. */
 const charsPerStep = 256 * 1024;
 
 /** How much of the present step is used, and what is known of the value that is walked through. */

@@ -33,7 +33,10 @@ export class SelectorError extends Error {
   override name = 'SelectorError';
 }
 
-/** So many malformed values are named: the text would be far longer than what was sent. Upstream names them all. */
+/**
+ * Maximum number of malformed values that the error names, because the text would else be far longer than the request. Upstream
+ * names them all.
+ */
 const maxErrors = 100;
 
 /** Makes a requirement. @throws SelectorError when key or values are malformed */

@@ -85,9 +85,9 @@ export function* labelSelectorSteps(text: string): Steps<LabelMatcher> {
   return labelMatcherOf(requirements);
 }
 
-/** So many requirements take a few milliseconds. */
+/** Number of requirements parsed in one step, which takes a few milliseconds. */
 const requirementsPerStep = 5_000;
-/** So many values of one set take a few milliseconds. */
+/** Number of values of one set parsed in one step, which takes a few milliseconds. */
 const valuesPerStep = 20_000;
 /** A longer set of values is not sorted, because sorting would take most of the time. */
 const maxSortedValues = 1_000;

@@ -83,7 +83,7 @@ interface LabelIndex {
   required: ReadonlySet<string>;
 }
 
-/** So many requirements take a few milliseconds. */
+/** Number of requirements handled in one step, which takes a few milliseconds. */
 const termsPerStep = 5_000;
 
 const indexes = new WeakMap<LabelMatcher, LabelIndex>();

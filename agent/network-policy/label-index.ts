@@ -1,12 +1,12 @@
 /**
- * Two indexes that make selecting cost what it finds: which selectors may select these labels, and which labelled things may a
- * selector select. A thousand policies and some thousand pods would otherwise be compared pair by pair. Pure.
+ * Two indexes by label: selectors for given labels, and objects for a given selector. Without them, a thousand policies and some
+ * thousand pods would be compared pair by pair. Pure.
  */
 import { exactLabel, type LabelMatcher, matchesLabels } from '#api/selector.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
-/** The key of all labels, or selectors, that no single label tells. */
+/** The key of selectors that require no single label. */
 const anyLabel = '';
 const labelKey = (namespace: string | undefined, key: string, value: string): string => `${namespace ?? '*'}\0${key}\0${value}`;
 

@@ -15,7 +15,7 @@ interface Admitted {
 /** How long a pod may be missing in the API before its sandbox's addresses are forgotten. */
 const forgetAfterMs = 600_000;
 
-/** See above. */
+/** Pods as policies see them: API pods, plus sandbox addresses the API does not show yet. */
 export class PodSource {
   readonly #cache: Cache<Pod>;
   readonly #admitted = new Map<string, Admitted>();

@@ -82,7 +82,7 @@ export function measuredResource(name: string): GroupResource | undefined {
 /** The objects of a resource in the quota's namespace; undefined: there is no such resource. */
 export type ObjectsOf = (resource: GroupResource) => readonly KubeObject[] | undefined;
 
-/** So many objects are measured at a time: some milliseconds. */
+/** Number of objects measured in one step, which takes some milliseconds. */
 const measuredAtOnce = 500;
 
 /**

@@ -143,7 +143,7 @@ function mapValues(object: Json, change: (value: Json) => Json): Json {
 
 const verbs: Readonly<Record<string, number>> = { get: 2, put: 3, post: 4, delete: 5, options: 6, head: 7, patch: 8 };
 
-/** So many paths or schemas are encoded in a step. */
+/** Number of paths or schemas encoded in one step. */
 const encodedAtOnce = 20;
 
 function* documentSteps({ swagger, info, paths, definitions, securityDefinitions, security }: Json): Steps<Buffer> {

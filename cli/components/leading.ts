@@ -21,7 +21,7 @@ import { endpointClients, openEndpoint, type SecureServing } from './secure-serv
 export interface LedComponent {
   /** `kube-scheduler`. */
   name: string;
-  /** As which it records events about leadership. */
+  /** The event source (component) of leader election events. */
   eventSource: string;
   config: LoadedKubeconfig;
   serving: SecureServing;

@@ -45,7 +45,7 @@ export interface SecureServingFlags {
   authorizationWebhookCacheUnauthorizedTtl: number;
 }
 
-/** A list whose first given value takes the default's place. */
+/** Parser of a list flag: the first value given replaces the default, later ones are appended. */
 const replacing = (byDefault: readonly string[]): ((text: string, previous: string[]) => string[]) => {
   return (text, previous) => names(text, previous.join() === byDefault.join() ? [] : previous);
 };

@@ -51,7 +51,7 @@ export class ComponentServer implements RequestHandler {
     this.#authorizer = delegatedAuthorization(deps, options);
   }
 
-  /** From now on these proxies in front say who the user is. */
+  /** Sets the front proxies whose X-Remote-… headers are trusted, from the next request on. */
   trustProxies(requestHeader: RequestHeaderOptions | undefined): void {
     const deps = { ...this.#deps, metrics: this.#metrics };
     this.#authentication = delegatedAuthentication(deps, { ...this.#options, requestHeader });

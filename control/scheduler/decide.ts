@@ -81,7 +81,7 @@ export interface DecisionPhases {
   passed(point: 'PreFilter' | 'Filter' | 'Score', rejection: Rejection | undefined, ms: number): void;
 }
 
-/** So many feasible nodes are looked for in any case (upstream's minFeasibleNodesToFind). */
+/** The scheduler always looks for at least this number of feasible nodes (upstream's minFeasibleNodesToFind). */
 const minNodesToFind = 100;
 const minPercentageToFind = 5;
 

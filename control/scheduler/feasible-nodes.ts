@@ -11,7 +11,7 @@ export type Nominations = ReadonlyMap<string, readonly Pod[]>;
 /** The filters, prepared for one pod. */
 export interface PreparedFilters {
   readonly checks: readonly NodeCheck[];
-  /** So many of the first checks follow from pod and node alone. */
+  /** Number of leading checks that read only the pod and the node, so their results can be remembered. */
   readonly ofNodeAlone: number;
   /** All do, or are idle: they reject no node where no pods with affinity are tried. */
   readonly seesNodeOnly: boolean;

@@ -31,7 +31,7 @@ interface OwnedTerm extends PlacedTerm {
   readonly owners: Map<string, number>;
 }
 
-/** So many counts are kept; those not used for longest are dropped, and made again by a walk over all pods. */
+/** Maximum number of counts kept. The least recently used are dropped; a walk over all pods makes them again. */
 const maxCounts = 2_000;
 
 /** The nodes of the cluster at this moment. */

@@ -22,7 +22,7 @@ export interface Remedy {
 
 /** Trials per node: a pod that has more obstacles on a node has better places to go. */
 const maxChanges = 6;
-/** So many nodes are tried, and so many pods of a node: the answer is for a person, and must not hold the scheduler. */
+/** Maximum number of nodes tried. These limits keep the search short, because it must not block the scheduler. */
 const maxNodes = 500;
 const maxPods = 10;
 const maxRemedies = 5;

@@ -10,7 +10,7 @@ import type { NodeInfo } from './node-info.ts';
 import { podResources } from './resources.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** So many templates are remembered, the ones that were used last. Each takes some 100 bytes for each node. */
+/** Maximum number of templates kept, the most recently used ones. Each takes about 100 bytes per node. */
 const maxTemplates = 16;
 
 /** What is known of one node besides rejection and scores. Of one state of the node: infos are immutable. */
@@ -18,7 +18,7 @@ export interface NodeMemo {
   readonly info: NodeInfo;
   /** The rejection with these pods, which are nominated to the node. */
   nominated: { pods: readonly Pod[]; rejection: Rejection | undefined } | undefined;
-  /** Whom a pod of this priority would evict there, beside these nominated pods and with the budgets after so many changes. */
+  /** The preemption result for this priority, valid for these nominated pods and this version of the budgets. */
   victims:
     | { priority: number; nominated: readonly Pod[] | undefined; budgets: number; result: Candidate | Rejection }
     | undefined;

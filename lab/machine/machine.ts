@@ -45,7 +45,7 @@ export const machineOf = (lab: Lab, host: Worker): MachineSpec => ({
   },
 });
 
-/** The first process of the machine's namespaces hangs on it. */
+/** The daemon whose child is the machine's process 1. */
 export const machineDaemon = (lab: Lab, host: Worker): DaemonSpec => ({
   name: `${host.name}`,
   argv: [...machineArgv(), 'enter', specFile(host)],

@@ -6,12 +6,12 @@
  */
 import type { KubeObject } from '#api/meta.ts';
 
-/** So many templates are remembered. Each holds the last object that was made of it. */
+/** Maximum number of templates kept. Each holds the last object that was made of it. */
 const maxTemplates = 2_048;
 
 /** The last objects of templates, with which new ones are compared. */
 export class SharedParts {
-  /** The one that was used last is the last. */
+  /** Ordered by last use: the most recent is last. */
   readonly #templates = new Map<string, KubeObject>();
 
   /**

@@ -38,7 +38,7 @@ export class WatchCache {
   readonly #limits: WatchCacheLimits;
   readonly #window: ChangeWindow;
   #objects = new SortedObjects();
-  /** What {@link all} has given since the last change. */
+  /** The cached result of {@link all}, cleared by each change. */
   #all: readonly KubeObject[] | undefined;
   readonly #watchers = new Set<CacheWatcher>();
   readonly #turns: WatcherTurns;

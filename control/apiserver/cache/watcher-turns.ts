@@ -1,8 +1,8 @@
 /**
- * When watchers are told of changes: at the end of the event loop's turn, so that all that came in it reaches each of them as one piece
- * (one frame of TLS, one system call); a hundred at a time, so that requests are served in between; and after a pass over all of them, a
- * rest as long as it took. A calm server so tells of each change at once, and a busy one has half of its time for requests and tells of
- * more changes at a time, which costs hardly more than one.
+ * Delays notifications to the end of the event-loop turn, so that each watcher gets all changes of the turn in one piece (one TLS
+ * record, one system call). Notifies {@link watchersPerTurn} watchers per turn, so that requests are served in between. After
+ * each pass it pauses for as long as the pass took, at most {@link maxRestMs}: a busy server keeps about half of its time for
+ * requests, and sends more changes at a time, which costs hardly more than one. A server with few changes sends each at once.
  *
  *   quiet ──changed──▶ due ──turn's end, rest over──▶ telling ──all told──▶ quiet
  *                                                        └──changed meanwhile──▶ due

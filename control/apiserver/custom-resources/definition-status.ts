@@ -62,8 +62,8 @@ function establishedCondition(definition: CustomResourceDefinition): ConditionFa
 }
 
 /**
- * What stored schemas have wrong that new ones may not. Only definitions of apiextensions.k8s.io/v1beta1 can: checks refuse all others, so these
- * are not looked at again.
+ * The condition NonStructuralSchema. Only definitions made with apiextensions.k8s.io/v1beta1 can have it: validation refuses such
+ * schemas in all others, so these are not checked again.
  */
 function structuralViolations(definition: CustomResourceDefinition): ConditionFacts | undefined {
   const { versions, preserveUnknownFields = false } = definition.spec;

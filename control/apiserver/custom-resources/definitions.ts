@@ -234,7 +234,7 @@ export class Definitions {
       .filter(({ spec }) => spec.group === group);
   }
 
-  /** A name may be free now. */
+  /** Syncs the other definitions of the group, because one of them may now get a released name. */
   #reconsiderGroup(name: string): void {
     for (const { metadata } of this.#groupOf(name)) if (metadata.name !== name) this.#status.add(metadata.name);
   }

@@ -17,7 +17,7 @@ import { goType } from './go-type.ts';
 
 /** How long a webhook may take, as upstream. */
 const timeoutMs = 30_000;
-/** So many objects are sent at a time. */
+/** Maximum number of objects in one ConversionReview request. */
 const maxBatch = 200;
 const knownVersions: ReadonlySet<string> = new Set(['v1', 'v1beta1']);
 

@@ -64,7 +64,7 @@ export function trackUpdate({ object, live, typeName, fieldManager, subresource,
   for (const [key, manager] of managers) {
     const changes = changesIn(manager.entry.apiVersion ?? '');
     if (changes === undefined) {
-      // A version that is served no more: nobody can tell what its fields are.
+      // This version is no longer served, so its fields cannot be compared: drop the entry.
       managers.delete(key);
       continue;
     }

@@ -89,7 +89,7 @@ export function elementKeys(value: JsonObject, { type, facts }: Typed): (readonl
   return [...(facts?.keys ?? [])].sort().map((key) => [key, value[key] ?? itemFacts?.get(key)?.default] as const);
 }
 
-/** Of what no schema describes: the fields of objects apart, a list as one unit. */
+/** The shape of a value without schema: objects by field, lists atomic. */
 const anyValue: Typed = { type: { kind: 'any' }, facts: undefined };
 
 /** The type of a field or map value; undefined where the schema has no such field. */

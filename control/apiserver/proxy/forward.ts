@@ -30,7 +30,7 @@ export interface ForwardTarget {
   query: string;
   /** Where the proxy's own path ends: `/api/v1/nodes/n1/proxy`. */
   prefix: string;
-  /** More headers, which say who sends it. */
+  /** Additional headers with the sender's identity. */
   headers?: OutgoingHttpHeaders;
 }
 
@@ -97,7 +97,7 @@ function send(
       reject(failure(500, '', `backend tried to switch protocol ${protocol} when "" was requested`));
     });
     outgoing.once('response', (response) => {
-      // A 101 without a protocol comes as an ordinary answer; it is none, and may not become one.
+      // Node reports a 101 without Upgrade header as a normal response. Refuse it.
       if ((response.statusCode ?? 0) >= 200) return resolve(response);
       response.destroy();
       reject(failure(500, '', `backend answered ${response.statusCode} to a request that asked for no protocol`));

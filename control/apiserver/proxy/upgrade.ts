@@ -14,7 +14,7 @@ import { tunnel } from './tunnel.ts';
 export interface UpgradingClient {
   request: TransportRequest;
   socket: Duplex;
-  /** What the client has said behind its request. */
+  /** Bytes that the client sent after the request head (Node's `head`). */
   head: Uint8Array;
 }
 
@@ -24,7 +24,7 @@ interface UpgradeTarget {
   /** Path and query. */
   path: string;
   timeoutMs: number;
-  /** More headers, which say who sends it. */
+  /** Additional headers with the sender's identity. */
   headers?: OutgoingHttpHeaders;
 }
 

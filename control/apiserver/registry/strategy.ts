@@ -90,8 +90,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** The same for an update, with what may not change. Absent: {@link validate}. */
   validateUpdate?(object: T, old: T, subresource: UpdatedPart): FieldError[];
   /**
-   * The parts of the validation in their order, for a large object, which others need not wait for: {@link validate} where there is no old
-   * object, else {@link validateUpdate}. Absent: it has only one part.
+   * The steps of the validation, in order: of {@link validate} if there is no old object, else of {@link validateUpdate}. For a
+   * large object the registry serves other requests between them. Absent: the validation is one step.
    */
   checks?(object: T, old: T | undefined, subresource: UpdatedPart): readonly Check[];
   /** Texts for `Warning:` headers about a valid object. @param old undefined: it is new */

@@ -44,8 +44,8 @@ export function fillSystemFields({ metadata }: KubeObject, nowMs: number, random
 }
 
 /**
- * Takes the revision off a new object. In place, and last of all: whoever may not create the object at all is told that first, as by upstream,
- * whose storage looks at it.
+ * Removes resourceVersion from a new object, in place. Call it last: as upstream, whose storage does this check, other refusals
+ * (403, 422) come first.
  * @throws ApiError 500 when it names one
  */
 export function dropRevision(object: KubeObject): void {

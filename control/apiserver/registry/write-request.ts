@@ -17,7 +17,7 @@ export interface WriteContext extends RequestContext {
 /** What admission plugins get instead of the object: for `scale` of a Deployment, the Scale. Pure. */
 export interface AdmissionView {
   of(object: KubeObject): KubeObject;
-  /** The object with what plugins changed in its view. */
+  /** Returns the object with the plugins' changes of the view (a Scale). */
   into(object: KubeObject, view: KubeObject): KubeObject;
 }
 

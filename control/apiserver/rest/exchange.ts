@@ -88,7 +88,7 @@ export interface ComputedKind {
   objects(namespace?: string): Promise<readonly KubeObject[]>;
   /** One of them, where finding all takes long. @throws ApiError 404 */
   object?(namespace: string | undefined, name: string): Promise<KubeObject>;
-  /** What errors call one of them. */
+  /** The resource name in error messages. */
   singular: string;
 }
 

@@ -21,9 +21,9 @@ export const pieceBytes = 16 * 1024;
 const comma = Buffer.from(',');
 const openBrace = Buffer.from('{');
 
-/** A piece without content: others should be let in before the next piece is made. */
+/** An empty piece is a yield point: the writer serves other requests before it asks for the next piece. */
 const pause = new Uint8Array();
-/** So many bytes are encoded before others are let in. */
+/** Number of bytes encoded between two yield points. */
 const bytesPerTurn = 256 * 1024;
 
 /** Joins small parts into pieces of about {@link pieceBytes}; a large part stays as it is. */

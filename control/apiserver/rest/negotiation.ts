@@ -50,7 +50,7 @@ interface Clause {
 /** How many clauses of `Accept` are read: clients send a handful, and reading a megabyte of them would only cost time. */
 const maxClauses = 100;
 
-/** Of the headers that came lately: a cluster's clients send some dozens, each with every request. */
+/** A cache of parsed Accept headers: a cluster's clients send a few dozen different ones. */
 const parsed = new Map<string, readonly Clause[]>();
 const maxParsed = 100;
 const maxParsedLength = 500;

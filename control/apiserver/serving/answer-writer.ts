@@ -97,7 +97,7 @@ const chunks = new ChunkFrames();
 function outletOf(response: Http2ServerResponse): Outlet {
   const plain = response as unknown as ServerResponse;
   const { socket } = plain;
-  // Behind others of its connection (pipelining) an answer has no socket yet.
+  // A pipelined response has no socket until the earlier responses of its connection are sent.
   if (!('chunkedEncoding' in plain) || !plain.chunkedEncoding || socket === null)
     return { write: (piece) => response.write(piece), stream: response };
   // A chunk without content would be the last one.

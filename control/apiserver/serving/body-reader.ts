@@ -110,7 +110,7 @@ class Reading {
   #settle: ((result: 'all' | 'more') => void) | undefined;
   /** Why nothing more comes: the client has gone away, or takes too long. */
   #broken: Error | undefined;
-  /** Whoever waits for something of the client. */
+  /** Rejects the promise that waits for more data. */
   #whenBroken: ((error: Error) => void) | undefined;
   #isStopped = false;
   readonly #timers: NodeJS.Timeout[] = [];

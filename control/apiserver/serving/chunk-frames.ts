@@ -9,7 +9,7 @@ interface Chunk {
   framed: Uint8Array;
 }
 
-/** So many are kept: what all watchers of a change are sent is asked for by one after the other. */
+/** Number of chunks kept for reuse: all watchers of a change ask for the same piece, one after the other. */
 const keptChunks = 4;
 const end = Buffer.from('\r\n');
 

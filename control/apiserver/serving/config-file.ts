@@ -64,7 +64,7 @@ export class ConfigFile<T> {
     }
   }
 
-  /** What is wrong with it never gets better: it is told once. */
+  /** Invalid text stays invalid, so its error is logged once. */
   #use(text: string): T {
     try {
       return this.#parse(text);

@@ -1,5 +1,6 @@
 /**
- * What one connection may cost before anybody is known behind it: header sizes, times to say something, streams, resets.
+ * Limits of one connection, which protect the server from clients that have not authenticated: header sizes, timeouts, streams,
+ * resets.
  *
  * Source: apiserver `pkg/server/secure_serving.go` (the numbers); Go `net/http`, `x/net/http2`; nghttp2 (rapid resets, CVE-2023-44487;
  * at most 8 CONTINUATION frames a header block; 1000 answers to pings and settings that are not read).

@@ -19,7 +19,7 @@ import type { WarningRecorder } from './warnings.ts';
 export interface UpgradingConnection {
   message: IncomingMessage;
   socket: Duplex;
-  /** What the client has said behind its request. */
+  /** Bytes that the client sent after the request head (Node's `head`). */
   head: Buffer;
 }
 
@@ -31,7 +31,7 @@ export interface Arrival {
   readBody?(isPassedOn: boolean): Promise<Body>;
   /** The answer 101 then says that the connection has been taken over, has ended, and takes no answer any more. */
   upgrade?: UpgradingConnection;
-  /** What it is about, where that has been read from it already. */
+  /** The request info, if the caller has parsed it already. */
   info?: RequestInfo;
   /** How long it may take, in milliseconds, unless it is long-running. Default: a minute, upstream's `--request-timeout`. */
   timeoutMs?: number;
@@ -44,19 +44,22 @@ export interface ServedRequest {
   request: TransportRequest;
   readonly info: RequestInfo;
   readonly arrival: Arrival;
-  /** Nobody known until authentication has looked; from impersonation on, whom the request acts as. */
+  /** Anonymous before authentication, then the sender; after impersonation, the impersonated user. */
   user: UserInfo;
-  /** What flow control knows it as, from the filter `classification` on; absent for what is not subject to it. */
+  /** The request's FlowSchema and priority level, set by the filter `classification`. Absent: flow control does not limit it. */
   flow?: Flow;
   /** Texts for `Warning:` headers. */
   readonly warnings: WarningRecorder;
   /** For its audit event. */
   readonly annotations: AuditAnnotations;
-  /** Under which answer and audit event name the request; '' before the first filter. */
+  /** The audit ID, as in the header Audit-Id; '' before the first filter. */
   auditId: string;
 }
 
-/** Calls `next` for the answer of what comes behind, or answers by itself. Its name is the function's. @throws ApiError for an answer */
+/**
+ * A filter either returns its own response, or calls `next` for the response of the later filters and the handler. Its name is
+ * the function's. @throws ApiError, which becomes the response
+ */
 export type Filter = (exchange: ServedRequest, next: () => Promise<TransportResponse>) => Promise<TransportResponse>;
 
 /** Lets the request pass all filters, first to last, to the handler. */

@@ -155,7 +155,7 @@ function authentication(known: FilterDeps['authentication']): Filter {
     else {
       const { info, warnings, request } = exchange;
       exchange.user = await known.authenticate(sender.credentials, info, (message) => warnings.add(message));
-      // Nobody behind is told the credentials.
+      // Remove the credential headers: later filters and proxied servers must not see them.
       for (const name of Object.keys(request.headers)) if (known.isIdentityHeader(name)) delete request.headers[name];
     }
     identified?.(exchange.user);
@@ -163,7 +163,7 @@ function authentication(known: FilterDeps['authentication']): Filter {
   };
 }
 
-/** Whoever is not known never comes as far as the audit of requests. */
+/** A request that fails authentication (401) never reaches the filter `audit`, so this filter writes its audit event. */
 function failedAuthentication(auditor: Auditor): Filter {
   return async function failedAuthentication(exchange, next) {
     try {
@@ -198,7 +198,7 @@ function authorization({
   opensStream,
 }: Pick<FilterDeps, 'authorizer' | 'anonymous' | 'opensStream'>): Filter {
   return async function authorization({ info, user, arrival, annotations }, next) {
-    // Nobody else was let in by then: see `authenticate`.
+    // Here an anonymous request has passed authentication, which allows only health paths in this mode.
     if (anonymous === 'healthOnly' && user.groups.includes('system:unauthenticated') && isPublic(info)) return await next();
     await authorize(authorizer, info, user, annotations);
     // A WebSocket is always opened with GET, but exec is more than reading, so `create` is required too
@@ -240,7 +240,7 @@ function flowControl(control: FlowControl): Filter {
       ({ begun } = response);
       return response;
     } finally {
-      // A watch costs as much as a list until all that there is has been sent, and nothing afterwards.
+      // A watch holds its seats until its initial events are sent. After that it needs none.
       if (begun === undefined) leave();
       else void begun.then(leave);
     }

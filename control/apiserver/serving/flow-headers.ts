@@ -17,7 +17,7 @@ export function classification(schemas: FlowSchemas): Filter {
   };
 }
 
-/** Says so in the answer, be it an error. */
+/** Sets the X-Kubernetes-PF-… headers on every response, errors included. */
 export const flowHeaders: Filter = async function flowHeaders(exchange, next) {
   const response = await next();
   if (exchange.flow === undefined) return response;

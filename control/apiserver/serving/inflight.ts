@@ -29,7 +29,7 @@ const readOnlyVerbs = new Set(['get', 'list', 'watch']);
 const longRunningVerbs = new Set(['watch', 'proxy']);
 const longRunningSubresources = new Set(['attach', 'exec', 'proxy', 'log', 'portforward']);
 const probes = /^\/(?:healthz|livez|readyz)(?:\/|$)/;
-/** The release of a request that has taken no place. */
+/** The release function of a request that holds no place, such as an exempt one. */
 export const leaveNothing = (): void => undefined;
 
 /** Which of the two limits the request counts against. */

@@ -123,7 +123,7 @@ export class LeanHistogram extends Histogram {
     return this.#series.of(values);
   }
 
-  /** What the registry asks where there is such a method. */
+  /** prom-client's registry calls this instead of `get`, if it exists. */
   getForPromString(): ReturnType<Histogram['get']> {
     return this.get();
   }

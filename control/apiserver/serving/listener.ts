@@ -46,7 +46,7 @@ export interface ListenerOptions extends TlsLimits, TrustedAuthorities {
 /** The HTTPS server. */
 export interface Listener {
   readonly port: number;
-  /** Of connections that begin from now on. @throws Error for what is no pair */
+  /** Uses this certificate for new connections. @throws Error when certificate and key do not match */
   useCertificate(pair: { certificate: string; key: string }): void;
   /** CAs of client certificates, for connections that begin from now on. @throws Error for what is no certificate */
   trust(authorities: TrustedAuthorities): void;

@@ -16,7 +16,7 @@ const maxPayloadBytes = 64 * 1024;
 export interface UpgradeRequest {
   request: IncomingMessage;
   socket: Duplex;
-  /** What the client has said behind its request. */
+  /** Bytes that the client sent after the request head (Node's `head`). */
   head: Buffer;
 }
 

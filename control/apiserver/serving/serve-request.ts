@@ -27,7 +27,7 @@ export interface Serving {
   authorities: ClientAuthorities;
 }
 
-/** Every answer ends with it: one made for each, with its stack, would cost more than all else about the signal. */
+/** The abort reason of all request signals. It is shared, because creating an Error with its stack per request is slow. */
 const clientLeft = new Error('the client has left, or has been answered');
 
 /**
@@ -79,7 +79,7 @@ function closeAfter(request: Http2ServerRequest): void {
   if (request.httpVersionMajor === 2) request.stream?.session?.close();
 }
 
-/** An answer, and whether nobody known asked for it. */
+/** A response, and whether its sender is anonymous. */
 interface Found {
   answer: TransportResponse;
   isAnonymous: boolean;

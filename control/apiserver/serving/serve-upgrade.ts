@@ -39,7 +39,7 @@ export async function upgraded(serving: Serving, request: Http2ServerRequest, so
   }
 }
 
-/** What goes wrong before the first event is an ordinary answer. */
+/** An error before the first watch event is sent as a normal HTTP response. */
 async function watchOverWebSocket(
   { server, log }: Pick<Serving, 'server' | 'log'>,
   request: TransportRequest,
@@ -81,7 +81,7 @@ export async function connected(
 /** How long a client may take to read an answer after which the connection ends. */
 const lastWordsMs = 5_000;
 
-/** An ordinary answer on a connection that asked to be more. Never rejects. */
+/** Sends a normal HTTP response on a connection that asked for an upgrade. Never rejects. */
 async function writeAnswer(socket: Duplex, answer: TransportResponse): Promise<void> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of answer.body) chunks.push(chunk);

@@ -9,7 +9,7 @@ import type { HealthCheck } from './health.ts';
 export interface ServerState {
   /** The watch caches hold what is stored. */
   isFilled(): boolean;
-  /** What stored objects hold (cluster IPs, node ports) has been brought in order once. */
+  /** Whether the first repair of cluster IPs and node ports has succeeded. */
   isRepaired(): boolean;
   isShuttingDown(): boolean;
   /** Why the store takes no writes; undefined: it does. */

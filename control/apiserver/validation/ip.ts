@@ -54,7 +54,7 @@ export function validateCanonicalCidr(value: string, path: string): FieldError[]
 
 /** Addresses that traffic could never reach through a service. */
 export function validateEndpointIp(address: string, path: string): FieldError[] {
-  // Read leniently, as upstream does: that it is badly written is another check's word.
+  // Parse leniently, as upstream: `validateIp` reports the spelling.
   const ip = parseIp(address) ?? parseIpSloppy(address);
   if (ip === undefined) return [invalidValue(path, address, 'must be a valid IP address')];
   const why = refusedScopes[scopeOf(ip)]?.(address);

@@ -88,7 +88,7 @@ function sameQuantities(a: JsonObject, b: JsonObject): boolean {
 
 const isQuantity = (value: unknown): value is Quantity => typeof value === 'string' || typeof value === 'number';
 
-/** What is no quantity, in an object from before its kind was checked, equals only itself. */
+/** Old objects may hold text that is no quantity. Such a text equals only itself. */
 function isSameQuantity(a: Quantity, b: Quantity): boolean {
   try {
     return compareQuantity(a, b) === 0;

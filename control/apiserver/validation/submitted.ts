@@ -1,6 +1,4 @@
-/**
- * A part of an object as a client may send it: what its type promises may be absent, for the check is only now being made.
- */
+/** An object, or a part of one, before validation: every field may be absent, even those that its type requires. */
 export type Submitted<T> = { [Key in keyof T]?: T[Key] | undefined };
 
 /** The same value, seen as what it is before it has been checked. */

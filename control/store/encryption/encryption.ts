@@ -25,14 +25,14 @@ interface InUse {
   running: Promise<unknown>;
 }
 
-/** Old KMS plugins are asked for what is under way, so long. */
+/** How long replaced KMS plugins stay connected for operations in progress. */
 const closingMs = 60_000;
 
 /** Knows how the values of each resource are stored. */
 export class Encryption {
   readonly #deps: EncryptionDeps;
   #inUse: InUse | undefined;
-  /** Configurations of before, and how to give up the wait for their end. */
+  /** Replaced configurations that are still open, each with a function that cancels the timer of its close. */
   readonly #closing = new Map<InUse, () => void>();
 
   constructor(deps: EncryptionDeps) {

@@ -18,7 +18,7 @@ import { aesGcm, type Decrypted, derivedGcm, TransformError, type Transformer } 
 
 const statusIntervalMs = 60_000;
 const retryIntervalMs = 10_000;
-/** So long may be written after the last good status. */
+/** Writes are allowed for this time after the last successful status. */
 const writeTtlMs = 3 * 60_000;
 const seedBytes = 32;
 const maxFieldBytes = 1024;

@@ -70,7 +70,7 @@ class WatchStream {
     stream.once('error', () => this.#end.abort());
     try {
       for await (const request of stream as AsyncIterable<WatchRequest>) await this.#handle(request);
-      // Who has sent everything may still listen.
+      // A client that has half-closed the stream may still receive events.
       if (!this.#end.signal.aborted)
         await new Promise<void>((resolve) => this.#end.signal.addEventListener('abort', () => resolve(), { once: true }));
     } catch (error) {

@@ -87,7 +87,7 @@ export class EtcdFollower {
     const before = hub.revision;
     clock.after(lagMs, () => {
       this.#isChecking = false;
-      // One that moves is busy, not stuck.
+      // A stream whose revision has advanced is only slow. Abort it only if it has not advanced.
       if (hub.revision < wanted && hub.revision === before) this.#stream.abort();
       else this.expect(0);
     });

@@ -9,7 +9,7 @@ import { JsonList, JsonMap, JsonObject as TypedJson } from '#api/cel/json-values
 import { ListValue, MapValue, NativeObject, Optional, typeNameOf, Uint, type Value } from '#api/cel/values.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 
-/** A mutation gives what cannot be used. */
+/** The result of a mutation expression cannot be applied to the object. */
 export class MutationError extends Error {
   override name = 'MutationError';
 }
@@ -29,7 +29,7 @@ export function toJson(value: Value, depth = 0): JsonValue {
   if (value instanceof Uint) return toJson(value.value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   if (value instanceof Optional) return value.value === undefined ? null : toJson(value.value, depth + 1);
-  // What was JSON before is that JSON; the copy keeps the object of the request apart.
+  // Copy it: the result must not share parts with the request's object.
   if (value instanceof JsonList || value instanceof JsonMap || value instanceof TypedJson)
     return structuredClone(value.json) as JsonValue;
   if (value instanceof ListValue) return [...value].map((item) => toJson(item, depth + 1));

@@ -25,7 +25,7 @@ export function compileMatchCondition(expression: string, params = false): Compi
   return made;
 }
 
-/** `matches: undefined` cannot be told: these are the reasons. */
+/** `matches` undefined: evaluation failed, and `problem` says why. */
 export interface MatchResult {
   matches: boolean | undefined;
   problem: string;

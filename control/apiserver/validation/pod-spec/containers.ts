@@ -57,7 +57,7 @@ function validateCommon(
   return errors;
 }
 
-/** So many containers are checked at a time: some ten milliseconds. */
+/** Number of containers checked in one step, which takes about ten milliseconds. */
 const containersPerCheck = 1_000;
 
 /** The checks of the regular containers. @param scopeOf is called when the checks before these are done */
