@@ -41,8 +41,6 @@ import { EncryptedStore } from './store/encryption/encrypted-store.ts';
 import { Encryption } from './store/encryption/encryption.ts';
 import type { Store } from './store/store.ts';
 
-const builtInRows = createResourceCatalog();
-
 /**
  * Runs until `signal` aborts; `ready` is called once requests are served.
  * @throws what keeps it from starting: a taken port, a damaged store
@@ -53,6 +51,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   const keys = await loadKeys(options, serviceIp, clock);
   const served = servingCertificate(options);
   const { store: plain, close } = await openStore(options, clock, log);
+  const builtInRows = createResourceCatalog();
   let rows = (): ResourceCatalog => builtInRows;
   const encryption = options.encryption === undefined ? undefined : new Encryption({ clock, log });
   const encrypted =

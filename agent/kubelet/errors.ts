@@ -2,7 +2,7 @@
 import { RuntimeError } from '#agent/runtime/runtime.ts';
 
 /** An error of the container runtime as gRPC for Go prints it; any other error's own message. */
-export function errorText(error: unknown): string {
+export function grpcErrorText(error: unknown): string {
   if (error instanceof RuntimeError) return `rpc error: code = ${error.code} desc = ${error.message}`;
   return messageText(error);
 }

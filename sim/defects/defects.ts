@@ -62,7 +62,7 @@ export const defects: readonly Defect[] = [
     edits: [
       {
         file: `${controllers}/pod-gc.ts`,
-        from: "if (terminating && isOut) return 'outOfService';",
+        from: "if (terminating && isOut(node)) return 'outOfService';",
         to: "if (terminating && readyCondition(node)?.status !== 'True') return 'outOfService';",
       },
     ],
@@ -264,8 +264,8 @@ export const defects: readonly Defect[] = [
     edits: [
       {
         file: 'client/reflector.ts',
-        from: 'deps.client.watch({ ...deps.selection, resourceVersion, allow',
-        to: 'deps.client.watch({ ...deps.selection, allow',
+        from: '{ ...deps.selection, resourceVersion, allowWatchBookmarks',
+        to: '{ ...deps.selection, allowWatchBookmarks',
       },
     ],
   },

@@ -9,7 +9,7 @@ import type { Container, ObjectReference, Pod, Secret } from '#api/types.generat
 import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import { createBackOff, goDuration } from '../backoff.ts';
-import { errorText } from '../errors.ts';
+import { grpcErrorText } from '../errors.ts';
 import { withDefaultTag } from '../image-name.ts';
 import { credentialsFor } from './pull-secrets.ts';
 
@@ -130,7 +130,7 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
       return { ref, image: pulled };
     } catch (error) {
       if (signal.aborted) throw error;
-      const why = errorText(error);
+      const why = grpcErrorText(error);
       events.event(involvedObject, 'Warning', 'Failed', `Failed to pull image "${requested}": ${why}`);
       backOff.next(key, clock.now());
       lastFailures.set(key, `ErrImagePull: ${why}`);
@@ -185,7 +185,7 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
     try {
       return withDefaultTag(requested);
     } catch (error) {
-      const message = `Failed to apply default image tag "${requested}": ${errorText(error)}`;
+      const message = `Failed to apply default image tag "${requested}": ${grpcErrorText(error)}`;
       events.event(involvedObject, 'Warning', 'InspectFailed', message);
       throw new ImageError('InvalidImageName', message, { cause: error });
     }
@@ -195,7 +195,7 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
     try {
       return await runtime.imageStatus({ image });
     } catch (error) {
-      const message = `Failed to inspect image "${requested}": ${errorText(error)}`;
+      const message = `Failed to inspect image "${requested}": ${grpcErrorText(error)}`;
       events.event(involvedObject, 'Warning', 'InspectFailed', message);
       throw new ImageError('ImageInspectError', message, { cause: error });
     }

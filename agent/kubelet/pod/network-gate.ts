@@ -1,7 +1,7 @@
 /** Containers start when the rules of the network policies that select their pod are in the kernel: no packet of theirs comes before. */
 import type { Pod } from '#api/types.generated.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import { errorText } from '../errors.ts';
+import { grpcErrorText } from '../errors.ts';
 import { podReference } from './kill-containers.ts';
 
 /** What enforces network policies on this node. */
@@ -24,7 +24,7 @@ export async function passNetworkGate(
     await gate.admit(pod, ips, signal);
   } catch (error) {
     if (!signal.aborted) {
-      const message = `containers wait for the network policies of this node: ${errorText(error)}`;
+      const message = `containers wait for the network policies of this node: ${grpcErrorText(error)}`;
       events.event(podReference(pod), 'Warning', 'NetworkPolicyNotReady', message);
     }
     throw error;

@@ -21,7 +21,7 @@ import { podDns } from '../container/dns.ts';
 import type { PodFacts } from '../container/field-ref.ts';
 import { podHostname } from '../container/hostname.ts';
 import { sandboxConfig } from '../container/sandbox-config.ts';
-import { errorText, messageText } from '../errors.ts';
+import { grpcErrorText, messageText } from '../errors.ts';
 import { removeLogs } from '../logs/log-file.ts';
 import type { Paths } from '../paths.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
@@ -148,7 +148,12 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
       sandboxId = await lanes.starts.run(begin, { signal });
     } catch (error) {
       if (signal.aborted && !hasBegun) return undefined;
-      events.event(podReference(pod), 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${errorText(error)}`);
+      events.event(
+        podReference(pod),
+        'Warning',
+        'FailedCreatePodSandBox',
+        `Failed to create pod sandbox: ${grpcErrorText(error)}`,
+      );
       throw error;
     }
     const { network } = await runtime.podSandboxStatus(sandboxId);
