@@ -1,5 +1,7 @@
 /** Starts a lab, step by step. Every step first checks what exists, so that running it twice is harmless. */
+
 import type { Exec } from '#agent/host/exec.ts';
+import { readyCondition } from '#api/node-conditions.ts';
 import { untilOrEnd } from './await-daemon.ts';
 import { allHosts, type Lab, type Worker } from './config.ts';
 import { checkConflicts } from './conflicts.ts';
@@ -120,7 +122,7 @@ export async function untilNodesReady(lab: Lab, timeoutMs = 60_000): Promise<voi
     states = await Promise.all(
       allHosts(lab).map(async ({ name }) => {
         const node = nodes.find(({ metadata }) => metadata.name === name);
-        const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
+        const ready = node === undefined ? undefined : readyCondition(node);
         if (ready?.status !== 'True')
           return `${name}: ${node === undefined ? 'not registered' : (ready?.message ?? 'no Ready condition')}`;
         // A failed node stays Ready for the grace period. Only the agent itself can tell that it runs.

@@ -32,10 +32,16 @@ export const rooms: readonly Room[] = [
     mayImport: [...control, 'control/store'],
     why: 'The API server stands on the store alone: it knows no controller and no scheduler.',
   },
+  {
+    folder: 'control/component-server',
+    mayImport: [...control, 'control/apiserver'],
+    why: 'What all components serve knows no controller and no scheduler.',
+  },
   { folder: 'control/controllers', mayImport: control, why: 'Controllers reach objects through client/ only.' },
   { folder: 'control/scheduler', mayImport: control, why: 'The scheduler reaches objects through client/ only.' },
   { folder: 'agent', mayImport: ['api', 'client', 'agent'], why: 'agent/ imports api/ and client/ only.' },
   { folder: 'agent/host', mayImport: [], why: 'agent/host stands below everything of the agent.' },
+  { folder: 'agent/credentials', mayImport: agent, why: 'Credentials know nothing of the parts that use them.' },
   { folder: 'agent/runtime', mayImport: agent, why: 'The runtime knows nothing of what drives it.' },
   {
     folder: 'agent/kubelet',
@@ -44,10 +50,11 @@ export const rooms: readonly Room[] = [
   },
   {
     folder: 'agent/proxy',
-    mayImport: [...agent, 'agent/proxy/iptables/iptables-backend.ts'],
+    mayImport: [...agent, 'agent/proxy/iptables/iptables-backend.ts', 'agent/proxy/nftables/nftables-backend.ts'],
     why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts; a proxy backend is used through agent/proxy/backend.ts.',
   },
   { folder: 'agent/proxy/iptables', mayImport: [...agent, 'agent/proxy'], why: 'A proxy backend knows the proxy alone.' },
+  { folder: 'agent/proxy/nftables', mayImport: [...agent, 'agent/proxy'], why: 'A proxy backend knows the proxy alone.' },
   { folder: 'agent/network', mayImport: agent, why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.' },
   { folder: 'agent/network-policy', mayImport: agent, why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.' },
   { folder: 'agent/dns', mayImport: agent, why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.' },
@@ -76,7 +83,7 @@ export const rooms: readonly Room[] = [
  * plant files, use `agent/host/safe-open.ts` and `remove-tree.ts` instead.
  */
 const pathFunctions =
-  /^(open|openSync|readFile|readFileSync|writeFile|writeFileSync|appendFile|appendFileSync|createReadStream|createWriteStream|copyFile|cp|truncate|rename|unlink|default|\*)$/;
+  /^(open|openSync|readFile|readFileSync|writeFile|writeFileSync|appendFile|appendFileSync|createReadStream|createWriteStream|copyFile|cp|truncate|rename|unlink|promises|default|\*)$/;
 const fileSystem = /^(node:)?fs(\/promises)?$/;
 
 /** The finding for a name that is imported from Node's file system module; undefined when it is allowed. */
@@ -87,7 +94,8 @@ export function judgeFileAccess(file: string, specifier: string, name: string): 
 }
 
 /** Test files. They may import everything, and production code must not import them. */
-const testFile = /\.(test|suite|contract|testing)\.ts$|(^|\/)netns\/|^test\//;
+const testFile =
+  /\.(test|suite|contract|testing)\.ts$|(^|\/)(netns|fixtures?|fakes?)\/|(^|\/)(fixtures?|fakes?|fake-[^/]*)\.ts$|^test\//;
 const childProcess = /^(node:)?child_process$/;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { devDependencies: object };
@@ -152,6 +160,10 @@ interface ModuleReference {
   specifiers?: { type: string; importKind?: string; exportKind?: string; imported?: { name?: string } }[];
   callee?: { type: string; name?: string };
   arguments?: Literal[];
+  /** Of `import x = require('…')`. */
+  moduleReference?: { expression?: Literal };
+  /** Of `object.property`. */
+  property?: { name?: string };
   /** Of an export: what it declares; null for \`export { … }\`. */
   declaration?: object | null;
   range?: readonly [start: number, end: number];
@@ -159,7 +171,23 @@ interface ModuleReference {
 interface Literal {
   type: string;
   value?: unknown;
+  /** Of a template: the texts between its expressions. */
+  quasis?: { value: { cooked: string } }[];
+  name?: string;
 }
+
+/** The text of a string or of a template without expressions; undefined for what is only known at run time. */
+const textOf = (literal: Literal | null | undefined): string | undefined => {
+  if (literal?.type === 'TemplateLiteral') return literal.quasis?.length === 1 ? literal.quasis[0]?.value.cooked : undefined;
+  return typeof literal?.value === 'string' ? literal.value : undefined;
+};
+
+/** Ways to a module of Node that no import statement shows; `sim/host.ts` alone needs one, to replace the modules of a world. */
+const loaders = new Set(['createRequire', 'getBuiltinModule']);
+const judgeLoader = (file: string, name: string | undefined): string | undefined =>
+  name === undefined || !loaders.has(name) || testFile.test(file) || file === 'sim/host.ts'
+    ? undefined
+    : `${name} hides what is imported: use an import.`;
 
 interface RuleContext {
   filename: string;
@@ -171,14 +199,23 @@ const boundaries = {
   create(context: RuleContext) {
     const file = relative(root, context.filename);
     const check = (node: ModuleReference, literal: Literal | null | undefined): void => {
-      if (typeof literal?.value !== 'string') return;
-      const message = judge(file, literal.value);
+      const specifier = textOf(literal);
+      const message = specifier === undefined ? undefined : judge(file, specifier);
       if (message !== undefined) context.report({ node, message });
     };
     /** Reports values of the table in an import or export statement, unless the statement, or each of its names, is a type. */
     const ofValues = (node: ModuleReference, kind: string | undefined, names: readonly (string | undefined)[]): void => {
-      if (typeof node.source?.value !== 'string' || kind === 'type' || !names.some((name) => name !== 'type')) return;
-      const message = judgeTable(file, node.source.value);
+      const specifier = textOf(node.source);
+      if (specifier === undefined || kind === 'type' || !names.some((name) => name !== 'type')) return;
+      const message = judgeTable(file, specifier);
+      if (message !== undefined) context.report({ node, message });
+    };
+    const ofFiles = (node: ModuleReference, name: string): void => {
+      const message = judgeFileAccess(file, textOf(node.source) ?? '', name);
+      if (message !== undefined) context.report({ node, message });
+    };
+    const ofLoader = (node: ModuleReference, name: string | undefined): void => {
+      const message = judgeLoader(file, name);
       if (message !== undefined) context.report({ node, message });
     };
     const ofSource = (node: ModuleReference): void => check(node, node.source);
@@ -187,9 +224,8 @@ const boundaries = {
         ofSource(node);
         ofValues(node, node.importKind, node.specifiers?.map(({ importKind }) => importKind) ?? []);
         for (const { type, imported } of node.specifiers ?? []) {
-          const name = imported?.name ?? (type === 'ImportNamespaceSpecifier' ? '*' : 'default');
-          const message = judgeFileAccess(file, String(node.source?.value), name);
-          if (message !== undefined) context.report({ node, message });
+          ofFiles(node, imported?.name ?? (type === 'ImportNamespaceSpecifier' ? '*' : 'default'));
+          ofLoader(node, imported?.name);
         }
       },
       ExportNamedDeclaration(node: ModuleReference): void {
@@ -203,8 +239,11 @@ const boundaries = {
       ImportExpression(node: ModuleReference): void {
         ofSource(node);
         ofValues(node, 'value', ['value']);
+        ofFiles(node, '*');
       },
       TSImportType: ofSource,
+      TSImportEqualsDeclaration: (node: ModuleReference): void => check(node, node.moduleReference?.expression),
+      MemberExpression: (node: ModuleReference): void => ofLoader(node, node.property?.name),
       CallExpression(node: ModuleReference): void {
         if (node.callee?.type === 'Identifier' && node.callee.name === 'require') check(node, node.arguments?.[0]);
       },

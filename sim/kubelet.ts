@@ -3,8 +3,10 @@
  * heartbeats, runs the pods bound to it, reports their status, and removes a deleted pod only after its containers have ended. The table is
  * what really runs, whatever the API says: on a partitioned node, containers continue.
  */
+
 import { pino } from 'pino';
 import { controllerOf, type KubeObject, keyOf, rfc3339, rfc3339Micro } from '#api/meta.ts';
+import { isNodeReady } from '#api/node-conditions.ts';
 import { hostnameLabel } from '#api/node-labels.ts';
 import { isPodReady, isPodTerminal } from '#api/pod/conditions.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '#api/status.ts';
@@ -144,7 +146,7 @@ export class HollowKubelet {
       spec: {},
       status: { capacity: resources, allocatable: resources },
     });
-    if (node.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True') return;
+    if (isNodeReady(node)) return;
     const at = rfc3339(this.#deps.time.now());
     const times = { lastHeartbeatTime: at, lastTransitionTime: at };
     const conditions = [

@@ -4,10 +4,12 @@
  *
  * Source: kubeadm `app/cmd/join.go`, `app/cmd/phases/join/kubelet.go`.
  */
+
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '#agent/host/make-folder.ts';
 import { errorText } from '#api/error-text.ts';
+import { isNodeReady } from '#api/node-conditions.ts';
 import { ApiError, isNotFound } from '#api/status.ts';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { kubeconfigText, type LoadedKubeconfig, loadKubeconfig } from '#client/kubeconfig.ts';
@@ -50,8 +52,7 @@ async function checkNameIsFree(bootstrap: LoadedKubeconfig, nodeName: string, { 
   const transport = createHttpTransport({ ...bootstrap, clock });
   try {
     const client = createClient(boundedTransport(transport), { userAgent: 'tinker', clock, signal });
-    const { status } = await client.resource('nodes').get({ name: nodeName });
-    if ((status?.conditions ?? []).some((condition) => condition.type === 'Ready' && condition.status === 'True'))
+    if (isNodeReady(await client.resource('nodes').get({ name: nodeName })))
       throw new DiscoveryError(
         `a Node with name ${JSON.stringify(nodeName)} and status "Ready" already exists in the cluster: delete it, or give this one another name with --hostname-override`,
       );

@@ -2,6 +2,7 @@
  * The pods as policies see them: those of the API, and of this node's pods the addresses that their sandboxes have got, which the API
  * learns later.
  */
+import { mirrorAnnotation } from '#api/pod/annotations.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Cache } from '#client/informer.ts';
 import { type PolicyPod, policyPod } from './policy-pod.ts';
@@ -60,8 +61,6 @@ export class PodSource {
     return gone.map(([key]) => key);
   }
 }
-
-const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
 const isSamePod = (known: Pod, own: Pod): boolean =>
   known.metadata.uid === own.metadata.uid || known.metadata.annotations?.[mirrorAnnotation] !== undefined;

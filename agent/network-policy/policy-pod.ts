@@ -1,5 +1,7 @@
 /** What policies see of a pod. Pure. */
+
 import { type IpFamily, parseIpSloppy } from '#api/ip.ts';
+import { isPodTerminal } from '#api/pod/conditions.ts';
 import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { isPortNumber, type PolicyProtocol, protocolOf } from './compiled-policy.ts';
@@ -36,7 +38,7 @@ export interface PolicyPod {
 /** @param ips the addresses of the pod's sandbox, where they are known better than from its status */
 export function policyPod(pod: Pod, ips?: readonly string[]): PolicyPod {
   const { namespace = '', name, uid, labels = {}, creationTimestamp } = pod.metadata;
-  const seen = hasOwnNetwork(pod) && !hasEnded(pod);
+  const seen = hasOwnNetwork(pod) && !isPodTerminal(pod);
   return {
     key: `${namespace}/${name}`,
     namespace,
@@ -51,9 +53,6 @@ export function policyPod(pod: Pod, ips?: readonly string[]): PolicyPod {
 
 /** Whether the pod has a network of its own. What policies mean for pods on their node's network is left open by the API. */
 export const hasOwnNetwork = (pod: Pod): boolean => pod.spec.hostNetwork !== true;
-
-/** The address of a pod that has ended may be another pod's by now. */
-const hasEnded = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';
 
 function statusIps({ status }: Pod): string[] {
   const ips = (status?.podIPs ?? []).flatMap(({ ip }) => (ip === undefined ? [] : [ip]));

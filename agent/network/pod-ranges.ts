@@ -2,7 +2,9 @@
  * Decides which pod ranges of Nodes become routes and configuration. Any client with the permission may write a Node. Such a
  * client must not be able to redirect the node's own network, the API server's address, or another node's pods. Pure.
  */
+
 import { type Cidr, contains, containsIp, type IpAddress, overlap, parseIp, parseNetwork } from '#api/ip.ts';
+import { isNodeReady } from '#api/node-conditions.ts';
 import type { Node } from '#api/types.generated.ts';
 import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
 import { internalIps, type PodRoute, podCidrsOf } from './routes.ts';
@@ -80,7 +82,7 @@ export function addressHolder(nodes: readonly Node[], self: string, nodeIps: rea
       node.metadata.name !== self &&
       createdMs(node) <= selfMs &&
       internalIps(node).some((address) => own.has(parseIp(address)?.text ?? address)) &&
-      node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true,
+      isNodeReady(node),
   );
 }
 

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Taint, Toleration } from '../types.generated.ts';
-import { executionEffects, schedulingEffects, tolerates, tolerationOf, untoleratedTaint } from './tolerations.ts';
+import {
+  coversToleration,
+  executionEffects,
+  schedulingEffects,
+  tolerates,
+  tolerationOf,
+  untoleratedTaint,
+} from './tolerations.ts';
 
 const taint: Taint = { key: 'gpu', value: 'a100', effect: 'NoSchedule' };
 
@@ -53,4 +60,43 @@ describe('untoleratedTaint', () => {
     assert.equal(untoleratedTaint(taints, [{ operator: 'Exists' }], schedulingEffects), undefined);
     assert.equal(untoleratedTaint(undefined, undefined, schedulingEffects), undefined);
   });
+});
+
+describe('a toleration covers another one', () => {
+  const cases: [what: string, wide: Toleration, narrow: Toleration, expected: boolean][] = [
+    ['with any key', { operator: 'Exists' }, { key: 'a', operator: 'Equal', value: 'b', effect: 'NoSchedule' }, true],
+    ['with any value of the key', { key: 'a', operator: 'Exists' }, { key: 'a', operator: 'Equal', value: 'b' }, true],
+    ['not of another key', { key: 'a', operator: 'Exists' }, { key: 'b', operator: 'Exists' }, false],
+    ['not of another effect', { operator: 'Exists', effect: 'NoExecute' }, { operator: 'Exists', effect: 'NoSchedule' }, false],
+    ['not one of all effects', { operator: 'Exists', effect: 'NoExecute' }, { operator: 'Exists' }, false],
+    [
+      'for as long',
+      { operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 10 },
+      { key: 'a', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 10 },
+      true,
+    ],
+    [
+      'not for longer',
+      { operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 10 },
+      { operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 11 },
+      false,
+    ],
+    [
+      'not for ever',
+      { operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 10 },
+      { operator: 'Exists', effect: 'NoExecute' },
+      false,
+    ],
+    ['of one value, with its operator written', { key: 'a', value: 'b' }, { key: 'a', operator: 'Equal', value: 'b' }, true],
+    ['of one value, without the operator', { key: 'a', value: 'b' }, { key: 'a', value: 'b' }, false],
+    ['not of another value', { key: 'a', value: 'b' }, { key: 'a', operator: 'Equal', value: 'c' }, false],
+    ['not of all values', { key: 'a', value: 'b' }, { key: 'a', operator: 'Exists' }, false],
+    [
+      'never with an operator that matches nothing',
+      { key: 'a', operator: 'Gt', value: '1' },
+      { key: 'a', operator: 'Gt', value: '1' },
+      false,
+    ],
+  ];
+  for (const [what, wide, narrow, expected] of cases) it(what, () => assert.equal(coversToleration(wide, narrow), expected));
 });

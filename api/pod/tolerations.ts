@@ -23,6 +23,22 @@ export function tolerates({ key = '', operator = '', value = '', effect = '' }: 
   return (operator === '' || operator === 'Equal') && value === (taint.value ?? '');
 }
 
+/**
+ * Whether `wide` tolerates all that `narrow` tolerates, and for as long, though they are not equal. As upstream, a toleration of one value
+ * covers only another one whose operator `Equal` is written.
+ *
+ * Source: kubernetes `pkg/util/tolerations/tolerations.go` (isSuperset).
+ */
+export function coversToleration(wide: Toleration, narrow: Toleration): boolean {
+  const { key = '', operator = '', value = '', effect = '', tolerationSeconds } = wide;
+  if (key !== (narrow.key ?? '') && (key !== '' || operator !== 'Exists')) return false;
+  if (effect !== '' && effect !== narrow.effect) return false;
+  if (effect === 'NoExecute' && tolerationSeconds !== undefined)
+    if (narrow.tolerationSeconds === undefined || narrow.tolerationSeconds > tolerationSeconds) return false;
+  if (operator === 'Exists') return true;
+  return (operator === '' || operator === 'Equal') && narrow.operator === 'Equal' && value === (narrow.value ?? '');
+}
+
 /** The first toleration that tolerates the taint. Its `tolerationSeconds` applies. */
 export const tolerationOf = (tolerations: readonly Toleration[] | undefined, taint: TaintKey): Toleration | undefined =>
   tolerations?.find((toleration) => tolerates(toleration, taint));

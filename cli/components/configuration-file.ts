@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { parseYaml } from '#api/codec/yaml.ts';
 import { parseDuration } from '#api/duration.ts';
 import { errorText } from '#api/error-text.ts';
-import type { JsonObject, JsonValue } from '#api/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '#api/json.ts';
 import { toNumber } from '#api/quantity.ts';
 import { checkFile } from '../checks.ts';
 
@@ -24,7 +24,7 @@ export function readConfigurationFile(flag: string, path: string, { kind, apiVer
   checkFile(flag, path);
   try {
     const { value } = parseYaml(readFileSync(path, 'utf8'));
-    if (!isObject(value)) throw new Error('the configuration is no object');
+    if (!isJsonObject(value)) throw new Error('the configuration is no object');
     if (value['kind'] !== kind || value['apiVersion'] !== apiVersion)
       throw new Error(
         `no kind ${JSON.stringify(value['kind'] ?? '')} is registered for version ${JSON.stringify(value['apiVersion'] ?? '')}: give ${kind} of ${apiVersion}`,
@@ -41,15 +41,12 @@ export function readDropIns(flag: string, folder: string, kind: ConfigurationKin
   return names.sort().map((name) => readConfigurationFile(flag, join(folder, name), kind));
 }
 
-const isObject = (value: JsonValue | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** Fields of `over` take the place of those of `base`; objects are merged, lists replaced. Pure. */
 export function merged(base: JsonObject, over: JsonObject): JsonObject {
   const result: JsonObject = { ...base };
   for (const [key, value] of Object.entries(over)) {
     const below = result[key];
-    result[key] = isObject(value) && isObject(below) ? merged(below, value) : value;
+    result[key] = isJsonObject(value) && isJsonObject(below) ? merged(below, value) : value;
   }
   return result;
 }
@@ -72,7 +69,7 @@ export class Configuration {
   #at(path: string): JsonValue | undefined {
     this.#read.add(path);
     let value: JsonValue | undefined = this.#value;
-    for (const name of path.split('.')) value = isObject(value) ? value[name] : undefined;
+    for (const name of path.split('.')) value = isJsonObject(value) ? value[name] : undefined;
     return value === null ? undefined : value;
   }
 
@@ -123,7 +120,7 @@ export class Configuration {
   map(path: string): Record<string, string> | undefined {
     const value = this.#at(path);
     if (value === undefined) return undefined;
-    if (!isObject(value)) throw wrong(path, value, 'a map of texts');
+    if (!isJsonObject(value)) throw wrong(path, value, 'a map of texts');
     return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, String(one)]));
   }
 
@@ -142,7 +139,7 @@ export class Configuration {
         const path = prefix === '' ? name : `${prefix}.${name}`;
         if (['kind', 'apiVersion', 'metadata'].includes(path) || this.#read.has(path) || isEmpty(inner)) continue;
         const hasRead = [...this.#read].some((one) => one.startsWith(`${path}.`));
-        if (hasRead && isObject(inner)) visit(inner, path);
+        if (hasRead && isJsonObject(inner)) visit(inner, path);
         else paths.push(path);
       }
     };

@@ -10,6 +10,7 @@ import { errorText } from '#api/error-text.ts';
 import { familyOf } from '#api/ip.ts';
 import type { KubeObject, New } from '#api/meta.ts';
 import { controllerReference, keyOf, nameToKey } from '#api/meta.ts';
+import { readyCondition } from '#api/node-conditions.ts';
 import { zoneLabel } from '#api/node-labels.ts';
 import { isPodReady } from '#api/pod/conditions.ts';
 import { headlessLabel, managedByLabel, serviceNameLabel, triggerTimeAnnotation } from '#api/service-labels.ts';
@@ -21,7 +22,6 @@ import { own } from '#client/controller-runner.ts';
 import type { Cache } from '#client/informer.ts';
 import type { Expectations } from './expectations.ts';
 import { createExpectations, recheckAfterMs } from './expectations.ts';
-import { readyCondition } from './node-health.ts';
 import {
   createTriggerTimes,
   endpointHostname,

@@ -5,6 +5,7 @@
  */
 
 import { rfc3339, sameJson } from '#api/meta.ts';
+import { readyCondition } from '#api/node-conditions.ts';
 import { regionLabel, zoneLabel } from '#api/node-labels.ts';
 import {
   diskPressureTaint,
@@ -27,10 +28,6 @@ export interface NodeHealth {
 }
 
 const lifeConditions = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'] as const;
-
-/** The node's Ready condition; undefined when it has none. */
-export const readyCondition = (node: Node): NodeCondition | undefined =>
-  node.status?.conditions?.find(({ type }) => type === 'Ready');
 
 /** The health after the present state of the node and its Lease was observed. `previous` is the health before. */
 export function observeHealth(

@@ -11,6 +11,7 @@
  */
 
 import { keyOf, nameToKey, rfc3339, sameJson } from '#api/meta.ts';
+import { readyCondition } from '#api/node-conditions.ts';
 import { isPodReady } from '#api/pod/conditions.ts';
 import { isNotFound } from '#api/status.ts';
 import type { Node, Pod, PodCondition } from '#api/types.generated.ts';
@@ -18,15 +19,7 @@ import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own, reads } from '#client/controller-runner.ts';
 import type { Eviction, NodeHealth } from './node-health.ts';
-import {
-  evictionTaint,
-  observeHealth,
-  plannedTaints,
-  readyCondition,
-  silentConditions,
-  zoneOf,
-  zoneState,
-} from './node-health.ts';
+import { evictionTaint, observeHealth, plannedTaints, silentConditions, zoneOf, zoneState } from './node-health.ts';
 
 /** Configuration of the node lifecycle controller, by the names of upstream's flags. */
 export interface NodeLifecycleOptions {

@@ -4,11 +4,10 @@
  * Source: kubernetes `pkg/controller/controller_utils.go` (ActivePodsWithRanks); KEP-2255 pod-deletion-cost; KEP-2185 logarithmic
  * scale-down, which treats pods of about the same age as equal, so that not always the newest one (and its zone) is chosen.
  */
+import { podDeletionCostAnnotation } from '#api/pod/annotations.ts';
 import { isPodActive, isPodReady, podCondition } from '#api/pod/conditions.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { creationMs } from './creation-order.ts';
-
-const deletionCostAnnotation = 'controller.kubernetes.io/pod-deletion-cost';
 
 /**
  * Sorts `pods`: the one to delete first comes first. @param related pods of the same application; a pod on a node with many of
@@ -40,7 +39,7 @@ function phaseRank(pod: Pod): number {
 }
 
 function deletionCost(pod: Pod): number {
-  const text = pod.metadata.annotations?.[deletionCostAnnotation] ?? '0';
+  const text = pod.metadata.annotations?.[podDeletionCostAnnotation] ?? '0';
   // The cost is an int32, as in upstream. Any other text counts as 0.
   const cost = /^(0|-?[1-9]\d{0,9})$/.test(text) ? Number(text) : 0;
   return (cost | 0) === cost ? cost : 0;

@@ -7,6 +7,7 @@
  */
 
 import { keyOf } from '#api/meta.ts';
+import { readyCondition } from '#api/node-conditions.ts';
 import { outOfServiceTaint } from '#api/node-taints.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
 import { isNotFound } from '#api/status.ts';
@@ -16,7 +17,6 @@ import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { creationMs } from './creation-order.ts';
 import type { NodeMonitor } from './monitors/node-monitor.ts';
-import { readyCondition } from './node-health.ts';
 import { markDisrupted, patchPodStatus } from './pod-disruption.ts';
 
 /** Time to wait before the pods of a missing Node are deleted: the Node may be registering again. */

@@ -10,6 +10,7 @@ import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
 import { isDns1123Label } from '#api/names.ts';
 import { isPodReady, isPodTerminal, podCondition } from '#api/pod/conditions.ts';
+import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import { labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
 import type { Pod, Service, ServicePort } from '#api/types.generated.ts';
 import type { Caches, ControllerWatch } from '#client/controller.ts';
@@ -89,7 +90,7 @@ export function findPort(pod: Pod, servicePort: ServicePort): number | undefined
 function portOf(pod: Pod, { targetPort, port, protocol = 'TCP' }: ServicePort): number | undefined {
   if (typeof targetPort === 'number') return targetPort;
   if (targetPort === undefined || targetPort === '') return port;
-  const sidecars = (pod.spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const sidecars = initContainers(pod).filter(isSidecar);
   return [...pod.spec.containers, ...sidecars]
     .flatMap(({ ports = [] }) => ports)
     .find((one) => one.name === targetPort && (one.protocol ?? 'TCP') === protocol)?.containerPort;

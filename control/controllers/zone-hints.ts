@@ -5,13 +5,14 @@
  * Source: KEP-2433; endpointslice `topologycache/{topologycache,utils}.go`. Upstream keeps the hints of slices that need no other change;
  * here all hints are computed again in the endpoints' order, so that the same endpoints always get the same hints.
  */
-import { zoneLabel } from '#api/node-labels.ts';
+
+import { readyCondition } from '#api/node-conditions.ts';
+import { controlPlaneRoleLabel, zoneLabel } from '#api/node-labels.ts';
 import { toMillis } from '#api/quantity.ts';
 import type { Endpoint, Node, Service } from '#api/types.generated.ts';
-import { readyCondition } from './node-health.ts';
 
 const annotations = ['service.kubernetes.io/topology-aware-hints', 'service.kubernetes.io/topology-mode'] as const;
-const excludedLabels = ['node-role.kubernetes.io/control-plane', 'node-role.kubernetes.io/master'];
+const excludedLabels = [controlPlaneRoleLabel, 'node-role.kubernetes.io/master'];
 /** How much an endpoint may be overloaded, as a fraction of its share. */
 const overload = 0.2;
 

@@ -1,5 +1,7 @@
 /** The state converges: in the end each workload matches its spec. */
+
 import { controllerOf, keyOf } from '#api/meta.ts';
+import { isNodeReady } from '#api/node-conditions.ts';
 import { isPodReady, isPodTerminal } from '#api/pod/conditions.ts';
 import { labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
 import { serviceNameLabel } from '#api/service-labels.ts';
@@ -38,9 +40,7 @@ export const workloads: InvariantOf = ({ model }) => ({
     for (const one of model.all<Service>('services')) yield* service(model, one);
     for (const pod of model.pods())
       if (hasBegun(pod) && (endsByItself(pod) || !isReady(pod))) yield `${keyOf(pod)} is neither ready nor at its end`;
-    for (const { metadata, status } of model.all<Node>('minions')) {
-      if (status?.conditions?.find(({ type }) => type === 'Ready')?.status !== 'True') yield `node ${metadata.name} is not ready`;
-    }
+    for (const node of model.all<Node>('minions')) if (!isNodeReady(node)) yield `node ${node.metadata.name} is not ready`;
   },
 });
 

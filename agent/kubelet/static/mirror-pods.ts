@@ -4,15 +4,17 @@
  *
  * Source: upstream `pkg/kubelet/pod/mirror_client.go`, `pkg/kubelet/kubelet.go` (tryReconcileMirrorPods, HandlePodCleanups).
  */
+
 import type { Logger } from 'pino';
 import { keyOf } from '#api/meta.ts';
+import { mirrorAnnotation } from '#api/pod/annotations.ts';
 import { isAlreadyExists, isNotFound } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import type { InformerHandler } from '#client/informer.ts';
 import type { MirrorStatuses } from '../status/status-writer.ts';
-import { isMirrorPod, mirrorAnnotation, mirrorOf, mirrors } from './static-pod.ts';
+import { isMirrorPod, mirrorOf, mirrors } from './static-pod.ts';
 import type { StaticPods } from './static-pods.ts';
 
 /** What {@link MirrorPods} works with. */

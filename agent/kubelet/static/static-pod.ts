@@ -3,8 +3,10 @@
  *
  * Source: upstream `pkg/kubelet/config/common.go` (applyDefaults), `pkg/kubelet/types/pod_update.go`, `pkg/kubelet/pod/mirror_client.go`.
  */
+
 import { createHash } from 'node:crypto';
 import type { New } from '#api/meta.ts';
+import { mirrorAnnotation } from '#api/pod/annotations.ts';
 import type { Pod } from '#api/types.generated.ts';
 
 /** Where manifests come from: a file or folder of the node, or a URL. */
@@ -16,8 +18,6 @@ export const hashAnnotation = 'kubernetes.io/config.hash';
 export const sourceAnnotation = 'kubernetes.io/config.source';
 /** When this kubelet first saw it. */
 export const seenAnnotation = 'kubernetes.io/config.seen';
-/** On a mirror pod: the hash of its static pod. */
-export const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
 /** Where a manifest was found. */
 export interface ManifestOrigin {

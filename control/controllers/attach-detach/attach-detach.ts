@@ -8,7 +8,9 @@
  * A key `node/<name>` is a node, any other a PersistentVolume.
  * Source: kubernetes `pkg/controller/volume/attachdetach`; KEP-2268.
  */
+
 import { keyOf, sameJson } from '#api/meta.ts';
+import { readyCondition } from '#api/node-conditions.ts';
 import { isAlreadyExists, isNotFound } from '#api/status.ts';
 import { claimKeyOf } from '#api/storage/binding.ts';
 import type { Node, PersistentVolume, Pod, VolumeAttachment } from '#api/types.generated.ts';
@@ -95,7 +97,7 @@ class AttachDetach {
   nodeChanged(node: Node, previous: Node | undefined): string[] {
     const read = (one: Node | undefined): unknown => [
       one?.status?.volumesInUse,
-      one?.status?.conditions?.find(({ type }) => type === 'Ready')?.status,
+      one === undefined ? undefined : readyCondition(one)?.status,
       one?.spec?.taints?.map(({ key }) => key),
       one === undefined ? undefined : isManaged(one),
     ];

@@ -3,8 +3,10 @@
  *
  * Source: kubernetes `pkg/controller/volume/attachdetach/{reconciler,util}`, `pkg/volume/csi/csi_attacher.go`; kubernetes.io, Non-graceful node shutdown.
  */
+
 import { createHash } from 'node:crypto';
 import type { New } from '#api/meta.ts';
+import { isNodeReady } from '#api/node-conditions.ts';
 import { outOfServiceTaint } from '#api/node-taints.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
 import type { CSIPersistentVolumeSource, Node, PersistentVolume, Pod, VolumeAttachment } from '#api/types.generated.ts';
@@ -108,8 +110,7 @@ function planDetach(facts: AttachmentFacts, attachment: VolumeAttachment, plan: 
   else if (restMs > 0) plan.againInMs = Math.min(plan.againInMs ?? restMs, restMs);
 }
 
-const isReady = (node: Node | undefined): boolean =>
-  (node?.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True');
+const isReady = (node: Node | undefined): boolean => node !== undefined && isNodeReady(node);
 
 /** The event for a pod that must wait. It does not contain names of pods in other namespaces. */
 export function blockedMessage({ metadata }: PersistentVolume, pod: Pod, others: readonly Pod[]): string {

@@ -3,7 +3,7 @@
  *
  * Source: kubernetes `pkg/controller/job/{job_controller,indexed_job_utils,backoff_utils,tracking_utils}.go`.
  */
-import { podCondition } from '#api/pod/conditions.ts';
+import { isPodTerminal, podCondition } from '#api/pod/conditions.ts';
 import { isSidecar } from '#api/pod/containers.ts';
 import type { ContainerStatus, Job, Pod } from '#api/types.generated.ts';
 
@@ -28,8 +28,7 @@ export const isTracked = ({ metadata }: Pod): boolean => metadata.finalizers?.in
 export const hasSucceeded = ({ status }: Pod): boolean => status?.phase === 'Succeeded';
 
 /** Whether the pod is being deleted and still runs. */
-export const isTerminating = ({ metadata, status }: Pod): boolean =>
-  metadata.deletionTimestamp !== undefined && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
+export const isTerminating = (pod: Pod): boolean => pod.metadata.deletionTimestamp !== undefined && !isPodTerminal(pod);
 
 /** Whether pods are replaced only once they have ended, and not when their deletion begins. */
 export const replacesOnlyFailed = ({ spec }: Job): boolean =>

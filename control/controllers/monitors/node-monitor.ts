@@ -2,11 +2,13 @@
  * Metrics of nodes, pod CIDRs, and pods evicted or deleted because of their node. Source: kubernetes
  * `pkg/controller/{nodelifecycle,nodeipam,tainteviction,podgc}`.
  */
+
 import { Counter, Gauge, Histogram, type Metric } from 'prom-client';
+import { readyCondition } from '#api/node-conditions.ts';
 import { notReadyTaint, unreachableTaint } from '#api/node-taints.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { Informers } from '#client/informers.ts';
-import { readyCondition, zoneOf } from '../node-health.ts';
+import { zoneOf } from '../node-health.ts';
 import type { Monitor, MonitorDeps } from './monitor.ts';
 import { follow } from './since.ts';
 

@@ -8,6 +8,7 @@
  */
 
 import { isPodReady, podCondition } from '#api/pod/conditions.ts';
+import { isSidecar } from '#api/pod/containers.ts';
 import { isPodLevelResource, podResourceList } from '#api/pod/requests.ts';
 import type { Container, Pod } from '#api/types.generated.ts';
 import { ceilReplicas, maxInt64, milliValue } from './milli-values.ts';
@@ -224,7 +225,7 @@ function requestOf(pod: Pod, container: string, resource: string): bigint {
     if (request === undefined) throw new Error(`missing pod-level request for ${resource} in Pod ${name}`);
     return milliValue(request);
   }
-  const sidecars = (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const sidecars = (pod.spec?.initContainers ?? []).filter(isSidecar);
   const all: readonly Container[] = [...(pod.spec?.containers ?? []), ...sidecars];
   const asked = container === '' ? all : all.filter((one) => one.name === container).slice(0, 1);
   // As upstream, containers before the named one need no request.

@@ -4,7 +4,9 @@
  *
  * Source: kubernetes `plugin/pkg/admission/noderestriction/admission.go`; kubernetes.io, Admission Control in Kubernetes, "NodeRestriction".
  */
+
 import { kubeletClientSigner, kubeletServingSigner } from '#api/certificates/signers.ts';
+import { mirrorAnnotation } from '#api/pod/annotations.ts';
 import { notFound } from '#api/status.ts';
 import type {
   CertificateSigningRequest,
@@ -19,7 +21,6 @@ import { parseCertificateRequest } from '#api/x509/certificate-request.ts';
 import { DerError } from '#api/x509/der.ts';
 import type { Authorizer } from '../../authorization/authorization.ts';
 import { nodeNameOf } from '../../authorization/node/node-identity.ts';
-import { mirrorAnnotation } from '../../kinds/core/pod/validation.ts';
 import { semanticEqual } from '../../validation/semantic-equal.ts';
 import { type AdmissionAttributes, type AdmissionContext, type AdmissionPlugin, admissionForbidden } from '../plugin.ts';
 import { forbiddenNodeLabels } from './node-restriction-labels.ts';

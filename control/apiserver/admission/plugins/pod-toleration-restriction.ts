@@ -4,10 +4,12 @@
  *
  * Source: upstream `plugin/pkg/admission/podtolerationrestriction`, `pkg/util/tolerations`.
  */
+
 import { sameJson } from '#api/meta.ts';
 import { memoryPressureTaint } from '#api/node-taints.ts';
 import { ownValue } from '#api/own-value.ts';
 import { computeQosClass } from '#api/pod/qos.ts';
+import { coversToleration } from '#api/pod/tolerations.ts';
 import { internalError, notFound } from '#api/status.ts';
 import type { Pod, Toleration } from '#api/types.generated.ts';
 import type { TolerationRestriction } from '../config/placement.ts';
@@ -98,14 +100,4 @@ const full = ({ key = '', operator = '', value = '', effect = '', tolerationSeco
 });
 const isSame = (a: Toleration, b: Toleration): boolean => sameJson(full(a), full(b));
 
-/** Whether `wide` tolerates all that `narrow` tolerates, and for as long. */
-function covers(wide: Toleration, narrow: Toleration): boolean {
-  if (isSame(wide, narrow)) return true;
-  const [w, n] = [full(wide), full(narrow)];
-  if (n.key !== w.key && (w.key !== '' || w.operator !== 'Exists')) return false;
-  if (n.effect !== w.effect && w.effect !== '') return false;
-  if (w.effect === 'NoExecute' && w.tolerationSeconds !== undefined)
-    if (n.tolerationSeconds === undefined || n.tolerationSeconds > w.tolerationSeconds) return false;
-  if (w.operator === 'Exists') return true;
-  return (w.operator === '' || w.operator === 'Equal') && n.operator === 'Equal' && n.value === w.value;
-}
+const covers = (wide: Toleration, narrow: Toleration): boolean => isSame(wide, narrow) || coversToleration(wide, narrow);

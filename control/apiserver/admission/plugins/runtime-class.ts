@@ -3,8 +3,10 @@
  *
  * Source: upstream `plugin/pkg/admission/runtimeclass`, `pkg/util/tolerations`.
  */
+
 import type { Quantity } from '#api/json.ts';
 import { ownValue } from '#api/own-value.ts';
+import { coversToleration } from '#api/pod/tolerations.ts';
 import { compareQuantity } from '#api/quantity.ts';
 import type { Pod, RuntimeClass, Toleration } from '#api/types.generated.ts';
 import {
@@ -99,11 +101,12 @@ const maxMerged = 2000;
 /** Removes tolerations that another one covers. Of equal ones the first is kept. */
 function mergeTolerations(all: readonly Toleration[]): readonly Toleration[] {
   if (all.length > maxMerged) return all;
-  const told = all.map((one) => ({ one, text: textOf(one) }));
-  const merged: typeof told = [];
-  for (const [index, { one, text }] of told.entries()) {
-    const isEarlier = merged.some((earlier) => earlier.text === text || covers(earlier.one, one));
-    const isLater = (): boolean => told.slice(index + 1).some((later) => later.text !== text && covers(later.one, one));
+  const keyed = all.map((one) => ({ one, text: textOf(one) }));
+  const merged: typeof keyed = [];
+  for (const [index, { one, text }] of keyed.entries()) {
+    const isEarlier = merged.some((earlier) => earlier.text === text || coversToleration(earlier.one, one));
+    const isLater = (): boolean =>
+      keyed.slice(index + 1).some((later) => later.text !== text && coversToleration(later.one, one));
     if (!isEarlier && !isLater()) merged.push({ one, text });
   }
   return merged.map(({ one }) => one);
@@ -112,17 +115,3 @@ function mergeTolerations(all: readonly Toleration[]): readonly Toleration[] {
 /** A key that is the same for equal tolerations. */
 const textOf = ({ key, operator, value, effect, tolerationSeconds }: Toleration): string =>
   JSON.stringify([key ?? '', operator ?? '', value ?? '', effect ?? '', String(tolerationSeconds)]);
-
-/** Whether `one` tolerates all that `other`, which is not equal, tolerates, at least as long. */
-function covers(one: Toleration, other: Toleration): boolean {
-  const anyKey = !one.key && one.operator === 'Exists';
-  if ((one.key ?? '') !== (other.key ?? '') && !anyKey) return false;
-  if (one.effect && one.effect !== other.effect) return false;
-  if (one.effect === 'NoExecute' && one.tolerationSeconds !== undefined) {
-    if (other.tolerationSeconds === undefined || other.tolerationSeconds > one.tolerationSeconds) return false;
-  }
-  if (one.operator === 'Exists') return true;
-  const isEqual = !one.operator || one.operator === 'Equal';
-  // Upstream asks the other one for a written operator.
-  return isEqual && other.operator === 'Equal' && (one.value ?? '') === (other.value ?? '');
-}

@@ -3,10 +3,10 @@
  *
  * Source: upstream `plugin/pkg/admission/serviceaccount`.
  */
+import { mirrorAnnotation } from '#api/pod/annotations.ts';
 import { notFound } from '#api/status.ts';
 import type { Pod, PodSpec, ProjectedVolumeSource, ServiceAccount, VolumeMount } from '#api/types.generated.ts';
 import { sleep } from '#client/clock.ts';
-import { mirrorAnnotation } from '../../kinds/core/pod/validation.ts';
 import { generateName } from '../../registry/object-keys.ts';
 import {
   type AdmissionAttributes,

@@ -8,11 +8,12 @@
  * The number of pods is kept by object and node, so that the cost of a decision does not depend on the number of pods. Source: kubernetes
  * `plugin/pkg/auth/authorizer/node/{graph,graph_populator}.go`, `pkg/api/v1/persistentvolume/util.go`.
  */
+
 import type { KubeObject } from '#api/meta.ts';
 import { sameJson } from '#api/meta.ts';
+import { mirrorAnnotation } from '#api/pod/annotations.ts';
 import { podReferences } from '#api/pod/object-references.ts';
 import type { PersistentVolume, Pod } from '#api/types.generated.ts';
-import { mirrorAnnotation } from '../../kinds/core/pod/validation.ts';
 
 /** The kinds of objects in the graph. */
 export type GraphKind =

@@ -3,6 +3,7 @@
 import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue } from '#api/field-error.ts';
 import { ownValue } from '#api/own-value.ts';
+import { mirrorAnnotation, podDeletionCostAnnotation } from '#api/pod/annotations.ts';
 import type { Pod, PodSpec, Toleration } from '#api/types.generated.ts';
 import {
   AnnotationError,
@@ -15,8 +16,6 @@ import {
 import { validateTolerations } from '../../../validation/pod-spec/scheduling.ts';
 import { appArmorPrefix, validateProfileAnnotations } from './profile-annotations.ts';
 
-const mirror = 'kubernetes.io/config.mirror';
-const deletionCost = 'controller.kubernetes.io/pod-deletion-cost';
 const tolerationsKey = 'scheduler.alpha.kubernetes.io/tolerations';
 
 type Annotations = Readonly<Record<string, string>>;
@@ -27,15 +26,15 @@ type Annotations = Readonly<Record<string, string>>;
  */
 export function validatePodAnnotations(annotations: Annotations, spec: PodSpec, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  const mirrored = annotations[mirror];
+  const mirrored = annotations[mirrorAnnotation];
   if (mirrored !== undefined && !spec.nodeName) {
-    errors.push(invalidValue(`${path}[${mirror}]`, mirrored, 'must set spec.nodeName if mirror pod annotation is set'));
+    errors.push(invalidValue(`${path}[${mirrorAnnotation}]`, mirrored, 'must set spec.nodeName if mirror pod annotation is set'));
   }
   const tolerations = annotations[tolerationsKey] ?? '';
   if (tolerations !== '') errors.push(...validateTolerationsAnnotation(tolerations, path));
-  const cost = annotations[deletionCost];
+  const cost = annotations[podDeletionCostAnnotation];
   if (cost !== undefined && !isInt32(cost))
-    errors.push(invalidValue(`${path}[${deletionCost}]`, cost, 'must be a 32bit integer'));
+    errors.push(invalidValue(`${path}[${podDeletionCostAnnotation}]`, cost, 'must be a 32bit integer'));
   return [...errors, ...validateProfileAnnotations(annotations, spec, path)];
 }
 
@@ -80,12 +79,13 @@ export function validatePodAnnotationUpdates(pod: Pod, old: Pod, path: string): 
     if (ownValue(now, key) === value) continue;
     if (key.startsWith(appArmorPrefix))
       errors.push(forbiddenField(`${path}[${key}]`, 'may not remove or update AppArmor annotations'));
-    if (key === mirror) errors.push(forbiddenField(`${path}[${key}]`, 'may not remove or update mirror pod annotation'));
+    if (key === mirrorAnnotation)
+      errors.push(forbiddenField(`${path}[${key}]`, 'may not remove or update mirror pod annotation'));
   }
   for (const key of Object.keys(now)) {
     if (Object.hasOwn(before, key)) continue;
     if (key.startsWith(appArmorPrefix)) errors.push(forbiddenField(`${path}[${key}]`, 'may not add AppArmor annotations'));
-    if (key === mirror) errors.push(forbiddenField(`${path}[${key}]`, 'may not add mirror pod annotation'));
+    if (key === mirrorAnnotation) errors.push(forbiddenField(`${path}[${key}]`, 'may not add mirror pod annotation'));
   }
   return [...errors, ...validatePodAnnotations(now, pod.spec, path)];
 }

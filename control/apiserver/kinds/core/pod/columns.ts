@@ -1,5 +1,7 @@
 /** Columns of Pods, and the one word that sums up a pod's state. Source: upstream `pkg/printers/internalversion/printers.go`, printPod. */
-import { podCondition } from '#api/pod/conditions.ts';
+
+import { isPodTerminal, podCondition } from '#api/pod/conditions.ts';
+import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { ContainerState, ContainerStatus, Pod } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn, since, wide } from '../../columns.ts';
@@ -52,7 +54,9 @@ export interface PodSummary {
 export function summarizePod(pod: Pod): PodSummary {
   const { spec, status = {} } = pod;
   const sidecars = new Set(
-    (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name),
+    initContainers(pod)
+      .filter(isSidecar)
+      .map(({ name }) => name),
   );
   const init = summarizeInit(pod, sidecars);
   const summary: PodSummary = {
@@ -64,7 +68,7 @@ export function summarizePod(pod: Pod): PodSummary {
   if (init.reason === undefined || conditionIs(pod, 'Initialized')) summarizeMain(pod, sidecars, init.seen, summary);
   if (pod.metadata.deletionTimestamp !== undefined) {
     if (status.reason === 'NodeLost') summary.reason = 'Unknown';
-    else if (status.phase !== 'Succeeded' && status.phase !== 'Failed') summary.reason = 'Terminating';
+    else if (!isPodTerminal(pod)) summary.reason = 'Terminating';
   }
   return summary;
 }

@@ -3,15 +3,17 @@
  *
  * Source: upstream `pkg/apis/core/validation/validation.go` (ValidatePodResize).
  */
+
 import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue } from '#api/field-error.ts';
 import type { Quantity } from '#api/json.ts';
 import { validateObjectMetaUpdate } from '#api/object-meta.ts';
+import { mirrorAnnotation } from '#api/pod/annotations.ts';
 import { isSidecar } from '#api/pod/containers.ts';
 import { computeQosClass, qosClass } from '#api/pod/qos.ts';
 import type { Container, Pod, PodSpec, ResourceRequirements } from '#api/types.generated.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
-import { mirrorAnnotation, validateMetaAndSpec } from './validation.ts';
+import { validateMetaAndSpec } from './validation.ts';
 
 type Quantities = Readonly<Record<string, Quantity>> | undefined;
 

@@ -5,6 +5,7 @@ import { allErrors, forbiddenField, invalidValue, required } from '#api/field-er
 import { inclusiveRangeText, nameIsDnsSubdomain } from '#api/names.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '#api/object-meta.ts';
 import { ownValue } from '#api/own-value.ts';
+import { mirrorAnnotation } from '#api/pod/annotations.ts';
 import type { Container, Pod, PodSpec, Toleration } from '#api/types.generated.ts';
 import { sizeOf } from '../../../cache/object-size.ts';
 import { validateImageSpaces } from '../../../validation/pod-spec/containers.ts';
@@ -17,9 +18,6 @@ import { allowGatedChanges } from './gated-update.ts';
 import { validateProfilesMatch } from './profile-annotations.ts';
 
 const MAX_INT32 = 2 ** 31 - 1;
-
-/** Marks the API's image of a static pod, made by its kubelet; the value is the static pod's hash. */
-export const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
 /** With more values than this, an error shows no diff: its text would be as long as both specs. */
 const maxDiffValues = 10_000;
