@@ -2,12 +2,14 @@
  * The UDP and TCP sockets of the server. Each message gets at most one reply. A client that misbehaves must not delay other
  * clients.
  */
+
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { guardListener } from '#agent/host/listener.ts';
 import type { Clock } from '#client/clock.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import type { Transport } from './forwarder.ts';
 import { frame, splitFrames } from './tcp-frame.ts';
 
@@ -54,7 +56,7 @@ export async function serveSockets(
       at.push({ address, port: bound });
     }
     onListening(at);
-    if (!signal.aborted) await once(signal, 'abort');
+    await untilAborted(signal);
   } finally {
     for (const step of close.toReversed()) await step();
   }

@@ -38,15 +38,15 @@ export interface ParsedFlags<F> {
 /** The flags of one component. */
 export class FlagSet<F extends object> {
   readonly #name: string;
-  readonly #about: string;
+  readonly #long: string;
   readonly #sections: readonly { title: string; options: readonly Option[] }[];
   readonly #options = new Map<string, Option>();
   readonly #withoutEffect: WithoutEffect;
 
   /** @param about the text at the top of `--help` */
-  constructor(name: string, about: string, sections: readonly FlagSection[], withoutEffect: WithoutEffect = {}) {
+  constructor(name: string, long: string, sections: readonly FlagSection[], withoutEffect: WithoutEffect = {}) {
     this.#name = name;
-    this.#about = about;
+    this.#long = long;
     this.#withoutEffect = withoutEffect;
     this.#sections = sections.map(({ title, add }) => {
       const command = new Command();
@@ -61,7 +61,7 @@ export class FlagSet<F extends object> {
   }
 
   /** For man pages: what it is, and its flags by sections. */
-  get description(): { about: string; sections: { title: string; flags: { name: string; type: string; text: string }[] }[] } {
+  get description(): { long: string; sections: { title: string; flags: { name: string; type: string; text: string }[] }[] } {
     const sections = [...this.#sections, { title: 'Global', options: globalOptions(this.#name) }].map(({ title, options }) => ({
       title,
       flags: sortedOptions(options).map((option) => ({
@@ -70,7 +70,7 @@ export class FlagSet<F extends object> {
         text: `${option.description}${defaultText(option)}`,
       })),
     }));
-    return { about: this.#about, sections };
+    return { long: this.#long, sections };
   }
 
   /** Names of all flags, sorted. */
@@ -116,10 +116,10 @@ export class FlagSet<F extends object> {
 
   /** `--help`, in upstream's form. @param columns where lines are broken; 0: nowhere */
   help(columns = 0): string {
-    const about = wrapped(this.#about, columns).join('\n');
+    const long = wrapped(this.#long, columns).join('\n');
     const sections = [...this.#sections, { title: 'Global', options: globalOptions(this.#name) }];
     const parts = sections.map(({ title, options }) => `${title} flags:\n\n${usages(options, columns)}`);
-    return `${about}\n\nUsage:\n  ${this.#name} [flags]\n\n${parts.join('\n')}`;
+    return `${long}\n\nUsage:\n  ${this.#name} [flags]\n\n${parts.join('\n')}`;
   }
 
   #read(token: string, queue: string[]): { flag: string; value: string | undefined } {

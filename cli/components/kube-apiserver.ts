@@ -33,10 +33,10 @@ import { type ComponentContext, defineComponent } from './component.ts';
 import { FlagSet, type ParsedFlags } from './flag-set.ts';
 import { type ApiServerFlags, apiServerSections, apiServerWithoutEffect } from './kube-apiserver-flags.ts';
 
-const about =
+const long =
   "The Kubernetes API server validates and configures data for the api objects, which include pods, services, replicationcontrollers and others. It serves REST operations and is the frontend to the cluster's shared state, through which all other components interact.";
 
-const flags = new FlagSet<ApiServerFlags>('kube-apiserver', about, apiServerSections(), apiServerWithoutEffect);
+const flags = new FlagSet<ApiServerFlags>('kube-apiserver', long, apiServerSections(), apiServerWithoutEffect);
 
 interface Settings {
   options: Omit<ServerOptions, 'metrics'>;

@@ -33,12 +33,12 @@ import {
 import { type LedComponent, type LedParts, type LedWork, runLed } from './leading.ts';
 import { type SecureServing, secureServing } from './secure-serving.ts';
 
-const about =
+const long =
   'The Kubernetes controller manager is a daemon that embeds the core control loops shipped with Kubernetes: each watches the shared state of the cluster through the API server and makes changes that move the current state towards the desired one.';
 
 const flags = new FlagSet<ControllerManagerFlags>(
   'kube-controller-manager',
-  about,
+  long,
   controllerManagerSections(),
   controllerManagerWithoutEffect,
 );

@@ -24,10 +24,10 @@ import { FlagSet, type ParsedFlags } from './flag-set.ts';
 import { type ProxyFlags, proxySections, proxyWithoutEffect } from './kube-proxy-flags.ts';
 import { hostAndPort, servePlain } from './plain-http.ts';
 
-const about =
+const long =
   'The Kubernetes network proxy runs on each node. It reflects services as defined in the Kubernetes API on the node: packets to the cluster IPs and node ports of a Service are forwarded to its endpoints by rules of the kernel.';
 
-const flags = new FlagSet<ProxyFlags>('kube-proxy', about, proxySections(), proxyWithoutEffect);
+const flags = new FlagSet<ProxyFlags>('kube-proxy', long, proxySections(), proxyWithoutEffect);
 
 const kind = { kind: 'KubeProxyConfiguration', apiVersion: 'kubeproxy.config.k8s.io/v1alpha1' };
 

@@ -28,12 +28,12 @@ interface SchedulerFlags extends SecureServingFlags, ComponentLeadershipFlags {
   master: string;
 }
 
-const about =
+const long =
   'The Kubernetes scheduler is a control plane process which assigns Pods to Nodes: of the nodes that a Pod fits on, it takes the one with the best score, and binds the Pod to it.';
 
 const flags = new FlagSet<SchedulerFlags>(
   'kube-scheduler',
-  about,
+  long,
   [
     {
       title: 'Misc',

@@ -32,7 +32,7 @@ interface ConfigFlag {
   placeholder?: string;
   /** Of the field. */
   path: string;
-  about: string;
+  usage: string;
   /** From the flag's text to the field's value. Default: the text itself. */
   value?: (text: string) => JsonValue;
 }
@@ -76,111 +76,111 @@ function taintsOf(text: string): JsonValue {
 
 /** By the flag's name. */
 const configFlags: Readonly<Record<string, ConfigFlag>> = {
-  address: { placeholder: 'address', path: 'address', about: 'the address to listen on; 0.0.0.0 by default' },
+  address: { placeholder: 'address', path: 'address', usage: 'the address to listen on; 0.0.0.0 by default' },
   'anonymous-auth': {
     ...flag,
     path: 'authentication.anonymous.enabled',
-    about: "let requests to the kubelet's API in that do not say who they are; false by default",
+    usage: "let requests to the kubelet's API in that do not say who they are; false by default",
   },
   'authentication-token-webhook': {
     ...flag,
     path: 'authentication.webhook.enabled',
-    about: 'ask the API server whose bearer tokens are; true by default',
+    usage: 'ask the API server whose bearer tokens are; true by default',
   },
   'authentication-token-webhook-cache-ttl': {
     ...time,
     path: 'authentication.webhook.cacheTTL',
-    about: 'how long its answer is remembered; 2m0s by default',
+    usage: 'how long its answer is remembered; 2m0s by default',
   },
   'authorization-mode': {
     path: 'authorization.mode',
-    about: 'AlwaysAllow or Webhook, which asks the API server; Webhook by default',
+    usage: 'AlwaysAllow or Webhook, which asks the API server; Webhook by default',
   },
   'authorization-webhook-cache-authorized-ttl': {
     ...time,
     path: 'authorization.webhook.cacheAuthorizedTTL',
-    about: 'how long its yes is remembered; 5m0s by default',
+    usage: 'how long its yes is remembered; 5m0s by default',
   },
   'authorization-webhook-cache-unauthorized-ttl': {
     ...time,
     path: 'authorization.webhook.cacheUnauthorizedTTL',
-    about: 'how long its no is remembered; 30s by default',
+    usage: 'how long its no is remembered; 30s by default',
   },
-  'cgroup-driver': { path: 'cgroupDriver', about: 'how control groups are made: cgroupfs' },
-  'cgroup-root': { path: 'cgroupRoot', about: "the control group above the pods'" },
-  'client-ca-file': { path: 'authentication.x509.clientCAFile', about: "the CAs of clients of the kubelet's API" },
-  'cluster-dns': { ...list, path: 'clusterDNS', about: "the addresses of the cluster's DNS, for the pods" },
-  'cluster-domain': { path: 'clusterDomain', about: 'the domain of Services, for the pods' },
-  'container-log-max-files': { ...whole, path: 'containerLogMaxFiles', about: 'so many files of a log are kept; 5 by default' },
-  'container-log-max-size': { path: 'containerLogMaxSize', about: 'so much of a log is one file; 10Mi by default' },
+  'cgroup-driver': { path: 'cgroupDriver', usage: 'how control groups are made: cgroupfs' },
+  'cgroup-root': { path: 'cgroupRoot', usage: "the control group above the pods'" },
+  'client-ca-file': { path: 'authentication.x509.clientCAFile', usage: "the CAs of clients of the kubelet's API" },
+  'cluster-dns': { ...list, path: 'clusterDNS', usage: "the addresses of the cluster's DNS, for the pods" },
+  'cluster-domain': { path: 'clusterDomain', usage: 'the domain of Services, for the pods' },
+  'container-log-max-files': { ...whole, path: 'containerLogMaxFiles', usage: 'so many files of a log are kept; 5 by default' },
+  'container-log-max-size': { path: 'containerLogMaxSize', usage: 'so much of a log is one file; 10Mi by default' },
   'container-runtime-endpoint': {
     path: 'containerRuntimeEndpoint',
-    about: "the runtime's socket; unix:///run/containerd/containerd.sock by default",
+    usage: "the runtime's socket; unix:///run/containerd/containerd.sock by default",
   },
   'eviction-hard': {
     ...pairs,
     path: 'evictionHard',
-    about: 'when the node is short of something: memory.available<100Mi,nodefs.available<10%',
+    usage: 'when the node is short of something: memory.available<100Mi,nodefs.available<10%',
   },
   'eviction-pressure-transition-period': {
     ...time,
     path: 'evictionPressureTransitionPeriod',
-    about: 'how long a pressure stays after its last shortage; 5m0s by default',
+    usage: 'how long a pressure stays after its last shortage; 5m0s by default',
   },
   'file-check-frequency': {
     ...time,
     path: 'fileCheckFrequency',
-    about: 'how often manifests of static pods are read anew; 20s by default',
+    usage: 'how often manifests of static pods are read anew; 20s by default',
   },
   'healthz-bind-address': {
     placeholder: 'address',
     path: 'healthzBindAddress',
-    about: 'the address of /healthz; 127.0.0.1 by default',
+    usage: 'the address of /healthz; 127.0.0.1 by default',
   },
   'http-check-frequency': {
     ...time,
     path: 'httpCheckFrequency',
-    about: 'how often the URL of manifests is asked; 20s by default',
+    usage: 'how often the URL of manifests is asked; 20s by default',
   },
-  'manifest-url': { path: 'staticPodURL', about: 'where manifests of further static pods are asked for' },
-  'healthz-port': { ...whole, path: 'healthzPort', about: 'its port; 10248 by default, 0: none' },
-  'max-pods': { ...whole, path: 'maxPods', about: 'pods on this node; 110 by default' },
+  'manifest-url': { path: 'staticPodURL', usage: 'where manifests of further static pods are asked for' },
+  'healthz-port': { ...whole, path: 'healthzPort', usage: 'its port; 10248 by default, 0: none' },
+  'max-pods': { ...whole, path: 'maxPods', usage: 'pods on this node; 110 by default' },
   'node-status-update-frequency': {
     ...time,
     path: 'nodeStatusUpdateFrequency',
-    about: "how often the node's status is looked at; 10s by default",
+    usage: "how often the node's status is looked at; 10s by default",
   },
-  'pod-manifest-path': { path: 'staticPodPath', about: 'a folder, or a file, with manifests of static pods' },
-  port: { ...whole, path: 'port', about: "the port of the kubelet's API; 10250 by default" },
-  'read-only-port': { ...whole, path: 'readOnlyPort', about: 'a port without authentication: 0, there is none' },
-  'register-node': { ...flag, path: 'registerNode', about: 'register the node with the API server' },
+  'pod-manifest-path': { path: 'staticPodPath', usage: 'a folder, or a file, with manifests of static pods' },
+  port: { ...whole, path: 'port', usage: "the port of the kubelet's API; 10250 by default" },
+  'read-only-port': { ...whole, path: 'readOnlyPort', usage: 'a port without authentication: 0, there is none' },
+  'register-node': { ...flag, path: 'registerNode', usage: 'register the node with the API server' },
   'register-with-taints': {
     placeholder: 'taints',
     path: 'registerWithTaints',
     value: taintsOf,
-    about: 'taints of the node when it registers: key=value:effect,…',
+    usage: 'taints of the node when it registers: key=value:effect,…',
   },
   'resolv-conf': {
     path: 'resolvConf',
-    about: "the node's resolvers, for pods; by default /etc/resolv.conf, or what is behind systemd-resolved",
+    usage: "the node's resolvers, for pods; by default /etc/resolv.conf, or what is behind systemd-resolved",
   },
   'rotate-certificates': {
     ...flag,
     path: 'rotateCertificates',
-    about: 'ask for a new client certificate before the current one ends',
+    usage: 'ask for a new client certificate before the current one ends',
   },
   'rotate-server-certificates': {
     ...flag,
     path: 'serverTLSBootstrap',
-    about: 'ask for a serving certificate, which somebody approves',
+    usage: 'ask for a serving certificate, which somebody approves',
   },
-  'serialize-image-pulls': { ...flag, path: 'serializeImagePulls', about: 'one image after the other; true by default' },
-  'sync-frequency': { ...time, path: 'syncFrequency', about: 'how often a running pod is looked at anew; 1m0s by default' },
+  'serialize-image-pulls': { ...flag, path: 'serializeImagePulls', usage: 'one image after the other; true by default' },
+  'sync-frequency': { ...time, path: 'syncFrequency', usage: 'how often a running pod is looked at anew; 1m0s by default' },
   'tls-cert-file': {
     path: 'tlsCertFile',
-    about: "serving certificate; by default --cert-dir's kubelet.crt, which is made if missing",
+    usage: "serving certificate; by default --cert-dir's kubelet.crt, which is made if missing",
   },
-  'tls-private-key-file': { path: 'tlsPrivateKeyFile', about: 'its key' },
+  'tls-private-key-file': { path: 'tlsPrivateKeyFile', usage: 'its key' },
 };
 
 const attributeOf = (name: string): string => name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -195,11 +195,11 @@ export function configurationOf(flags: object, given: ReadonlySet<string>): Json
 }
 
 function addConfigFlags(command: Command): void {
-  for (const [name, { placeholder = 'string', about, value = (text: string): JsonValue => text }] of Object.entries(
+  for (const [name, { placeholder = 'string', usage, value = (text: string): JsonValue => text }] of Object.entries(
     configFlags,
   )) {
     const isBoolean = value === flag.value;
-    command.option(`--${name} ${isBoolean ? '[bool]' : `<${placeholder}>`}`, about, (text: string) => value(text));
+    command.option(`--${name} ${isBoolean ? '[bool]' : `<${placeholder}>`}`, usage, (text: string) => value(text));
   }
 }
 

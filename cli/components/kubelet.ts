@@ -30,10 +30,10 @@ import { FlagSet, type ParsedFlags } from './flag-set.ts';
 import { configurationOf, type KubeletFlags, kubeletSections, kubeletWithoutEffect } from './kubelet-flags.ts';
 import { servePlain } from './plain-http.ts';
 
-const about =
+const long =
   'The kubelet is the primary "node agent" that runs on each node. It registers the node with the API server and runs the containers that the PodSpecs of its pods describe; it takes PodSpecs from the API server and from files.';
 
-const flags = new FlagSet<KubeletFlags>('kubelet', about, kubeletSections(), kubeletWithoutEffect);
+const flags = new FlagSet<KubeletFlags>('kubelet', long, kubeletSections(), kubeletWithoutEffect);
 
 const kind = { kind: 'KubeletConfiguration', apiVersion: 'kubelet.config.k8s.io/v1beta1' };
 

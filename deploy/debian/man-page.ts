@@ -12,8 +12,8 @@ const heading = (name: string, version: string): string => `.TH ${name.toUpperCa
 
 /** The page of a component. */
 export function componentPage(name: string, version: string, flags: Pick<FlagSet<object>, 'description'>): string {
-  const { about, sections } = flags.description;
-  const [first = ''] = about.split(/(?<=\.) /);
+  const { long, sections } = flags.description;
+  const [first = ''] = long.split(/(?<=\.) /);
   const lines = [
     heading(name, version),
     '.SH NAME',
@@ -22,7 +22,7 @@ export function componentPage(name: string, version: string, flags: Pick<FlagSet
     `.B ${plain(name)}`,
     '[flags]',
     '.SH DESCRIPTION',
-    plain(about),
+    plain(long),
   ];
   for (const { title, flags: list } of sections) {
     lines.push(`.SH ${title.toUpperCase()} FLAGS`);

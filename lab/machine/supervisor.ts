@@ -2,9 +2,11 @@
  * Keeps the services of a machine running, as systemd does on a real one: starts those that are enabled, starts those again that have ended, and
  * stops all of them when the machine is switched off.
  */
+
 import type { ServiceEnd, ServiceProcess, ServiceSpec } from '#agent/host/service-process.ts';
 import { errorText } from '#api/error-text.ts';
 import { type Clock, sleep, within } from '#client/clock.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import type { Unit } from './unit-file.ts';
 
 /** What {@link Supervisor} works with. */
@@ -102,11 +104,7 @@ export class Supervisor {
   }
 
   async #untilEnd(running: ServiceProcess, unit: Unit, signal: AbortSignal): Promise<ServiceEnd> {
-    const aborted = new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-    await Promise.race([running.ended, aborted]);
+    await Promise.race([running.ended, untilAborted(signal)]);
     if (signal.aborted && !(await within(this.#deps.clock, unit.stopMs, running.ended))) running.kill('SIGKILL');
     return running.ended;
   }

@@ -10,7 +10,7 @@ import type { AuditObjectRef } from './audit-event.ts';
 /** The recorded annotations of one request. */
 export class AuditAnnotations {
   readonly #values = new Map<string, string>();
-  #about: AuditObjectRef = {};
+  #objectRef: AuditObjectRef = {};
   #object: JsonValue | undefined;
   /** Set before the request is handled: whether its event will have the request's object. */
   keepsObject = false;
@@ -23,7 +23,7 @@ export class AuditAnnotations {
   /** The object that the client sent, before any changes. */
   requested(object: Partial<KubeObject>): void {
     const { namespace, name, uid, resourceVersion } = object.metadata ?? {};
-    this.#about = {
+    this.#objectRef = {
       ...(name ? { name } : {}),
       ...(namespace ? { namespace } : {}),
       ...(uid ? { uid } : {}),
@@ -33,8 +33,8 @@ export class AuditAnnotations {
   }
 
   /** Name, namespace and the like in the object that was sent. */
-  get about(): AuditObjectRef {
-    return this.#about;
+  get objectRef(): AuditObjectRef {
+    return this.#objectRef;
   }
 
   /** Undefined if none was sent, or events have no objects. */

@@ -156,7 +156,8 @@ class RequestAudit {
     if (this.#choice.omitStages.includes(stage)) return true;
     const { annotations, user, auditId } = this.#exchange;
     const isDone = stage !== 'RequestReceived';
-    const objectRef = this.#head.objectRef === undefined ? undefined : inOrder({ ...annotations.about, ...this.#head.objectRef });
+    const objectRef =
+      this.#head.objectRef === undefined ? undefined : inOrder({ ...annotations.objectRef, ...this.#head.objectRef });
     const requestObject = isDone && this.#isAtLeastRequest ? this.#requestObject() : undefined;
     if (this.#isTruncated) annotations.add('audit.k8s.io/truncated', 'true');
     return this.#write({

@@ -3,10 +3,12 @@
  *
  * Source: etcd.io, API reference (watch); `server/etcdserver/api/v3rpc/watch.go`.
  */
+
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { errorText, toError } from '#api/error-text.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import type { StoreEvent } from '../store.ts';
 import { CompactedError } from '../store.ts';
 import type { EmbeddedStore, KeySpan } from '../transaction.ts';
@@ -71,8 +73,7 @@ class WatchStream {
     try {
       for await (const request of stream as AsyncIterable<WatchRequest>) await this.#handle(request);
       // A client that has half-closed the stream may still receive events.
-      if (!this.#end.signal.aborted)
-        await new Promise<void>((resolve) => this.#end.signal.addEventListener('abort', () => resolve(), { once: true }));
+      await untilAborted(this.#end.signal);
     } catch (error) {
       if (!this.#end.signal.aborted) stream.destroy(toError(error));
     } finally {
