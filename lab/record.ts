@@ -3,9 +3,11 @@
  * has made. One copy is found by the lab's name and is deleted at a reboot, like processes and links. The other copy is stored
  * with the lab's files and stays.
  */
+
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '#agent/host/make-folder.ts';
+import { errorText } from '#api/error-text.ts';
 import { defaultLab, type Lab, type LabOptions } from './config.ts';
 import { UsageError } from './system.ts';
 
@@ -53,7 +55,7 @@ function makeDataDir(dataDir: string): boolean {
   try {
     return makeFolder(dataDir);
   } catch (error) {
-    throw new UsageError(`--data-dir ${dataDir} cannot be made (${(error as Error).message}): name another one.`, {
+    throw new UsageError(`--data-dir ${dataDir} cannot be made (${errorText(error)}): name another one.`, {
       cause: error,
     });
   }

@@ -1,5 +1,7 @@
 /** Waits for a condition outside of this process. */
+
 import { setTimeout as delay } from 'node:timers/promises';
+import { errorText } from '#api/error-text.ts';
 
 type Truthy<T> = Exclude<T, false | 0 | '' | null | undefined>;
 
@@ -34,7 +36,7 @@ export async function until<T>(
     if (Date.now() >= deadline) break;
     await delay(everyMs);
   }
-  const detail = [last instanceof Error ? last.message : undefined, await onTimeout?.()]
+  const detail = [last === undefined ? undefined : errorText(last), await onTimeout?.()]
     .filter((text) => text !== undefined && text !== '')
     .join('; ');
   throw new Error(`waited ${timeoutMs / 1000} s for: ${what}${detail === '' ? '' : ` (${detail})`}`, { cause: last });

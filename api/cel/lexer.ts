@@ -3,6 +3,7 @@
  *
  * Source: cel-spec `doc/langdef.md` (Syntax); cel-go `parser/gen/CEL.g4`, `parser/unescape.go`.
  */
+import { errorText } from '../error-text.ts';
 import type { Issue } from './source.ts';
 
 /** The kinds of tokens. `escaped` is an identifier between back quotes; `end` follows the last token. */
@@ -91,7 +92,7 @@ function readString(source: string, offset: number, tokens: Token[], issues: Iss
       offset,
     });
   } catch (error) {
-    issues.push({ offset, message: `invalid ${isBytes ? 'bytes' : 'string'} literal: ${(error as Error).message}` });
+    issues.push({ offset, message: `invalid ${isBytes ? 'bytes' : 'string'} literal: ${errorText(error)}` });
     tokens.push({ kind: isBytes ? 'bytes' : 'string', text, value: '', offset });
   }
   return text.length;

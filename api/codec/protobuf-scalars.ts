@@ -4,7 +4,9 @@
  * Source: apimachinery's `generated.proto` files (Time, MicroTime, Quantity, IntOrString, RawExtension, FieldsV1), and the
  * hand-written marshalers beside them (`time_proto.go`, `micro_time_proto.go`, `quantity_proto.go`).
  */
+
 import { formatDuration, parseDuration } from '../duration.ts';
+import { errorText } from '../error-text.ts';
 import { escapeHtml } from '../go-json.ts';
 import { isInt64, parseExact, stringifyExact } from '../int64.ts';
 import type { JsonValue } from '../json.ts';
@@ -254,7 +256,7 @@ function parsedJson(content: Buffer): JsonValue {
   try {
     return parseExact(content.toString('utf8')) as JsonValue;
   } catch (error) {
-    throw new ProtobufError(`embedded object is not JSON: ${(error as Error).message}`, { cause: error });
+    throw new ProtobufError(`embedded object is not JSON: ${errorText(error)}`, { cause: error });
   }
 }
 

@@ -3,6 +3,7 @@
  * when a pod first mounts one. For a removal the provisioner writes its wish on the Node, where the node, and nobody else's node, answers: no agent
  * has to see other nodes' volumes, and none may change any.
  */
+import { isJsonObject } from '../json.ts';
 import { isDns1123Subdomain } from '../names.ts';
 import { ownValue } from '../own-value.ts';
 import type { Node } from '../types.generated.ts';
@@ -34,7 +35,7 @@ export function removalsOf({ metadata }: Node): Map<string, Removal> {
 function parse(text: string): object {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+    return isJsonObject(value) ? value : {};
   } catch (error) {
     if (error instanceof SyntaxError) return {};
     throw error;

@@ -1,6 +1,8 @@
 /** No pod is bound twice, and no node gets more than it has room for. */
+
 import { keyOf } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
+import { amount, amountOf, podRequests } from '#api/pod/requests.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { InvariantOf } from './invariant.ts';
 
@@ -31,14 +33,9 @@ export const nodeRoom: InvariantOf = ({ model, violated, network, wasBehind }) =
       const pods = model.pods().filter((pod) => pod.spec.nodeName === nodeName && !isPodTerminal(pod));
       const room = Number.parseInt(String(node.status?.allocatable?.['pods'] ?? '110'), 10);
       if (pods.length > room) violated(name, `${nodeName} has ${pods.length} pods and room for ${room}`);
-      const cpu = pods.reduce((sum, pod) => sum + cpuOf(pod), 0);
-      const has = millis(String(node.status?.allocatable?.['cpu'] ?? '0'));
+      const cpu = pods.reduce((sum, pod) => sum + amountOf(podRequests(pod), 'cpu'), 0);
+      const has = amount('cpu', node.status?.allocatable?.['cpu']);
       if (cpu > has) violated(name, `the pods of ${nodeName} request ${cpu}m CPU, it has ${has}m`);
     },
   };
 };
-
-const cpuOf = ({ spec }: Pod): number =>
-  spec.containers.reduce((sum, { resources }) => sum + millis(String(resources?.requests?.['cpu'] ?? '0')), 0);
-
-const millis = (cpu: string): number => (cpu.endsWith('m') ? Number.parseInt(cpu, 10) : Number(cpu) * 1000);

@@ -2,11 +2,13 @@
  * exec, attach and port-forward: the runtime names a streaming server on loopback, and the client's upgraded connection is
  * relayed to it byte by byte. Source: upstream `pkg/kubelet/server` (paths and parameters), CRI streaming.
  */
+
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { type Duplex, Writable } from 'node:stream';
 import { pathSegments, requestTarget } from '#agent/host/listener.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
+import { errorText } from '#api/error-text.ts';
 import { queryBool } from '#api/query-options.ts';
 import { passRefusalOn, requestUpgrade, switchedHead, type UpgradeAnswer } from '#client/upgrade.ts';
 import { findContainer, isRunning, readySandbox } from '../pod/observed.ts';
@@ -131,7 +133,7 @@ export async function askStreamingServer(
       timeoutMs: upgradeTimeoutMs,
     });
   } catch (error) {
-    throw new UpgradeError(500, `error dialing backend: the runtime's streaming server: ${(error as Error).message}`);
+    throw new UpgradeError(500, `error dialing backend: the runtime's streaming server: ${errorText(error)}`);
   }
 }
 

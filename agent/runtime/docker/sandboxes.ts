@@ -2,10 +2,12 @@
  * Pod sandboxes on Docker. A sandbox is a pause container without a network of Docker's; CNI plugins connect its network
  * namespace. The CNI configuration and result are stored in a file, because DEL needs them again and Docker cannot store them.
  */
+
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type Docker from 'dockerode';
 import { Folder, readSmallFile, replaceFile, writeFileIn } from '#agent/host/safe-open.ts';
+import { errorText } from '#api/error-text.ts';
 import type { ContainerRuntime, PodSandbox, PodSandboxConfig, PodSandboxState } from '../runtime.ts';
 import { isNotFound, RuntimeError } from '../runtime.ts';
 import { addNetwork, type CniAttachment, type CniNetwork, type CniResult, deleteNetwork, loadNetwork } from './cni.ts';
@@ -119,7 +121,7 @@ export function sandboxCalls(context: DockerContext): SandboxCalls {
           .catch((failure: Error) => context.log.warn({ err: failure, podSandboxId: id }, 'failed sandbox is left behind'));
         throw error instanceof RuntimeError
           ? error
-          : new RuntimeError('Unknown', 'RunPodSandbox', `failed to set up pod network: ${(error as Error).message}`, {
+          : new RuntimeError('Unknown', 'RunPodSandbox', `failed to set up pod network: ${errorText(error)}`, {
               cause: error,
             });
       }

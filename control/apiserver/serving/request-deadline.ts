@@ -3,7 +3,9 @@
  *
  * Source: apiserver `pkg/endpoints/filters/request_deadline.go`.
  */
+
 import { parseDuration } from '#api/duration.ts';
+import { errorText } from '#api/error-text.ts';
 import { badRequest } from '#api/status.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { isLongRunning } from './inflight.ts';
@@ -17,7 +19,7 @@ export function requestTimeoutMs(info: RequestInfo, maxMs: number): number | und
   try {
     asked = parseDuration(text);
   } catch (error) {
-    throw badRequest(`invalid timeout specified in the request URL - ${(error as Error).message}`);
+    throw badRequest(`invalid timeout specified in the request URL - ${errorText(error)}`);
   }
   return asked > 0 && asked < maxMs ? asked : maxMs;
 }

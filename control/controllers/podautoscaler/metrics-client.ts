@@ -3,7 +3,9 @@
  *
  * Source: kubernetes `pkg/controller/podautoscaler/metrics/client.go`; k8s.io/metrics `pkg/client`.
  */
+
 import { parseDuration } from '#api/duration.ts';
+import { errorText } from '#api/error-text.ts';
 import type { JsonObject } from '#api/json.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
@@ -49,7 +51,7 @@ export function createMetricsClient(client: Pick<Client, 'raw'>, catalog: Resour
     try {
       return await getJson(client, path, named);
     } catch (error) {
-      throw new Error(`unable to fetch metrics from ${what} metrics API: ${(error as Error).message}`, { cause: error });
+      throw new Error(`unable to fetch metrics from ${what} metrics API: ${errorText(error)}`, { cause: error });
     }
   };
   const items = async <T>(what: string, path: string, named: string): Promise<T[]> => {

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { type ConfigFileKind, readConfigFile } from '#api/config-file.ts';
 import { type Shape, shapeProblems } from '#api/config-shape.ts';
 import { duplicate, type FieldError, invalidValue, required } from '#api/field-error.ts';
-import type { JsonValue } from '#api/json.ts';
+import { isJsonObject, type JsonValue } from '#api/json.ts';
 import {
   completeExtender,
   type ExtenderConfiguration,
@@ -201,7 +201,7 @@ function leaveOut(ignoredResources: readonly string[], profile: ProfileConfigura
   if (ignoredResources.length === 0) return profile;
   const fit = 'NodeResourcesFit';
   const args = profile.pluginArgs.get(fit);
-  const own = typeof args === 'object' && args !== null && !Array.isArray(args) ? args : {};
+  const own = isJsonObject(args) ? args : {};
   return {
     ...profile,
     pluginArgs: new Map([...profile.pluginArgs, [fit, { ...own, ignoredResources: [...ignoredResources] }]]),

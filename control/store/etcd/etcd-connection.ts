@@ -7,6 +7,7 @@
  *
  * Source: etcd client v3 (retry of unary calls, keep-alive); apiserver `pkg/storage/storagebackend/factory/etcd3.go` (its times).
  */
+
 import {
   Client,
   type ClientDuplexStream,
@@ -17,6 +18,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
+import { errorText } from '#api/error-text.ts';
 import { type Clock, sleep } from '#client/clock.ts';
 import { StoreError } from '../errors.ts';
 import { credentialsOf } from './etcd-credentials.ts';
@@ -226,7 +228,7 @@ async function settled(client: Client, timeoutMs: number): Promise<void> {
 }
 
 const unreachable = (url: string, why: unknown): ServiceError => {
-  const details = `No connection established. Last error: ${url}: ${why instanceof Error ? why.message : String(why)}`;
+  const details = `No connection established. Last error: ${url}: ${errorText(why)}`;
   return Object.assign(new Error(details), { code: status.UNAVAILABLE, details, metadata: new Metadata() });
 };
 

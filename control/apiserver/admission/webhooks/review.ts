@@ -1,4 +1,5 @@
 /** AdmissionReviews: what is sent, and what an answer means. Source: apiserver `pkg/admission/plugin/webhook/{request,errors}`. */
+import { errorText } from '#api/error-text.ts';
 import { isJsonObject, type JsonValue } from '#api/json.ts';
 import { ApiError, badRequest, failure } from '#api/status.ts';
 import type { AdmissionRequest } from '../admission-request.ts';
@@ -80,7 +81,7 @@ function parsed(text: string): JsonValue {
   try {
     return JSON.parse(text) as JsonValue;
   } catch (error) {
-    throw new WebhookCallError(`failed to call webhook: ${(error as Error).message}`, { cause: error });
+    throw new WebhookCallError(`failed to call webhook: ${errorText(error)}`, { cause: error });
   }
 }
 
@@ -90,7 +91,7 @@ function decodedPatch(base64: string): JsonValue {
   try {
     patch = JSON.parse(Buffer.from(base64, 'base64').toString('utf8')) as JsonValue;
   } catch (error) {
-    throw new WebhookCallError(`${undecodable}: ${(error as Error).message}`, { cause: error });
+    throw new WebhookCallError(`${undecodable}: ${errorText(error)}`, { cause: error });
   }
   if (!Array.isArray(patch)) throw new WebhookCallError(`${undecodable}: it is no list of operations`);
   return patch;

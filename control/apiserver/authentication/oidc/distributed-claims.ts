@@ -3,7 +3,9 @@
  *
  * Source: OpenID Connect Core 1.0, section 5.6.2; apiserver `plugin/pkg/authenticator/token/oidc/oidc.go` (claimResolver).
  */
+
 import { errorText } from '#api/error-text.ts';
+import { isJsonObject } from '#api/json.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { Clock } from '#client/clock.ts';
 import { askOutside, OutsideError } from '#client/outside-request.ts';
@@ -120,5 +122,4 @@ export class DistributedClaims {
 
 const urlIsWrong = (url: string): boolean => !URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol);
 
-const asRecord = (value: unknown): Record<string, unknown> | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+const asRecord = (value: unknown): Record<string, unknown> | undefined => (isJsonObject(value) ? value : undefined);
