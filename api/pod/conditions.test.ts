@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { PodStatus } from '../types.generated.ts';
-import { isPodActive, isPodAvailable, isPodReady, isPodTerminal, untilAvailableMs } from './conditions.ts';
+import { isPodActive, isPodAvailable, isPodReady, isPodTerminal, untilAvailableMs, withPodCondition } from './conditions.ts';
 
 const ready = (status: string, lastTransitionTime?: string): { status: PodStatus } => ({
   status: { conditions: [{ type: 'Ready', status, ...(lastTransitionTime === undefined ? {} : { lastTransitionTime }) }] },
@@ -36,5 +36,26 @@ describe('a pod', () => {
     assert.equal(isPodAvailable(ready('True'), 0, sinceMs), true);
     assert.equal(isPodAvailable(ready('True'), 1, sinceMs), false);
     assert.equal(untilAvailableMs(ready('False', since), 0, sinceMs), undefined);
+  });
+});
+
+describe('a condition that is set', () => {
+  const later = '2026-01-01T00:01:00Z';
+  const known = { type: 'Ready', status: 'True', reason: 'Old', lastTransitionTime: since };
+  const set = (status: string) =>
+    withPodCondition([known, { type: 'Other', status: 'True' }], { type: 'Ready', status }, Date.parse(later));
+  it('keeps place and time while its status stays', () => {
+    assert.deepEqual(set('True'), [
+      { type: 'Ready', status: 'True', lastTransitionTime: since },
+      { type: 'Other', status: 'True' },
+    ]);
+  });
+  it('has the time of the change of its status', () => {
+    assert.deepEqual(set('False')[0], { type: 'Ready', status: 'False', lastTransitionTime: later });
+  });
+  it('is added to those of other types', () => {
+    assert.deepEqual(withPodCondition(undefined, { type: 'Ready', status: 'True' }, Date.parse(later)), [
+      { type: 'Ready', status: 'True', lastTransitionTime: later },
+    ]);
   });
 });

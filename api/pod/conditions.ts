@@ -1,4 +1,5 @@
 /** Reads the phase and the conditions of a pod's status. Pure. Source: upstream `pkg/api/v1/pod/util.go`. */
+import { rfc3339 } from '../meta.ts';
 import type { Pod, PodCondition } from '../types.generated.ts';
 
 type WithStatus = Pick<Pod, 'status'>;
@@ -6,6 +7,18 @@ type WithStatus = Pick<Pod, 'status'>;
 /** The pod's condition of this type; undefined when it has none. */
 export const podCondition = ({ status }: WithStatus, type: string): PodCondition | undefined =>
   status?.conditions?.find((condition) => condition.type === type);
+
+/** The conditions with this one in its place, or added last. Its time of transition stays while its status stays. Pure. @param nowMs milliseconds since 1970 */
+export function withPodCondition(
+  conditions: readonly PodCondition[] = [],
+  wanted: Omit<PodCondition, 'lastTransitionTime'>,
+  nowMs: number,
+): PodCondition[] {
+  const before = conditions.find(({ type }) => type === wanted.type);
+  const since = before?.status === wanted.status ? before.lastTransitionTime : undefined;
+  const condition: PodCondition = { ...wanted, lastTransitionTime: since ?? rfc3339(nowMs) };
+  return before === undefined ? [...conditions, condition] : conditions.map((one) => (one === before ? condition : one));
+}
 
 /** Whether the pod's Ready condition is true. */
 export const isPodReady = (pod: WithStatus): boolean => podCondition(pod, 'Ready')?.status === 'True';

@@ -1,7 +1,9 @@
 /** `pods/binding`: the scheduler's decision. Source: kubernetes `pkg/registry/core/pod/storage/storage.go`, BindingREST. */
-import { type KubeObject, rfc3339 } from '#api/meta.ts';
+
+import type { KubeObject } from '#api/meta.ts';
+import { withPodCondition } from '#api/pod/conditions.ts';
 import { type ApiError, badRequest, conflict } from '#api/status.ts';
-import type { Binding, Pod, PodCondition } from '#api/types.generated.ts';
+import type { Binding, Pod } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { AdmissionAttributes } from '../../../admission/plugin.ts';
 import { admitted } from '../../../rest/admitted.ts';
@@ -62,17 +64,6 @@ function bound(pod: Pod, binding: Binding, nowMs: number): Pod {
       ...(Object.keys(labels).length > 0 ? { labels } : {}),
     },
     spec: { ...pod.spec, nodeName: binding.target.name } as Pod['spec'],
-    status: { ...status, conditions: withScheduled(pod.status?.conditions ?? [], nowMs) },
+    status: { ...status, conditions: withPodCondition(pod.status?.conditions, { type: 'PodScheduled', status: 'True' }, nowMs) },
   } as Pod;
-}
-
-function withScheduled(conditions: readonly PodCondition[], nowMs: number): PodCondition[] {
-  const now = rfc3339(nowMs);
-  const before = conditions.find(({ type }) => type === 'PodScheduled');
-  const scheduled: PodCondition = {
-    type: 'PodScheduled',
-    status: 'True',
-    lastTransitionTime: before?.status === 'True' ? before.lastTransitionTime : now,
-  };
-  return before === undefined ? [...conditions, scheduled] : conditions.map((one) => (one === before ? scheduled : one));
 }

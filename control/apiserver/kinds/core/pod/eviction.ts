@@ -1,9 +1,9 @@
 /** `pods/eviction`. Source: kubernetes `pkg/registry/core/pod/storage/eviction.go`. */
 import { invalidValue } from '#api/field-error.ts';
-import { type KubeObject, rfc3339 } from '#api/meta.ts';
-import { isPodTerminal, podCondition } from '#api/pod/conditions.ts';
+import type { KubeObject } from '#api/meta.ts';
+import { isPodTerminal, withPodCondition } from '#api/pod/conditions.ts';
 import { badRequest, invalid, isConflict, unknownError } from '#api/status.ts';
-import type { DeleteOptions, Eviction, Pod, PodCondition } from '#api/types.generated.ts';
+import type { DeleteOptions, Eviction, Pod } from '#api/types.generated.ts';
 import { sleep } from '#client/clock.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { checkPreconditions } from '../../../registry/deletion.ts';
@@ -133,15 +133,11 @@ async function markAndDelete(exchange: Exchange, options: Options): Promise<void
 
 /** The pod with the condition DisruptionTarget (KEP-3329). */
 function evicted(pod: Pod, nowMs: number): Pod {
-  const before = podCondition(pod, 'DisruptionTarget');
-  const condition: PodCondition = {
+  const target = {
     type: 'DisruptionTarget',
     status: 'True',
     reason: 'EvictionByEvictionAPI',
     message: 'Eviction API: evicting',
-    lastTransitionTime: before?.status === 'True' ? before.lastTransitionTime : rfc3339(nowMs),
-  };
-  const { conditions = [] } = pod.status ?? {};
-  const next = before === undefined ? [...conditions, condition] : conditions.map((one) => (one === before ? condition : one));
-  return { ...pod, status: { ...pod.status, conditions: next } };
+  } as const;
+  return { ...pod, status: { ...pod.status, conditions: withPodCondition(pod.status?.conditions, target, nowMs) } };
 }
