@@ -7,7 +7,7 @@
  * Source: kubernetes.io, "Network Policies"; staging/src/k8s.io/api/networking/v1/types.go.
  */
 import { errorText } from '#api/error-text.ts';
-import { contains, formatCidr, type IpFamily, parseCidrSloppy } from '#api/ip.ts';
+import { type Cidr, contains, formatCidr, type IpFamily, parseCidrSloppy } from '#api/ip.ts';
 import { type LabelMatcher, labelMatcher } from '#api/selector.ts';
 import type { IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '#api/types.generated.ts';
 
@@ -65,6 +65,16 @@ export interface CompiledPolicy {
   problems: readonly string[];
 }
 
+/**
+ * How many pairs of a peer and a protocol or named port one rule may have: each becomes a rule of the kernel. nft needs seconds for so many, and
+ * until it has ended no other policy of the node changes.
+ */
+const maxPairs = 100_000;
+
+/** How many matches the ports become: the numbers of one protocol are one. */
+const lookups = (ports: readonly PolicyPort[] | undefined): number =>
+  new Set(ports?.map((port) => (port.kind === 'named' ? `${port.protocol} ${port.name}` : port.protocol)) ?? ['']).size;
+
 /** Reads a policy. @throws Error when the pods that it selects cannot be told */
 export function compilePolicy({ metadata, spec }: NetworkPolicy): CompiledPolicy {
   const { namespace = '', name } = metadata;
@@ -92,9 +102,11 @@ export function compilePolicy({ metadata, spec }: NetworkPolicy): CompiledPolicy
               }
             });
       try {
-        return [
-          { peers: each(rule[peerField], peerField, (one) => peerOf(one, namespace)), ports: each(rule.ports, 'ports', portOf) },
-        ];
+        const peers = each(rule[peerField], peerField, (one) => peerOf(one, namespace));
+        const ports = each(rule.ports, 'ports', portOf);
+        const count = (peers?.length ?? 1) * lookups(ports);
+        if (count > maxPairs) throw new Error(`${count} pairs of a peer and a protocol or named port are more than ${maxPairs}`);
+        return [{ peers, ports }];
       } catch (error) {
         tell(path, error);
         return [];
@@ -140,10 +152,19 @@ function blockOf({ cidr, except = [] }: IPBlock): BlockPeer {
   });
   // nft refuses a set with ranges that contain each other. What lies outside of the block excludes nothing.
   const within = parsed.filter((one) => contains(block, one) || contains(one, block));
-  const outermost = within.filter(
-    (one, at) => !within.some((other, place) => place !== at && contains(other, one) && (!contains(one, other) || place < at)),
-  );
-  return { kind: 'block', family: block.family, cidr: formatCidr(block), except: outermost.map(formatCidr).sort() };
+  return { kind: 'block', family: block.family, cidr: formatCidr(block), except: outermost(within).map(formatCidr).sort() };
+}
+
+/** The ranges of one family without those that lie in another of them. */
+function outermost(ranges: readonly Cidr[]): Cidr[] {
+  const kept: Cidr[] = [];
+  // In this order a range comes right after those that contain it.
+  const sorted = ranges.toSorted((a, b) => (a.first === b.first ? a.prefixLength - b.prefixLength : a.first < b.first ? -1 : 1));
+  for (const one of sorted) {
+    const before = kept.at(-1);
+    if (before === undefined || !contains(before, one)) kept.push(one);
+  }
+  return kept;
 }
 
 const protocols: ReadonlyMap<string, PolicyProtocol> = new Map([

@@ -6,8 +6,8 @@ import type { KubeList } from '#api/meta.ts';
 import type { Namespace, NetworkPolicy, Pod } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
-import { FakeTable } from './fake-table.testing.ts';
 import { admitLimitMs, createNetworkPolicies, type NetworkPolicies } from './network-policies.ts';
+import { FakeTable } from './policy-table.testing.ts';
 import { testNamespace, testPod, testPolicy } from './world.testing.ts';
 
 const denyAll = testPolicy('deny', 'one', { podSelector: {} });

@@ -96,12 +96,11 @@ export class PeerSets {
       this.#peerIndex.add(set);
       for (const pod of this.#podsOf(set)) this.#join(pod, name, addressMemberships(pod, set));
     }
-    for (const [name, port] of ports) {
-      if (this.#ports.has(name)) continue;
-      const set: PortSet = { ...port, sets: emptySets() };
-      this.#ports.set(name, set);
-      for (const pod of this.#pods.values()) this.#join(pod, name, portMemberships(pod, set));
-    }
+    const added = new Map<string, PortSet>();
+    for (const [name, port] of ports) if (!this.#ports.has(name)) added.set(name, { ...port, sets: emptySets() });
+    if (added.size === 0) return;
+    for (const [name, set] of added) this.#ports.set(name, set);
+    for (const pod of this.#pods.values()) this.#joinPorts(pod, added);
   }
 
   /** The sets of the kernel, by name. */
@@ -134,7 +133,14 @@ export class PeerSets {
     if (pod.addresses.length === 0) return;
     for (const set of this.#peerIndex.selecting(pod.namespace, pod.labels))
       if (this.#isInNamespace(set, pod.namespace)) this.#join(pod, set.name, addressMemberships(pod, set));
-    if (pod.ports.length > 0) for (const [name, set] of this.#ports) this.#join(pod, name, portMemberships(pod, set));
+    this.#joinPorts(pod, this.#ports);
+  }
+
+  #joinPorts(pod: PolicyPod, sets: ReadonlyMap<string, PortSet>): void {
+    for (const name of new Set(pod.ports.map(portSetName))) {
+      const set = sets.get(name);
+      if (set !== undefined) this.#join(pod, name, portMemberships(pod, set));
+    }
   }
 
   #join({ key }: PolicyPod, setName: string, memberships: readonly Membership[]): void {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Namespace, NetworkPolicy, Pod } from '#api/types.generated.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import { compilePolicy } from './compiled-policy.ts';
-import { FakeTable } from './fake-table.testing.ts';
 import { policyPod } from './policy-pod.ts';
 import { PolicyState } from './policy-state.ts';
+import { FakeTable } from './policy-table.testing.ts';
 import { changeScript, fullScript, isIntact, type PolicyRuleset } from './ruleset.ts';
 import {
   pick,
@@ -108,6 +109,47 @@ describe('the chain of a policy', () => {
       'ingress: ip6 saddr @pods-6 ip6 daddr . meta l4proto . th dport @port-tcp-web-6 accept',
       'ingress: ip6 saddr fd00::/8 ip6 daddr . meta l4proto . th dport @port-tcp-web-6 accept',
     ]);
+  });
+
+  it('is read in time that does not grow with the square of its exceptions', () => {
+    const except = Array.from({ length: 10_000 }, (_, at) => `10.${at >> 8}.${at & 255}.0/24`);
+    const startMs = cpuMs();
+    const [rule = ''] = rulesOf({
+      podSelector: {},
+      ingress: [
+        { from: [{ ipBlock: { cidr: '10.0.0.0/8', except: [...except, '10.0.1.2/32', '10.0.0.0/23', '10.0.0.0/24'] } }] },
+      ],
+    });
+    assert.ok(cpuMs() - startMs < 2000, `${cpuMs() - startMs} ms`);
+    assert.equal(rule.split(', ').length, 9_999);
+    assert.match(rule, /10\.0\.0\.0\/23, 10\.0\.10\.0\/24/);
+  });
+
+  it('has no rule of so many peers and named ports that the kernel would be busy with it alone', () => {
+    const from = Array.from({ length: 1000 }, (_, at) => ({ ipBlock: { cidr: `10.0.${at >> 8}.${at & 255}/32` } }));
+    const named = Array.from({ length: 1000 }, (_, at) => ({ port: `p${at}` }));
+    const numbers = Array.from({ length: 1000 }, (_, at) => ({ port: 2 * at + 1 }));
+    const policy = testPolicy('p', 'one', {
+      podSelector: {},
+      ingress: [
+        { from, ports: named },
+        { from, ports: numbers },
+      ],
+    });
+    const { problems, rules } = compilePolicy(policy);
+    assert.deepEqual(problems, ['spec.ingress[0]: 1000000 pairs of a peer and a protocol or named port are more than 100000']);
+    assert.equal(rules.Ingress?.length, 1);
+  });
+
+  it('looks named ports up in time that does not grow with their number times that of all pods', () => {
+    const pods = Array.from({ length: 4000 }, (_, at) =>
+      testPod(`a${at}`, 'one', {}, { ips: [`10.0.${at >> 8}.${at & 255}`], ports: [{ name: 'p7', containerPort: 80 }] }),
+    );
+    const ports = Array.from({ length: 8000 }, (_, at) => ({ port: `p${at}` }));
+    const startMs = cpuMs();
+    const { sets } = rulesetOf({ pods, policies: [testPolicy('p', 'one', { podSelector: {}, ingress: [{ ports }] })] });
+    assert.ok(cpuMs() - startMs < 1500, `${cpuMs() - startMs} ms`);
+    assert.equal(sets.get('port-tcp-p7-4')?.elements.elements().length, 4000);
   });
 
   it('names its policy in each rule, in what a comment can hold', () => {

@@ -1,6 +1,6 @@
 /** The network interfaces of the node: which one has its address, and which addresses need no router. */
 import type { Exec } from '#agent/host/exec.ts';
-import { containsIp, parseCidr, parseIp } from '#api/ip.ts';
+import { type Cidr, containsIp, formatCidr, parseCidr, parseIp } from '#api/ip.ts';
 
 /** An interface of this node. */
 export interface NodeLink {
@@ -28,16 +28,19 @@ export function linkWith(rows: readonly AddressRow[], address: string): NodeLink
   return found === undefined ? undefined : { name: found.ifname, mtu: found.mtu };
 }
 
-/** Whether the address is in the network of an interface, so that it is reached without a router and can be a route's gateway. Pure. */
-export function isOnLink(rows: readonly AddressRow[], address: string): boolean {
+/** The networks of the interfaces, each once: those of pods all have the same link-local one. Pure. */
+export function linkNetworks(rows: readonly AddressRow[]): Cidr[] {
+  const networks = rows
+    .filter(({ ifname }) => ifname !== 'lo')
+    .flatMap(({ addr_info: list }) => list.flatMap(({ local, prefixlen }) => parseCidr(`${local}/${prefixlen}`) ?? []));
+  return [...new Map(networks.map((network) => [formatCidr(network), network])).values()];
+}
+
+/**
+ * Whether the address is in the network of an interface, so that it is reached without a router and can be a route's gateway. Pure.
+ * @param networks those of {@link linkNetworks}
+ */
+export function isOnLink(networks: readonly Cidr[], address: string): boolean {
   const ip = parseIp(address);
-  return (
-    ip !== undefined &&
-    rows.some(({ ifname, addr_info: list }) =>
-      list.some(({ local, prefixlen }) => {
-        const network = parseCidr(`${local}/${prefixlen}`);
-        return ifname !== 'lo' && network !== undefined && containsIp(network, ip);
-      }),
-    )
-  );
+  return ip !== undefined && networks.some((network) => containsIp(network, ip));
 }

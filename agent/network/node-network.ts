@@ -20,7 +20,7 @@ import type { Informer } from '#client/informer.ts';
 import { type LeftOutReporter, unreadable } from '#client/left-out.ts';
 import { cniConfList, cniPlugins, removeCniConfig, writeCniConfig } from './cni-config.ts';
 import { ensureMasquerade, removeMasquerade } from './masquerade.ts';
-import { isOnLink, linkWith, readLinks } from './node-link.ts';
+import { isOnLink, linkNetworks, linkWith, readLinks } from './node-link.ts';
 import { addressHolder, type PodRanges, podRanges } from './pod-ranges.ts';
 import { internalIps, type PodRoute, planRoutes, podCidrsOf, readRoutes, routeArgv } from './routes.ts';
 import { ensureVxlan, removeVxlan, syncTunnelPeers, throughTunnel, tunnelPeers, vxlanOverheadBytes } from './vxlan.ts';
@@ -181,11 +181,12 @@ async function tunnelled(
   const [local = ''] = nodeIps;
   const found = await readLinks(exec);
   const link = linkWith(found, local);
+  const networks = linkNetworks(found);
   const isBehindRouter = ({ destination, gateway }: PodRoute): boolean =>
-    podNetwork === 'vxlan' || familyOf(destination) !== familyOf(gateway) || !isOnLink(found, gateway);
-  const far = others.filter(isBehindRouter);
-  const near = others.filter((route) => !far.includes(route));
-  if (podNetwork !== 'vxlan' && far.length === 0) {
+    podNetwork === 'vxlan' || familyOf(destination) !== familyOf(gateway) || !isOnLink(networks, gateway);
+  const far = new Set(others.filter(isBehindRouter));
+  const near = others.filter((route) => !far.has(route));
+  if (podNetwork !== 'vxlan' && far.size === 0) {
     await attempt('tunnel', () => removeVxlan(exec));
     return { routes: near, mtu: link?.mtu };
   }
@@ -195,13 +196,14 @@ async function tunnelled(
     if (link === undefined) throw new Error(`no interface of this machine has the node's address ${local}`);
     if (own.length === 0) return;
     await ensureVxlan(exec, { local, link, podCidrs: own });
-    const ends = far.flatMap(({ destination }) => {
+    const ends = [...far].flatMap(({ destination }) => {
       const node = nodeAddresses.get(destination)?.find((address) => familyOf(address) === familyOf(local));
       return node === undefined ? [] : [{ destination, node }];
     });
     await syncTunnelPeers(exec, tunnelPeers(ends));
     through = ends.map(throughTunnel);
-    const unreached = far.filter(({ destination }) => !ends.some((end) => end.destination === destination));
+    const reached = new Set(ends.map(({ destination }) => destination));
+    const unreached = [...far].filter(({ destination }) => !reached.has(destination));
     if (unreached.length > 0)
       throw new Error(
         `${unreached.map(({ gateway }) => gateway).join(', ')} cannot be reached from ${local}: another address family`,

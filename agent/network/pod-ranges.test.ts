@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Node } from '#api/types.generated.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import { testNode } from './netns/network.testing.ts';
 import { podRanges } from './pod-ranges.ts';
 
@@ -53,6 +54,16 @@ describe('podRanges', () => {
         podRanges(order, 'self', network).others.map(({ gateway }) => gateway),
         ['192.168.0.7'],
       );
+  });
+
+  it('needs no time that grows with the square of the nodes', () => {
+    const nodes = Array.from({ length: 5000 }, (_, at) =>
+      testNode(`n${at}`, `10.${at >> 8}.${at & 255}.0/24`, `172.16.${at >> 8}.${at & 255}`),
+    );
+    const startMs = cpuMs();
+    const found = podRanges(nodes, 'n0', { clusterCidrs: ['10.0.0.0/8'], hostAddresses: [] });
+    assert.ok(cpuMs() - startMs < 1000, `${cpuMs() - startMs} ms`);
+    assert.equal(found.others.length, 4999);
   });
 
   it('leaves out its own range when it is outside of the cluster CIDR', () => {

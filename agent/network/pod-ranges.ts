@@ -5,6 +5,7 @@
 
 import { type Cidr, contains, containsIp, type IpAddress, overlap, parseIp, parseNetwork } from '#api/ip.ts';
 import { isNodeReady } from '#api/node-conditions.ts';
+import { firstIndex } from '#api/sorted-list.ts';
 import type { Node } from '#api/types.generated.ts';
 import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
 import { internalIps, type PodRoute, podCidrsOf } from './routes.ts';
@@ -45,10 +46,15 @@ export function podRanges(nodes: readonly Node[], self: string, network: PodNetw
   const onLeftOut = (one: LeftOut): void => void found.push(one);
   const claims = readEach('Node', nodes, onLeftOut, (node) => claimsOf(node, node.metadata.name === self, network, onLeftOut));
   const taken: Claim[] = [];
+  const byAddress: Claim[] = [];
   for (const claim of claims.sort((a, b) => rank(a, self) - rank(b, self) || byAge(a, b))) {
-    const conflicting = taken.find((one) => overlap(one.range, claim.range));
-    if (conflicting === undefined) taken.push(claim);
-    else
+    // No two of them overlap, so that only the neighbours can overlap with one more.
+    const place = firstIndex(byAddress, (one) => beginsBehind(one.range, claim.range));
+    const conflicting = byAddress.slice(Math.max(0, place - 1), place + 1).find((one) => overlap(one.range, claim.range));
+    if (conflicting === undefined) {
+      taken.push(claim);
+      byAddress.splice(place, 0, claim);
+    } else
       onLeftOut(
         leftOut(
           'Node',
@@ -85,6 +91,8 @@ export function addressHolder(nodes: readonly Node[], self: string, nodeIps: rea
       isNodeReady(node),
   );
 }
+
+const beginsBehind = (a: Cidr, b: Cidr): boolean => (a.family === b.family ? a.first > b.first : a.family > b.family);
 
 const rank = ({ node }: Claim, self: string): number => (node.metadata.name === self ? 0 : 1);
 

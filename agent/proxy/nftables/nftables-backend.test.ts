@@ -84,6 +84,33 @@ describe('nftables backend', () => {
     assert.equal((await exec(['nft', 'list', 'ruleset'])).stdout, '');
   });
 
+  it('has each endpoint once where a Service has many endpoints and many external addresses', async () => {
+    const backend = createNftablesBackend(deps, { family: 'IPv4' });
+    const addresses = (net: number, count: number): string[] =>
+      Array.from({ length: count }, (_, at) => `10.${net}.${at >> 8}.${at & 255}`);
+    const endpointSlices = [
+      slice(
+        'default/web',
+        [{ name: 'http', port: 80 }],
+        addresses(1, 1000).map((ip) => endpoint(ip)),
+      ),
+    ];
+    const stateWith = (externalIPs: string[]) =>
+      buildServiceState(
+        {
+          services: [service('default/web', '10.96.0.10', [{ name: 'http', port: 80, nodePort: 30080 }], { externalIPs })],
+          endpointSlices,
+        },
+        { nodeName: 'here' },
+      );
+    await backend.apply(stateWith(['192.0.2.1']));
+    const { chains, mode } = await backend.apply(stateWith(addresses(2, 1000)));
+    assert.equal(mode, 'partial');
+    assert.ok(chains < 10_000, `${chains} chains and elements`);
+    assert.equal(await backend.intact(), true);
+    await backend.remove();
+  });
+
   it('has node ports on the chosen addresses only, and follows them', async () => {
     let ips: readonly string[] = ['192.0.2.1', '127.0.0.1'];
     const backend = createNftablesBackend(deps, { family: 'IPv4', nodePortIps: () => ips });

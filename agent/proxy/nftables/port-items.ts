@@ -1,6 +1,6 @@
 /**
- * What one service port needs in the table. Ports without session affinity and external policy Local need elements only, in maps that all ports share;
- * the others have chains of their own, as upstream has for every port. Pure.
+ * What one service port needs in the table. Ports without session affinity and external policy Local need elements only, in maps that all ports
+ * share, unless these would be too many; the others have chains of their own, as upstream has for every port. Pure.
  */
 import { containsIp, formatCidr, parseIp } from '#api/ip.ts';
 import type { BackendOptions } from '../backend.ts';
@@ -28,6 +28,12 @@ export const markStatement = (options: Pick<BackendOptions, 'masqueradeBit'>): s
 
 const rejectVerdict = 'goto reject-chain';
 
+/**
+ * The maps of endpoints have each endpoint once for each address of a Service. Where these would be more for the external addresses of one port, it
+ * has chains of its own, with each endpoint once.
+ */
+const maxCopies = 20_000;
+
 /** The items of one port. */
 export function portItems(port: ServicePortState, options: ItemOptions): Item[] {
   const writer = new ItemWriter(port);
@@ -45,7 +51,8 @@ export function portItems(port: ServicePortState, options: ItemOptions): Item[] 
   const external = port.externalPolicyLocal ? chosen.local : chosen.cluster;
   if (port.externallyAccessible && (!chosen.any || external.length === 0)) refuseExternal(writer, port);
   if (!chosen.any) return writer.items;
-  if (port.affinitySeconds === undefined && !(port.externalPolicyLocal && port.externallyAccessible))
+  const copies = externalAddresses(port).length * chosen.cluster.length;
+  if (port.affinitySeconds === undefined && !(port.externalPolicyLocal && port.externallyAccessible) && copies <= maxCopies)
     writeShared(writer, port, options, internal);
   else writeOwn(writer, port, options, internal);
   return writer.items;
