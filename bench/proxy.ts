@@ -13,7 +13,7 @@ import { endpoint, service, slice } from '#agent/proxy/objects.testing.ts';
 import { createProxy } from '#agent/proxy/proxy.ts';
 import type { EndpointSlice, Node, Service } from '#api/types.generated.ts';
 import { FakeApi } from '#client/api.testing.ts';
-import { systemClock } from '#client/clock.ts';
+import { sleep, systemClock } from '#client/clock.ts';
 import { createInformers } from '#client/informers.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
@@ -22,6 +22,9 @@ const namespace = `tbench-${process.pid}`;
 const exec: Exec = (argv, options) => execFile(['ip', 'netns', 'exec', namespace, ...argv], options);
 const http = [{ name: 'http', port: 80 }];
 const target = [{ name: 'http', port: 8080 }];
+
+/** After two minimum sync periods without a change, the proxy writes the next two changes at once (sync-runner.ts). */
+const idleMs = 2500;
 
 const last = (index: number): string => `${(index >> 8) & 255}.${index & 255}`;
 const key = (index: number): string => `ns${index % 50}/service-${index}`;
@@ -108,7 +111,7 @@ async function bench(mode: ProxyMode, count: number): Promise<void> {
       const record = proxy.history().at(-1);
       if (record?.error !== undefined) throw new Error(record.error);
       if (record?.services === services && proxy.history().length > syncs) return;
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await sleep(systemClock, 2);
     }
   };
   try {
@@ -123,16 +126,16 @@ async function bench(mode: ProxyMode, count: number): Promise<void> {
     console.log(`  new connection     ${Number(packet.stdout).toFixed(2).padStart(7)} ms`);
     const syncs = (): number => proxy.history().length;
     for (const round of [1, 2]) {
-      await new Promise((resolve) => setTimeout(resolve, 2500));
+      await sleep(systemClock, idleMs);
       const before = syncs();
       await measured('one service more', async () => {
         await client.resource('services').create(serviceOf(count + round));
         await client.resource('endpointslices.discovery.k8s.io').create(sliceOf(count + round));
         await written(count + round, before);
         // The Service may have come to the rules before its slice.
-        while (proxy.history().at(-1)?.endpoints !== 2 * (count + round)) await new Promise((resolve) => setTimeout(resolve, 2));
+        while (proxy.history().at(-1)?.endpoints !== 2 * (count + round)) await sleep(systemClock, 2);
       });
-      await new Promise((resolve) => setTimeout(resolve, 2500));
+      await sleep(systemClock, idleMs);
       const again = syncs();
       await measured('one endpoint', async () => {
         const slices = client.resource('endpointslices.discovery.k8s.io');

@@ -13,7 +13,7 @@ import { type Applied, type Backend, fullSyncPeriodMs, RefusedError } from './ba
 import { cleanStaleFlows, needsCleaning } from './conntrack.ts';
 import { proxyMetrics } from './metrics.ts';
 import { Quarantine } from './quarantine.ts';
-import { portsDelta, type ServicePortState, type ServiceState } from './state.ts';
+import { portsDelta, type ServicePortState, type ServiceState, servicePortKey } from './state.ts';
 
 /** A record of one sync, for operators. */
 export interface SyncRecord extends Applied {
@@ -156,8 +156,8 @@ export class FamilyProxy {
     const { exec, log, clock } = this.#deps;
     const { gone, fresh } = portsDelta(state, this.#cleanedPorts);
     this.#cleanedPorts = state.ports;
-    const was = new Map(gone.filter(needsCleaning).map((port) => [keyOf(port), servingOf(port)]));
-    this.#mustClean ||= fresh.some((port) => needsCleaning(port) && was.get(keyOf(port)) !== servingOf(port));
+    const was = new Map(gone.filter(needsCleaning).map((port) => [servicePortKey(port), servingOf(port)]));
+    this.#mustClean ||= fresh.some((port) => needsCleaning(port) && was.get(servicePortKey(port)) !== servingOf(port));
     if (!this.#mustClean) return;
     const startMs = clock.now();
     const family = { ip_family: this.family };
@@ -173,8 +173,6 @@ export class FamilyProxy {
     proxyMetrics.conntrackSeconds.observe(family, (clock.now() - startMs) / 1000);
   }
 }
-
-const keyOf = ({ id, protocol }: ServicePortState): string => `${id}/${protocol}`;
 
 /** What decides which flows of a port are stale. */
 const servingOf = ({ endpoints }: ServicePortState): string =>

@@ -12,6 +12,7 @@ import { FakeClock } from '#client/clock.ts';
 import { createInformers } from '#client/informers.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
+import { until } from '#lab/until.ts';
 import { allProxyMetrics } from './metrics.ts';
 import { endpoint, service, slice } from './objects.testing.ts';
 import { createProxy, type Proxy } from './proxy.ts';
@@ -60,9 +61,9 @@ describe('createProxy', () => {
   let proxy: Proxy;
   let running: Promise<unknown>;
   /** The proxy hears of changes and runs real programs in its own time, and sets its timers after that: the fake clock goes on until then. */
-  const advanceUntil = async (event: Promise<void>): Promise<void> => {
+  const advanceUntil = async (event: Promise<unknown>): Promise<void> => {
     let done = false;
-    const flagged = event.then(() => {
+    const flagged = event.finally(() => {
       done = true;
     });
     while (!done) await clock.advance(100);
@@ -111,9 +112,7 @@ describe('createProxy', () => {
   it('removes what another mode has left, and nothing of others', async () => {
     const list = async (): Promise<string> => (await exec(['nft', 'list', 'tables'])).stdout;
     await advanceUntil(
-      (async () => {
-        while ((await list()).includes('kube-proxy')) await new Promise((resolve) => setTimeout(resolve, 10));
-      })(),
+      until('the tables of the other mode to go', async () => !(await list()).includes('kube-proxy'), { timeoutMs: 60_000 }),
     );
     assert.match(await list(), /table ip somebody/);
   });

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '#client/clock.ts';
 import { type LeftOut, leftOut } from '#client/left-out.ts';
-import type { ServicePortState, ServiceState } from './state.ts';
+import { type ServicePortState, type ServiceState, servicePortKey } from './state.ts';
 
 /** Limit of trials per refused ruleset. Each trial takes as long as writing all rules. */
 const maxTrials = 64;
@@ -61,9 +61,9 @@ export class Quarantine {
     this.#refused.clear();
     const leftOutNow: LeftOut[] = [];
     const ports = state.ports.filter((port) => {
-      const one = known.get(keyOf(port));
+      const one = known.get(servicePortKey(port));
       if (one === undefined || one.data !== fingerprint(port) || this.#clock.now() - one.sinceMs >= this.#retryMs) return true;
-      this.#refused.set(keyOf(port), one);
+      this.#refused.set(servicePortKey(port), one);
       leftOutNow.push(one.leftOut);
       return false;
     });
@@ -73,10 +73,10 @@ export class Quarantine {
 
   add(ports: readonly ServicePortState[]): void {
     for (const port of ports) {
-      const { namespace, name, id } = port;
+      const { namespace, name } = port;
       const object = { apiVersion: 'v1', metadata: { namespace, name } };
-      const reason = `the kernel refuses the rules of ${id}/${port.protocol}`;
-      this.#refused.set(keyOf(port), {
+      const reason = `the kernel refuses the rules of ${servicePortKey(port)}`;
+      this.#refused.set(servicePortKey(port), {
         sinceMs: this.#clock.now(),
         data: fingerprint(port),
         leftOut: leftOut('Service', object, reason),
@@ -85,5 +85,4 @@ export class Quarantine {
   }
 }
 
-const keyOf = ({ id, protocol }: ServicePortState): string => `${id}/${protocol}`;
 const fingerprint = (port: ServicePortState): string => JSON.stringify(port);

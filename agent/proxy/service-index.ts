@@ -2,6 +2,8 @@
  * Keeps the {@link ServiceState} of one address family up to date, at a cost in proportion to what has changed: only services of which
  * something has changed are read again. The ports of the others stay the same objects.
  */
+import { keyOf } from '#api/meta.ts';
+import { firstIndex } from '#api/sorted-list.ts';
 import type { Steps } from '#api/steps.ts';
 import type { EndpointSlice, Service } from '#api/types.generated.ts';
 import { type LeftOut, leftOut, unreadable } from '#client/left-out.ts';
@@ -56,7 +58,6 @@ export class ServiceIndex {
   }
 
   deleteSlice(slice: EndpointSlice): void {
-    this.#unreadable.delete(keyOf(slice));
     const key = this.#serviceOf(slice);
     this.#unreadable.delete(keyOf(slice));
     const slices = key === undefined ? undefined : this.#slices.get(key);
@@ -117,8 +118,6 @@ export class ServiceIndex {
   }
 }
 
-const keyOf = ({ metadata }: Service | EndpointSlice): string => `${metadata.namespace}/${metadata.name}`;
-
 /** `sorted` without `removed`, with `added`, which is sorted, too. */
 function merge(
   sorted: readonly ServicePortState[],
@@ -155,14 +154,5 @@ function spliced(
 }
 
 /** The index of the first port that does not come before `port`. */
-function placeOf(sorted: readonly ServicePortState[], port: ServicePortState): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const one = sorted[middle];
-    if (one !== undefined && comparePorts(one, port) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
+const placeOf = (sorted: readonly ServicePortState[], port: ServicePortState): number =>
+  firstIndex(sorted, (one) => comparePorts(one, port) >= 0);

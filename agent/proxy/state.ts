@@ -125,6 +125,9 @@ export function serviceState(
   return { ports, leftOut };
 }
 
+/** Identifies a port of a Service in its family: a chain, an owner of elements, a port that was refused. */
+export const servicePortKey = ({ id, protocol }: Pick<ServicePortState, 'id' | 'protocol'>): string => `${id}/${protocol}`;
+
 /** The order of ports in a state. */
 export const comparePorts = (a: ServicePortState, b: ServicePortState): number =>
   compare(a.id, b.id) || compare(a.protocol, b.protocol);

@@ -4,7 +4,7 @@ import type { IpFamily } from '#api/ip.ts';
 import { inTurns, letOthersIn } from '#client/turns.ts';
 import type { Applied } from '../backend.ts';
 import { proxyMetrics } from '../metrics.ts';
-import { portsDelta } from '../state.ts';
+import { portsDelta, servicePortKey } from '../state.ts';
 import { chains, jumps, type Table } from './chains.ts';
 import { Plan, sameLines, tables, type WriteLimits } from './plan.ts';
 import { cleanupPlan, failedLine, fullPlanSteps, inPlaceSteps, parseSaveSteps } from './restore.ts';
@@ -148,15 +148,15 @@ export class RuleApplier {
   /** @returns undefined when so much has changed that a full comparison is faster */
   async #applyPartial(previous: CompiledState, next: CompiledState): Promise<Applied | undefined> {
     const delta = portsDelta(next.state, previous.ports);
-    const key = ({ id, protocol }: { id: string; protocol: string }): string => `${id}/${protocol}`;
-    const gone = new Map(delta.gone.map((port) => [key(port), port]));
+    const gone = new Map(delta.gone.map((port) => [servicePortKey(port), port]));
     if (gone.size + delta.fresh.length > Math.max(bulkMinimum, next.ports.length * bulkShare)) return undefined;
     const plan = new Plan();
     let count = 0;
     for (const port of delta.fresh) {
       if (++count % 50 === 0) await letOthersIn();
-      const before = gone.get(key(port));
-      gone.delete(key(port));
+      const key = servicePortKey(port);
+      const before = gone.get(key);
+      gone.delete(key);
       plan.changePort(before && previous.rulesOf(before), next.rulesOf(port));
     }
     for (const port of gone.values()) plan.changePort(previous.rulesOf(port), undefined);

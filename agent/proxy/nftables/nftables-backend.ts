@@ -10,7 +10,7 @@ import { inTurns, letOthersIn } from '#client/turns.ts';
 import { type Applied, type Backend, type BackendDeps, type BackendOptions, fullSyncPeriodMs, RefusedError } from '../backend.ts';
 import { proxyMetrics } from '../metrics.ts';
 import { findRefused } from '../quarantine.ts';
-import { portsDelta, type ServicePortState, type ServiceState } from '../state.ts';
+import { portsDelta, type ServicePortState, type ServiceState, servicePortKey } from '../state.ts';
 import { type Item, type ItemChanges, ItemIndex } from './items.ts';
 import { readListing, type TableListing } from './listing.ts';
 import { familyWords, tableName } from './names.ts';
@@ -196,7 +196,7 @@ class NftablesBackend implements Backend {
   }
 
   *#itemsOf(ports: readonly ServicePortState[]): Generator<[owner: string, items: Item[]]> {
-    for (const port of ports) yield [`${port.id}/${port.protocol}`, portItems(port, this.#options)];
+    for (const port of ports) yield [servicePortKey(port), portItems(port, this.#options)];
   }
 
   async #accepts({ ports }: ServiceState, options: TableOptions): Promise<boolean> {
