@@ -2,7 +2,7 @@
  * Pod garbage collector: deletes pods that nothing else deletes. Their node does not exist any more; they are terminating and
  * have no node; their node is out of service; or they have ended and exceed the number to keep.
  *
- * Owns: -.  Watches: Pod, Node.  Writes: Pod/status, deletes Pods.
+ * Owns: -.  Watches: Pod, Node.  Writes: Pod/status, deletes Pods.  The key {@link surplusKey} stands for all ended pods, any other is a pod.
  * Source: kubernetes `pkg/controller/podgc`; KEP-2268 (out-of-service taint).
  */
 
@@ -13,7 +13,7 @@ import { isPodTerminal } from '#api/pod/conditions.ts';
 import { isNotFound } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
-import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
+import type { Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { creationMs } from './creation-order.ts';
 import type { NodeMonitor } from './monitors/node-monitor.ts';
@@ -21,6 +21,11 @@ import { markDisrupted, patchPodStatus } from './pod-disruption.ts';
 
 /** Time to wait before the pods of a missing Node are deleted: the Node may be registering again. */
 const quarantineMs = 40_000;
+
+/** The pods that have ended are counted under this key. A pod's key has a slash. */
+const surplusKey = 'surplus';
+/** How often they are counted at most (upstream's `gcCheckPeriod`): all of them are sorted each time. */
+const surplusIntervalMs = 20_000;
 
 /** Configuration of the pod garbage collector. */
 export interface PodGcOptions {
@@ -38,6 +43,20 @@ export const podGcController = (
   const nodeGoneSince = new Map<string, number>();
   /** The keys of pods that have ended, so that not all pods are searched for each one. */
   const ended = new Set<string>();
+  const isBeyond = (count: number): boolean => terminatedPodGcThreshold > 0 && count > terminatedPodGcThreshold;
+  let countedMs = Number.NEGATIVE_INFINITY;
+
+  /** Deletes the oldest of the pods that have ended, down to the threshold. */
+  async function collectSurplus(): Promise<ReconcileResult> {
+    const remainingMs = countedMs + surplusIntervalMs - clock.monotonic();
+    if (remainingMs > 0) return requeueAfter(remainingMs);
+    countedMs = clock.monotonic();
+    const pods = [...ended].flatMap((key) => caches.cache('pods').get(key) ?? []);
+    if (!isBeyond(pods.length)) return done;
+    for (const pod of oldest(pods, pods.length - terminatedPodGcThreshold)) await collect(pod, 'terminated', deps, monitor);
+    return done;
+  }
+
   return {
     name: 'pod-gc',
     watches: [
@@ -48,7 +67,7 @@ export const podGcController = (
           const cached = all.cache('pods').get(key);
           if (cached !== undefined && isPodTerminal(cached)) ended.add(key);
           else ended.delete(key);
-          return [key];
+          return isBeyond(ended.size) ? [key, surplusKey] : [key];
         },
       },
       {
@@ -62,6 +81,7 @@ export const podGcController = (
     ],
 
     async reconcile(key) {
+      if (key === surplusKey) return await collectSurplus();
       const pod = caches.cache('pods').get(key);
       if (pod === undefined) return done;
       const nodeName = pod.spec.nodeName ?? '';
@@ -73,7 +93,7 @@ export const podGcController = (
         if (remainingMs > 0) return requeueAfter(remainingMs);
         if (await nodeExists(client, nodeName)) return done;
       } else nodeGoneSince.delete(nodeName);
-      const reason = collectReason(pod, node, terminatedBeyond(pod, ended, caches, terminatedPodGcThreshold));
+      const reason = collectReason(pod, node);
       if (reason !== undefined) await collect(pod, reason, deps, monitor);
       return done;
     },
@@ -91,25 +111,25 @@ const metricReasons: Readonly<Record<CollectReason, string>> = {
   terminated: 'terminated',
 };
 
-/** The reason to force-delete a pod; undefined when it must not be deleted. Pure. @param node undefined when it does not exist */
-export function collectReason(pod: Pod, node: Node | undefined, isBeyondThreshold: boolean): CollectReason | undefined {
+/** The reason to force-delete a pod on its own; undefined when it must not be deleted. @param node undefined when it does not exist */
+function collectReason(pod: Pod, node: Node | undefined): Exclude<CollectReason, 'terminated'> | undefined {
   const terminating = pod.metadata.deletionTimestamp !== undefined;
-  if ((pod.spec.nodeName ?? '') === '') return terminating ? 'unscheduled' : isBeyondThreshold ? 'terminated' : undefined;
+  if ((pod.spec.nodeName ?? '') === '') return terminating ? 'unscheduled' : undefined;
   if (node === undefined) return 'orphaned';
   if (terminating && isOut(node)) return 'outOfService';
-  return isBeyondThreshold ? 'terminated' : undefined;
+  return undefined;
 }
 
 /** Whether an operator has declared the node out of service, and it is not ready. */
 const isOut = (node: Node): boolean =>
   readyCondition(node)?.status !== 'True' && (node.spec.taints ?? []).some(({ key }) => key === outOfServiceTaint);
 
-function terminatedBeyond(pod: Pod, keys: ReadonlySet<string>, caches: Caches, threshold: number): boolean {
-  if (threshold <= 0 || keys.size <= threshold || !isPodTerminal(pod)) return false;
-  const ended = [...keys].flatMap((key) => caches.cache('pods').get(key) ?? []).filter(isPodTerminal);
-  const oldest = ended.sort((a, b) => creationMs(a) - creationMs(b)).slice(0, Math.max(0, ended.length - threshold));
-  return oldest.includes(pod);
-}
+const oldest = (pods: readonly Pod[], count: number): Pod[] =>
+  pods
+    .map((pod) => ({ pod, createdMs: creationMs(pod) }))
+    .sort((a, b) => a.createdMs - b.createdMs)
+    .slice(0, count)
+    .map(({ pod }) => pod);
 
 async function nodeExists(client: Client, name: string): Promise<boolean> {
   try {
