@@ -13,9 +13,8 @@ import type { Snapshot } from './snapshot.ts';
 /** Maximum number of templates kept, the most recently used ones. Each takes about 100 bytes per node. */
 const maxTemplates = 16;
 
-/** What is known of one node besides rejection and scores. Of one state of the node: infos are immutable. */
+/** What is known of one state of a node besides rejection and scores. */
 export interface NodeMemo {
-  readonly info: NodeInfo;
   /** The rejection with these pods, which are nominated to the node. */
   nominated: { pods: readonly Pod[]; rejection: Rejection | undefined } | undefined;
   /** The preemption result for this priority, valid for these nominated pods and this version of the budgets. */
@@ -34,15 +33,12 @@ export class TemplateMemo {
   readonly #rejections: (Rejection | undefined)[] = [];
   /** By the plugin's place in the profile; NaN: not asked yet. */
   readonly #scores: Float64Array[] = [];
-  readonly #others = new Map<string, NodeMemo>();
+  /** By info, which is immutable and made anew for each state: nothing is kept of earlier states and of nodes that are gone. */
+  readonly #others = new WeakMap<NodeInfo, NodeMemo>();
 
   /** What is known of this state of the node. */
   of(info: NodeInfo): NodeMemo {
-    const known = this.#others.get(info.name);
-    if (known !== undefined && known.info === info) return known;
-    const memo: NodeMemo = { info, nominated: undefined, victims: undefined };
-    this.#others.set(info.name, memo);
-    return memo;
+    return this.#others.getOrInsertComputed(info, () => ({ nominated: undefined, victims: undefined }));
   }
 
   /** Whether {@link rejection} holds for this state of the node. */

@@ -93,6 +93,8 @@ const queries = (db: DatabaseSync) => ({
   ),
   byLease: new Query<{ key: string }>(db, 'SELECT key FROM current WHERE lease = ? AND lease <> 0 ORDER BY key'),
   leases: new Query<{ id: number; ttlSeconds: number }>(db, 'SELECT id, ttl_seconds AS ttlSeconds FROM lease'),
+  pageCount: new Query<{ page_count: number }>(db, 'PRAGMA page_count'),
+  pageSize: new Query<{ page_size: number }>(db, 'PRAGMA page_size'),
   meta: new Query<{ value: number }>(db, 'SELECT value FROM meta WHERE name = ?'),
   newest: new Query<{ revision: number | null }>(db, 'SELECT max(revision) AS revision FROM log'),
   swept: new Query<{ revision: number; prev: number; deleted: number }>(
@@ -161,8 +163,7 @@ export class SqliteLog {
 
   /** The size of the database file in bytes. */
   get sizeBytes(): number {
-    const pragma = (name: string): number => Number(this.#db.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
-    return pragma('page_count') * pragma('page_size');
+    return (this.#query.pageCount.get()?.page_count ?? 0) * (this.#query.pageSize.get()?.page_size ?? 0);
   }
 
   /** The TTL in seconds of each lease that was granted and not revoked. */
