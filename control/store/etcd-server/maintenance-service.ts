@@ -1,7 +1,8 @@
 /** etcd's Maintenance and Cluster services over the embedded store: one member, whose snapshot is a file as etcd's own. */
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { toError } from '#api/error-text.ts';
-import { snapshotFile } from '../etcd-snapshot/etcd-snapshot.ts';
+import { inTurns } from '#client/turns.ts';
+import { snapshotFileSteps } from '../etcd-snapshot/etcd-snapshot.ts';
 import { takeSnapshot } from '../etcd-snapshot/take-snapshot.ts';
 import type { EmbeddedStore } from '../transaction.ts';
 import type { Answers } from './answers.ts';
@@ -43,7 +44,7 @@ export function maintenanceService(store: EmbeddedStore, answers: Answers) {
       try {
         const content = await takeSnapshot(store);
         const header = answers.at(content.revision);
-        const file = [...snapshotFile(content)];
+        const file = await inTurns(snapshotFileSteps(content));
         let remaining = file.reduce((bytes, part) => bytes + part.length, 0);
         for (const part of file) {
           for (let at = 0; at < part.length; at += blobBytes) {

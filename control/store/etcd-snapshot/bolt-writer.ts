@@ -5,6 +5,7 @@
  *
  * Source: go.etcd.io/bbolt (`page.go`, `node.go`, `bucket.go`, `db.go`): the layout of pages; numbers are little-endian.
  */
+import type { Steps } from '#api/steps.ts';
 
 /** One entry. */
 export interface BoltEntry {
@@ -38,6 +39,9 @@ export const metaBytes = 56;
 /** As many elements as fit, but for one that is larger than a page by itself. */
 const maxElements = 0xfff0;
 
+/** About how much of the file is made in one step. */
+export const stepBytes = 256 << 10;
+
 /** Numbers pages, and gives out the file's parts in their order. */
 class Pages {
   #next = 3;
@@ -55,24 +59,21 @@ class Pages {
   }
 }
 
-/** The file, piece by piece. The meta pages come first, so all pages are laid out before anything is written. */
-export function* boltFile(buckets: readonly BoltBucket[]): Generator<Buffer, void, undefined> {
+/** Makes the file, in parts. The meta pages come first, so all pages are laid out before anything is written. */
+export function* boltFileSteps(buckets: readonly BoltBucket[]): Steps<Buffer[]> {
   const pages = new Pages();
   const parts: Buffer[] = [];
   const roots: BoltEntry[] = [];
   const sorted = buckets.map((bucket) => ({ ...bucket, key: Buffer.from(bucket.name) }));
   for (const { key, entries } of sorted.sort((a, b) => Buffer.compare(a.key, b.key)))
-    roots.push({ key, value: bucketValue(writeTree(entries, pages, parts)) });
-  const root = writeTree(roots, pages, parts, bucketFlag);
-  yield metaPage(0, root, pages.count);
-  yield metaPage(1, root, pages.count);
-  yield page(2, pageFlags.freelist, 0, []);
-  yield* parts;
+    roots.push({ key, value: bucketValue(yield* writeTree(entries, pages, parts)) });
+  const root = yield* writeTree(roots, pages, parts, bucketFlag);
+  return [metaPage(0, root, pages.count), metaPage(1, root, pages.count), page(2, pageFlags.freelist, 0, []), ...parts];
 }
 
 /** @returns the number of the tree's root page */
-function writeTree(entries: Iterable<BoltEntry>, pages: Pages, parts: Buffer[], flags = 0): number {
-  let level = [...writeLeaves(entries, pages, parts, flags)];
+function* writeTree(entries: Iterable<BoltEntry>, pages: Pages, parts: Buffer[], flags = 0): Steps<number> {
+  let level = yield* writeLeaves(entries, pages, parts, flags);
   while (level.length > 1) level = [...writeBranches(level, pages, parts)];
   return (level[0] as Child).page;
 }
@@ -82,25 +83,32 @@ interface Child {
   page: number;
 }
 
-function* writeLeaves(entries: Iterable<BoltEntry>, pages: Pages, parts: Buffer[], flags: number): Generator<Child> {
+function* writeLeaves(entries: Iterable<BoltEntry>, pages: Pages, parts: Buffer[], flags: number): Steps<Child[]> {
+  const leaves: Child[] = [];
   let batch: BoltEntry[] = [];
   let bytes = pageHeaderBytes;
-  const write = (): Child => {
+  let bytesInStep = 0;
+  const write = (): void => {
     const number = pages.take(bytes);
     parts.push(page(number, pageFlags.leaf, batch.length, leafParts(batch, flags), bytes));
-    return { first: batch[0]?.key ?? Buffer.alloc(0), page: number };
+    leaves.push({ first: batch[0]?.key ?? Buffer.alloc(0), page: number });
   };
   for (const entry of entries) {
     const size = elementBytes + entry.key.length + entry.value.length;
     if (batch.length > 0 && (bytes + size > pageBytes || batch.length >= maxElements)) {
-      yield write();
+      write();
+      bytesInStep += bytes;
       batch = [];
       bytes = pageHeaderBytes;
     }
     batch.push(entry);
     bytes += size;
+    if (bytesInStep < stepBytes) continue;
+    yield;
+    bytesInStep = 0;
   }
-  yield write();
+  write();
+  return leaves;
 }
 
 function leafParts(batch: readonly BoltEntry[], flags: number): Buffer[] {

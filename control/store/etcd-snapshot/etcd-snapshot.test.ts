@@ -9,7 +9,7 @@ import { EtcdCluster } from '../etcd/etcd-cluster.testing.ts';
 import { createEtcdStore } from '../etcd/etcd-store.ts';
 import { CompactedError, type StoreEntry } from '../store.ts';
 import { BoltError } from './bolt-reader.ts';
-import { readSnapshot, type SnapshotContent, snapshotFile } from './etcd-snapshot.ts';
+import { readSnapshot, type SnapshotContent, snapshotFile, snapshotFileSteps } from './etcd-snapshot.ts';
 
 const env = { ETCDCTL_API: '3' };
 const entry = (key: string, modRevision: number, value: Uint8Array, more: Partial<StoreEntry> = {}): StoreEntry => ({
@@ -49,6 +49,15 @@ describe("a snapshot in etcd's form", { timeout: 120_000 }, () => {
     folder = await mkdtemp(join(tmpdir(), 'snapshot-'));
   });
   after(() => rm(folder, { recursive: true }));
+
+  it('is made in many steps, so that a server answers meanwhile', () => {
+    const entries = Array.from({ length: 10_000 }, (_, index) => entry(`/registry/${index}`, index + 2, Buffer.alloc(1_000)));
+    const steps = snapshotFileSteps({ revision: 20_000, entries, leases: [] });
+    let count = 0;
+    while (steps.next().done !== true) count++;
+    // Ten megabytes are laid out, and then hashed.
+    assert.ok(count > 60, `${count} steps`);
+  });
 
   for (const [what, content] of contents) {
     it(`${what}: is read as it was written`, () => {

@@ -8,11 +8,12 @@
  * Source: etcd `server/storage/schema/bucket.go`, `server/storage/mvcc/revision.go`, `etcdutl/snapshot/v3_snapshot.go`.
  */
 import { createHash } from 'node:crypto';
+import { atOnce, type Steps } from '#api/steps.ts';
 import type { KeyValue } from '../etcd/etcd-proto.ts';
 import { etcdMessage } from '../etcd/etcd-proto.ts';
 import type { StoreEntry } from '../store.ts';
 import { BoltError, BoltFile } from './bolt-reader.ts';
-import { type BoltEntry, boltFile } from './bolt-writer.ts';
+import { type BoltEntry, boltFileSteps, stepBytes } from './bolt-writer.ts';
 
 /** What a snapshot holds. */
 export interface SnapshotContent {
@@ -28,8 +29,11 @@ const hashBytes = 32;
 const sectorBytes = 512;
 const compactedKeys = ['finishedCompactRev', 'scheduledCompactRev'];
 
-/** The file, piece by piece, with its hash. */
-export function* snapshotFile({ revision, entries, leases }: SnapshotContent): Generator<Buffer, void, undefined> {
+/** The file in parts, with its hash. */
+export const snapshotFile = (content: SnapshotContent): Buffer[] => atOnce(snapshotFileSteps(content));
+
+/** Like {@link snapshotFile}, in a process that has others to serve meanwhile. */
+export function* snapshotFileSteps({ revision, entries, leases }: SnapshotContent): Steps<Buffer[]> {
   const keyValue = etcdMessage('KeyValue');
   const lease = etcdMessage('StoredLease');
   const byRevision = entries.toSorted((a, b) => a.modRevision - b.modRevision);
@@ -46,8 +50,7 @@ export function* snapshotFile({ revision, entries, leases }: SnapshotContent): G
   const granted = leases
     .toSorted((a, b) => a.id - b.id)
     .map(({ id, ttlSeconds }) => ({ key: numberKey(id), value: lease.encode({ ID: id, TTL: Math.ceil(ttlSeconds) }) }));
-  const hash = createHash('sha256');
-  for (const part of boltFile([
+  const file = yield* boltFileSteps([
     { name: 'key', entries: keys() },
     { name: 'lease', entries: granted },
     { name: 'meta', entries: compacted },
@@ -56,11 +59,18 @@ export function* snapshotFile({ revision, entries, leases }: SnapshotContent): G
       name,
       entries: [],
     })),
-  ])) {
+  ]);
+  const hash = createHash('sha256');
+  let bytesInStep = 0;
+  for (const part of file) {
     hash.update(part);
-    yield part;
+    bytesInStep += part.length;
+    if (bytesInStep < stepBytes) continue;
+    yield;
+    bytesInStep = 0;
   }
-  yield hash.digest();
+  file.push(hash.digest());
+  return file;
 }
 
 /**
