@@ -7,8 +7,8 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import type { Container, Pod, PodStatus, ResourceRequirements } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
-import { podNode, rest } from '../pod/pod-node.testing.ts';
-import { PodSet } from '../pod/pod-set.ts';
+import { passSeconds, podSetNode } from '../pod/pod-set.testing.ts';
+import type { PodSet } from '../pod/pod-set.ts';
 import { aContainer, aPod } from '../pods.testing.ts';
 import { FakeRuntime } from '../runtime.testing.ts';
 
@@ -27,18 +27,11 @@ describe('a resize of a running pod', () => {
   /** A kubelet, also the one after a restart. */
   async function start(): Promise<void> {
     stopped = new AbortController();
-    fake.changed = () => {
-      for (const worker of pods.workers()) worker.wake();
-    };
-    const status = { allocatable: { pods: '10', cpu: '4', memory: '1Gi' } };
-    const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' }, spec: {}, status } as never;
-    const { admit: _admit, ...deps } = podNode({
+    const options: Parameters<typeof podSetNode>[0] = {
       clock,
       fake,
       folder,
       events: { event: (_about, _type, reason, message) => void events.push(`${reason} ${message}`) },
-      wake: (uid) => pods.wake(uid),
-      node: () => node,
       statuses: {
         current: ({ metadata }) => statuses.get(metadata.uid) ?? {},
         set: ({ metadata }, reported) => void statuses.set(metadata.uid, reported),
@@ -46,9 +39,10 @@ describe('a resize of a running pod', () => {
         forget: () => undefined,
         stop: async () => undefined,
       },
-    });
-    await deps.resizes.load();
-    pods = new PodSet({ ...deps, node: () => node }, stopped.signal);
+    };
+    const started = podSetNode(options, { pods: '10', cpu: '4', memory: '1Gi' }, stopped.signal);
+    await started.resizes.load();
+    ({ pods } = started);
   }
 
   beforeEach(async () => {
@@ -69,13 +63,7 @@ describe('a resize of a running pod', () => {
   const pod = (resources: ResourceRequirements, generation = 1, more: Partial<Container> = {}, name = 'web'): Pod =>
     aPod({ containers: [aContainer('c', { resources, ...more })] }, { metadata: { name, uid: `uid-${name}`, generation } });
 
-  async function pass(seconds: number): Promise<void> {
-    for (let second = 0; second <= seconds; second++) {
-      await rest();
-      await clock.advance(second === 0 ? 0 : 1000);
-    }
-    await rest();
-  }
+  const pass = (seconds: number): Promise<void> => passSeconds(clock, seconds);
   /** Waits, half a minute of the test's clock at most, until this is so. */
   async function until(actual: () => unknown, expected: unknown): Promise<void> {
     for (let second = 0; second < 30 && !isDeepStrictEqual(actual(), expected); second++) await pass(1);

@@ -8,8 +8,8 @@ import { FakeClock } from '#client/clock.ts';
 import { aContainer, aPod } from '../pods.testing.ts';
 import { FakeRuntime } from '../runtime.testing.ts';
 import type { NetworkGate } from './network-gate.ts';
-import { podNode, rest } from './pod-node.testing.ts';
-import { PodSet } from './pod-set.ts';
+import { passSeconds, podSetNode } from './pod-set.testing.ts';
+import type { PodSet } from './pod-set.ts';
 
 describe('containers', () => {
   let folder: string;
@@ -26,15 +26,11 @@ describe('containers', () => {
     clock = new FakeClock();
     stopped = new AbortController();
     fake = new FakeRuntime(clock);
-    fake.changed = () => {
-      for (const worker of pods.workers()) worker.wake();
-    };
-    const { admit: _admit, ...deps } = podNode({
+    const options: Parameters<typeof podSetNode>[0] = {
       clock,
       fake,
       folder,
       events: { event: (_object, _type, reason, message) => void events.push(`${reason}: ${message}`) },
-      wake: (uid) => pods.wake(uid),
       networkGate: { admit: (...args) => admit(...args) },
       statuses: {
         current: () => ({}),
@@ -43,15 +39,8 @@ describe('containers', () => {
         forget: () => undefined,
         stop: async () => undefined,
       },
-    });
-    const node = {
-      apiVersion: 'v1',
-      kind: 'Node',
-      metadata: { name: 'n1' },
-      spec: {},
-      status: { allocatable: { pods: '9', cpu: '9' } },
     };
-    pods = new PodSet({ ...deps, node: () => node as never }, stopped.signal);
+    ({ pods } = podSetNode(options, { pods: '9', cpu: '9' }, stopped.signal));
     events.length = 0;
     phase = undefined;
   });
@@ -64,13 +53,7 @@ describe('containers', () => {
 
   const pod = (): Pod =>
     aPod({ containers: [aContainer('main')], initContainers: [aContainer('init')] }, { metadata: { name: 'a', uid: 'uid-a' } });
-  async function pass(seconds: number): Promise<void> {
-    for (let second = 0; second <= seconds; second++) {
-      await rest();
-      await clock.advance(second === 0 ? 0 : 1000);
-    }
-    await rest();
-  }
+  const pass = (seconds: number): Promise<void> => passSeconds(clock, seconds);
   const started = (): string[] => fake.calls.filter((call) => call.startsWith('start '));
 
   it('start only when the network policies of their pod are in force for the addresses of its sandbox', async () => {

@@ -8,8 +8,8 @@ import type { Pod, PodStatus } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
 import { aContainer, aPod } from '../pods.testing.ts';
 import { FakeRuntime } from '../runtime.testing.ts';
-import { podNode, rest } from './pod-node.testing.ts';
-import { PodSet } from './pod-set.ts';
+import { passSeconds, podSetNode } from './pod-set.testing.ts';
+import type { PodSet } from './pod-set.ts';
 
 describe('the pods of a node', () => {
   let folder: string;
@@ -26,15 +26,11 @@ describe('the pods of a node', () => {
     clock = new FakeClock();
     stopped = new AbortController();
     fake = new FakeRuntime(clock);
-    fake.changed = () => {
-      for (const worker of pods.workers()) worker.wake();
-    };
-    const { admit: _admit, ...deps } = podNode({
+    const options: Parameters<typeof podSetNode>[0] = {
       clock,
       fake,
       folder,
       events: { event: () => undefined },
-      wake: (uid) => pods.wake(uid),
       statuses: {
         current: ({ metadata }) => statuses.get(metadata.uid) ?? {},
         set: ({ metadata }, status) => void statuses.set(metadata.uid, status),
@@ -42,10 +38,8 @@ describe('the pods of a node', () => {
         forget: (uid) => void forgotten.push(uid),
         stop: async () => undefined,
       },
-    });
-    const status = { allocatable: { pods: '1', cpu: '2', memory: '1Gi' } };
-    const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' }, spec: {}, status };
-    pods = new PodSet({ ...deps, node: () => node as never }, stopped.signal);
+    };
+    ({ pods } = podSetNode(options, { pods: '1', cpu: '2', memory: '1Gi' }, stopped.signal));
   });
   afterEach(async () => {
     stopped.abort();
@@ -64,13 +58,7 @@ describe('the pods of a node', () => {
     metadata: { ...pod.metadata, deletionTimestamp: '2026-01-01T00:01:00Z', deletionGracePeriodSeconds: 1 },
   });
 
-  async function pass(seconds: number): Promise<void> {
-    for (let second = 0; second <= seconds; second++) {
-      await rest();
-      await clock.advance(second === 0 ? 0 : 1000);
-    }
-    await rest();
-  }
+  const pass = (seconds: number): Promise<void> => passSeconds(clock, seconds);
 
   it('are found by name, and by UID', async () => {
     pods.changed(named('a'));

@@ -85,6 +85,14 @@ function setUp() {
     for (const event of events.splice(0)) event();
     await settle();
   };
+  /** Somebody deletes the mirror pod, and the API keeps it for its grace period. */
+  const deleteGracefully = async (): Promise<void> => {
+    const [mirror] = stored.values();
+    assert.ok(mirror);
+    const marks = { resourceVersion: '9', deletionTimestamp: '2026-01-01T00:00:00Z' };
+    mirrorPods.updated({ ...mirror, metadata: { ...mirror.metadata, ...marks } }, mirror);
+    await settle();
+  };
   const run = (one: Pod, isEnding = false): void => void running.set(keyOf(one), { pod: one, isEnding });
   return {
     mirrorPods,
@@ -96,6 +104,7 @@ function setUp() {
     settle,
     watch,
     run,
+    deleteGracefully,
     refuse: (count: number) => void (conflicts = count),
     fail: (count: number) => void (failures = count),
     setNode: (value: Node | undefined) => void (node = value),
@@ -132,36 +141,24 @@ describe('mirror pods', () => {
   });
 
   it('are made anew when somebody deletes them, also gracefully', async () => {
-    const { mirrorPods, requests, stored, settle, watch, run } = setUp();
+    const { mirrorPods, requests, settle, watch, run, deleteGracefully } = setUp();
     run(pod());
     mirrorPods.complete();
     await settle();
     await watch();
-    const [mirror] = stored.values();
-    assert.ok(mirror);
-    mirrorPods.updated(
-      { ...mirror, metadata: { ...mirror.metadata, resourceVersion: '9', deletionTimestamp: '2026-01-01T00:00:00Z' } },
-      mirror,
-    );
-    await settle();
+    await deleteGracefully();
     await watch();
     assert.deepEqual(requests, ['create shop/web-n1', 'delete api-1', 'create shop/web-n1']);
   });
 
   it('are made anew also where the first try to delete them meets a conflict', async () => {
-    const { mirrorPods, requests, stored, settle, watch, run, refuse } = setUp();
+    const { mirrorPods, requests, settle, watch, run, refuse, deleteGracefully } = setUp();
     run(pod());
     mirrorPods.complete();
     await settle();
     await watch();
     refuse(1);
-    const [mirror] = stored.values();
-    assert.ok(mirror);
-    mirrorPods.updated(
-      { ...mirror, metadata: { ...mirror.metadata, resourceVersion: '9', deletionTimestamp: '2026-01-01T00:00:00Z' } },
-      mirror,
-    );
-    await settle();
+    await deleteGracefully();
     await settle(2_000);
     await watch();
     assert.deepEqual(requests, ['create shop/web-n1', 'delete api-1', 'delete api-1', 'create shop/web-n1']);
