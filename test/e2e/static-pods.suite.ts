@@ -90,11 +90,10 @@ export function staticPodSuite(cluster: () => Cluster): void {
       assert.match(text, /Started +\S+ +kubelet +spec.containers\{main\}: Container started/);
     });
 
-    // What is waited for is the next pod of this name, which the kubelet makes within milliseconds: kubectl waits for the name to be free, and
-    // has once waited for ever.
+    // By kubectl 1.36: earlier ones wait until there is no pod of this name, and miss that moment, because the kubelet makes the next one at once.
     it('outlive a deletion: kubectl delete takes the mirror pod, and the container runs on', async () => {
       const before = await untilRunning('ready');
-      await cluster().kubectl(['-n', namespace, 'delete', 'pod', name, '--wait=false']);
+      await cluster().kubectl(['-n', namespace, 'delete', 'pod', name]);
       const after = await untilRunning('there again', ({ metadata }) => metadata.uid !== before.metadata.uid);
       assert.equal(containerId(after), containerId(before));
       assert.equal(hash(after), hash(before));
@@ -115,7 +114,7 @@ export function staticPodSuite(cluster: () => Cluster): void {
       await until('the agent has found the pod', async () => agentLog().split('Adding static pod path').length > 2, {
         timeoutMs: 60_000,
       });
-      await cluster().kubectl(['-n', namespace, 'delete', 'pod', name, '--wait=false']);
+      await cluster().kubectl(['-n', namespace, 'delete', 'pod', name]);
       const after = await untilRunning('mirrored by the new kubelet', ({ metadata }) => metadata.uid !== before.metadata.uid);
       assert.equal(containerId(after), containerId(before));
     });
