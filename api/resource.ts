@@ -19,8 +19,8 @@ export interface Resource {
   shortNames: readonly string[];
   categories: readonly string[];
   /**
-   * Subresources with the kind that they carry, as discovery lists them. The built-in rows below have none: the API server adds what the
-   * kinds' rooms declare.
+   * Subresources with the kind that they carry, as discovery lists them. The built-in rows (`resources.ts`) have none: the API server adds
+   * what the kinds' rooms declare.
    */
   subresources: readonly Subresource[];
   /** The key prefix in the store, the same as upstream's: `/registry/pods`. It has one or two segments after `/registry/`. */

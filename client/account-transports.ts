@@ -9,6 +9,7 @@ import type { ObjectName } from '#api/meta.ts';
 import { isAlreadyExists, isNotFound } from '#api/status.ts';
 import type { Client } from './client.ts';
 import { type Clock, sleep } from './clock.ts';
+import { discard } from './retry-after.ts';
 import type { Transport } from './transport.ts';
 
 /** The dependencies of {@link AccountTransports}. */
@@ -51,7 +52,7 @@ export class AccountTransports {
         const response = await this.#deps.connection({ ...request, headers });
         if (response.status !== 401 || isSecond) return response;
         // The account was deleted and made again, or the keys have changed: the next token is good.
-        await discard(response.body);
+        await discard(response);
         this.#tokens.delete(account);
       }
     };
@@ -102,9 +103,4 @@ export class AccountTransports {
       return false;
     }
   }
-}
-
-async function discard(body: AsyncIterable<Uint8Array>): Promise<void> {
-  // Read to its end: the connection's stream is free then.
-  for await (const piece of body) void piece;
 }

@@ -46,8 +46,8 @@ async function sleepUntilEither(clock: Clock, delayMs: number, ...signals: (Abor
   await sleep(clock, delayMs, given.length > 1 ? AbortSignal.any(given) : given[0]);
 }
 
-/** Reads the refusal, so that its connection can carry the next attempt. */
-async function discard({ body }: TransportResponse): Promise<void> {
+/** Reads a refusal, so that its connection can carry the next attempt. Never rejects. */
+export async function discard({ body }: TransportResponse): Promise<void> {
   let bytes = 0;
   try {
     for await (const chunk of body) {

@@ -3,8 +3,9 @@
  *
  * Lines that come in one turn of the event loop are written together: a write costs more than all else. In the modes that block, as upstream's
  * default does, requests go on when their lines are in the file. Such a write goes to the kernel's memory and takes some microseconds; handing
- * it to another thread and waiting for that took up to a third of a small request, so it is done here. In mode `batch`, and where the path is
- * no ordinary file (a pipe may be full), another thread writes.
+ * it to another thread and waiting for that took up to a third of a small request, so it is done here. The price: while the file system stalls
+ * (frozen for a backup, a network disk that is away), the whole process stands still, where upstream holds back audited requests alone. In mode
+ * `batch`, and where the path is no ordinary file (a pipe may be full), another thread writes. `-` is as Node writes standard output.
  *
  * Source: apiserver `plugin/pkg/audit/log/backend.go`; natefinch/lumberjack (names of rotated files).
  */
