@@ -82,5 +82,6 @@ function labOf(flags: Flags): Lab {
   if (flags.layout !== 'single' && flags.runtime !== 'containerd')
     throw new Error(`--layout ${flags.layout} runs on containerd: leave --runtime out`);
   if (!/^\d+$/.test(flags.workers)) throw new Error(`--workers ${flags.workers}: give a number from 1 to 9`);
+  if (!/^[12]$/.test(flags.segments)) throw new Error(`--segments ${flags.segments}: give 1 or 2`);
   return planLab({ ...flags, workers: Number(flags.workers), segments: Number(flags.segments) });
 }

@@ -23,9 +23,11 @@ export function shell(flags: LabFlags, name: string, command: readonly string[])
 
 /** Shows a log. @throws UsageError that names the services there are */
 export function logs(flags: LabFlags & { follow?: true }, service: string, name: string | undefined): void {
-  const { lab, host } = find(flags, name ?? defaultHost(flags, service));
+  checkRoot();
+  const unit = service.replace(/\.service$/, '');
+  const { lab, host } = find(flags, name ?? defaultHost(flags, unit));
   const files = logFiles(lab, host);
-  const file = files.get(service.replace(/\.service$/, ''));
+  const file = files.get(unit);
   if (file === undefined) throw new UsageError(`${host.name} has no service "${service}": ${[...files.keys()].join(', ')}.`);
   become(['tail', '-n', '+1', ...(flags.follow === true ? ['-F'] : []), file], process.env);
 }

@@ -7,7 +7,6 @@ import { embeddedFiles } from '#api/embedded.ts';
 import { errorText } from '#api/error-text.ts';
 import { mustParseCidr } from '#api/ip.ts';
 import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
-import { CertificateFiles } from '#client/certificate-files.ts';
 import { readAdmissionConfiguration } from '#control/apiserver/admission/config/admission-configuration.ts';
 import { isPluginEnabled, pluginChoiceProblems } from '#control/apiserver/admission/plugin-names.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
@@ -26,6 +25,7 @@ import { encryptionOptions } from './encryption-flags.ts';
 import { etcdOptions } from './etcd-flags.ts';
 import { leadershipOptions } from './leadership-flags.ts';
 import { serviceAccountOptions, serviceAccountWarnings } from './service-account-flags.ts';
+import { servingCertificateOf } from './serving-certificate.ts';
 import { kubernetesVersion } from './version.ts';
 
 /** Runs the server until it is told to stop. @throws Error when it cannot start */
@@ -136,21 +136,6 @@ function schedulerConfiguration(path: string): SchedulerConfiguration {
     return configuration;
   } catch (error) {
     throw new Error(`--scheduler-config ${path}: ${errorText(error)}`, { cause: error });
-  }
-}
-
-/** `--tls-cert-file` and its key. @throws Error that names the flags */
-export function servingCertificateOf({
-  tlsCertFile: certFile,
-  tlsPrivateKeyFile: keyFile,
-}: Pick<ServerFlags, 'tlsCertFile' | 'tlsPrivateKeyFile'>): CertificateFiles | undefined {
-  if (certFile === undefined && keyFile === undefined) return undefined;
-  if (certFile === undefined || keyFile === undefined)
-    throw new Error('--tls-cert-file and --tls-private-key-file go together: give both');
-  try {
-    return new CertificateFiles(certFile, keyFile);
-  } catch (error) {
-    throw new Error(`--tls-cert-file, --tls-private-key-file: ${errorText(error)}`, { cause: error });
   }
 }
 

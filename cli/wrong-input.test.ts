@@ -32,6 +32,7 @@ describe('tinker with wrong arguments', { concurrency: 2 }, () => {
     ['up --nme x', /unknown option '--nme' \(Did you mean --name\?\)/],
     ['up --workers two', /--workers two: give a number from 1 to 9/],
     ['up --runtime podman', /--runtime podman: give containerd or docker/],
+    ['up --segments two', /--segments two: give 1 or 2/],
     ['up --subnet 10.200.0.0/30', /--subnet 10\.200\.0\.0\/30: give an IPv4 network/],
     ['down --name No', /--name No: give 1 to 8 lower-case letters/],
     [
@@ -61,6 +62,44 @@ describe('tinker with wrong arguments', { concurrency: 2 }, () => {
     ['agent', /--kubeconfig: give the node's credentials \(tinker node-credentials\), or --join with --token/],
   ];
   for (const [line, message] of cases) it(`tinker ${line}`, () => fails(line.split(' '), message));
+});
+
+describe('commands of the lab', () => {
+  it('run from the sources, also by bin/tinker: the bundle has no lab', async () => {
+    const tinker = fileURLToPath(new URL('../bin/tinker', import.meta.url));
+    for (const command of ['shell worker-1', 'logs kubelet', 'stop worker-1', 'start worker-1'])
+      await assert.rejects(
+        execFile([tinker, ...command.split(' '), '--name', 'nolab'], { timeoutMs: 240_000 }),
+        (error: unknown) => {
+          assert.ok(error instanceof ExecError);
+          assert.equal(error.result.stderr, 'tinker: There is no lab "nolab" on this machine: npm run up starts one.\n');
+          return true;
+        },
+      );
+  });
+});
+
+describe('a component with wrong arguments', { concurrency: 2 }, () => {
+  const cases: [string, RegExp][] = [
+    ['kubelet --config-dir /nowhere', /^kubelet: --config-dir \/nowhere: /],
+    [
+      'kubelet --kubeconfig /etc/hostname --node-ip 10.0.0.1,10.0.0.2',
+      /^kubelet: --node-ip 10\.0\.0\.1,10\.0\.0\.2: give one address/,
+    ],
+    [
+      'kube-scheduler --kubeconfig @ --tls-cert-file /nowhere --tls-private-key-file /nowhere',
+      /^kube-scheduler: --tls-cert-file, --tls-private-key-file: ENOENT: .*\/nowhere/,
+    ],
+  ];
+  for (const [line, message] of cases)
+    it(line, () =>
+      assert.rejects(execFile([...program, ...line.split(' ')], { timeoutMs: 240_000 }), (error: unknown) => {
+        assert.ok(error instanceof ExecError);
+        assert.match(error.result.stderr, message);
+        assert.equal(error.result.stderr.trimEnd().split('\n').length, 1, error.result.stderr);
+        return true;
+      }),
+    );
 });
 
 describe('tinker server, when it cannot run', () => {

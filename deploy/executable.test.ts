@@ -98,7 +98,7 @@ describe('the Debian package', () => {
     for (const name of programNames) {
       const page = gunzipSync(readFileSync(join(tree, `usr/share/man/man8/${name}.8.gz`))).toString();
       assert.match(page, /^\.TH /);
-      assert.match(page, name === 'tinker' ? /^\.SS server$/m : /\\-\\-kubeconfig|\\-\\-secure\\-port/);
+      assert.match(page, name === 'tinker' ? /^\.SS server$[\s\S]*^\.SS store backup$/m : /\\-\\-kubeconfig|\\-\\-secure\\-port/);
       const completion = join(tree, 'usr/share/bash-completion/completions', name);
       assert.ok(existsSync(completion));
       const word = name === 'tinker' ? 'ser' : '--v';

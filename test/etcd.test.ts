@@ -8,11 +8,12 @@ import { after, before, describe, it } from 'node:test';
 import { execFile } from '#agent/host/exec.ts';
 import { createAuthority, createTokenKey, issueCertificate } from '#control/pki/certificates.ts';
 import { EtcdCluster } from '#control/store/etcd/etcd-cluster.testing.ts';
+import { until } from '#lab/until.ts';
 import { freePort } from './free-port.ts';
 import { ServerProcess } from './hostile/server-process.ts';
 
 const namespace = '/api/v1/namespaces/default';
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const patience = { timeoutMs: 60_000 };
 
 describe('two API servers on one etcd', { timeout: 600_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'etcd-test-'));
@@ -81,7 +82,7 @@ resources:
       const list = await reader.request('GET', `${namespace}/configmaps`);
       assert.ok(list.text.includes(`"shared-${index}"`));
     }
-    for (let tries = 0; tries < 300 && heard.some(({ length }) => length < 10); tries++) await wait(100);
+    await until('both watches tell of ten', async () => heard.every(({ length }) => length >= 10), patience);
     stop.abort();
     const expected = Array.from({ length: 10 }, (_, index) => `shared-${index}`);
     for (const names of heard) assert.deepEqual(names, expected);
@@ -148,9 +149,10 @@ resources:
       const before = acknowledged.length;
       await cluster.kill(member);
       const killed = performance.now();
-      while ((await a().request('GET', `${namespace}/configmaps/shared-0`)).status !== 200) await wait(20);
+      const reads = async (): Promise<boolean> => (await a().request('GET', `${namespace}/configmaps/shared-0`)).status === 200;
+      await until('reads go on', reads, { ...patience, everyMs: 20 });
       gaps.push(performance.now() - killed);
-      while (acknowledged.length < before + 20) await wait(50);
+      await until('writes go on', async () => acknowledged.length >= before + 20, patience);
       cluster.run(member);
       await cluster.healthy(member);
     }
@@ -186,8 +188,7 @@ resources:
     cluster.run(1);
     await cluster.healthy(0);
     for (const server of [a(), b()]) {
-      for (let tries = 0; tries < 300 && (await server.request('GET', '/readyz')).status !== 200; tries++) await wait(100);
-      assert.equal((await server.request('GET', '/readyz')).status, 200);
+      await until('the server is ready', async () => (await server.request('GET', '/readyz')).status === 200, patience);
     }
     assert.equal((await b().request('POST', `${namespace}/configmaps`, object('found'))).status, 201);
     assert.equal((await a().request('GET', `${namespace}/configmaps/found`)).status, 200);
@@ -239,12 +240,8 @@ describe('a server with its own store that answers etcdctl', { timeout: 300_000 
       assert.ok(JSON.parse(await etcdctl('snapshot', 'status', file, '--write-out=json')).revision > 10);
       // A change by etcdctl is a change as any: clients hear of it.
       await etcdctl('del', '/registry/configmaps/default/x');
-      for (let tries = 0; tries < 100; tries++) {
-        const { status } = await server.request('GET', `${namespace}/configmaps/x`);
-        if (status === 404) break;
-        await wait(50);
-      }
-      assert.equal((await server.request('GET', `${namespace}/configmaps/x`)).status, 404);
+      const isGone = async (): Promise<boolean> => (await server.request('GET', `${namespace}/configmaps/x`)).status === 404;
+      await until('the server hears of it', isGone, patience);
       await assert.rejects(
         execFile(['etcdctl', '--endpoints', `https://127.0.0.1:${port}`, '--cacert', join(pki, 'ca.crt'), 'get', '/'], {
           env: { ETCDCTL_API: '3' },

@@ -37,7 +37,12 @@ export function readConfigurationFile(flag: string, path: string, { kind, apiVer
 
 /** `--config-dir`: its files `*.conf` in the order of their names, each over those before. @throws Error that names flag and file */
 export function readDropIns(flag: string, folder: string, kind: ConfigurationKind): JsonObject[] {
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.conf'));
+  let names: string[];
+  try {
+    names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.conf'));
+  } catch (error) {
+    throw new Error(`${flag} ${folder}: ${errorText(error)}`, { cause: error });
+  }
   return names.sort().map((name) => readConfigurationFile(flag, join(folder, name), kind));
 }
 

@@ -22,6 +22,7 @@ import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { leftOutMetric } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
 import { checkAddress, checkFile, checkFolder, checkNodeName, firstAddress } from '../checks.ts';
+import { checkNodeIps } from '../node-ip.ts';
 import { podManifests } from '../pod-manifest.ts';
 import { type ComponentContext, defineComponent } from './component.ts';
 import { Configuration, merged, readConfigurationFile, readDropIns } from './configuration-file.ts';
@@ -168,18 +169,17 @@ async function kubeletOptions(given: KubeletFlags, configuration: Configuration)
   };
 }
 
-/** `--node-ip`: one, or one of each family; upstream's `0.0.0.0` and `::` mean the machine's own. @throws Error that names the flag */
 /** Several values of one header are one, with commas between them. Source: RFC 9110, 5.3. */
 const headersOf = (map: Readonly<Record<string, string>>): Record<string, string[]> =>
   Object.fromEntries(Object.entries(map).map(([name, values]) => [name, [values]]));
 
+/** `--node-ip`: one, or one of each family; upstream's `0.0.0.0` and `::` mean the machine's own. @throws Error that names the flag */
 function nodeIps(text: string): string[] {
   const given = text
     .split(',')
     .map((one) => one.trim())
     .filter((one) => !['', '0.0.0.0', '::'].includes(one));
-  if (given.length === 0) return [firstAddress('--node-ip')];
-  return given.map((one) => checkAddress('--node-ip', one));
+  return given.length === 0 ? [firstAddress('--node-ip')] : checkNodeIps(given.join(','));
 }
 
 function checkRoot(): void {

@@ -16,6 +16,7 @@ import { ComponentServer, type ComponentServerDeps } from '#control/component-se
 import { type DelegatedAuthOptions, defaultDelegation } from '#control/component-server/delegated-auth.ts';
 import { checkAddress, checkFile } from '../checks.ts';
 import { boolean, durationMs, names, port } from '../flags.ts';
+import { servingCertificateOf } from '../serving-certificate.ts';
 import { type ComponentClients, clientConfig } from './client-config.ts';
 import type { FlagSection } from './flag-set.ts';
 
@@ -183,13 +184,9 @@ export function secureServing(component: string, flags: SecureServingFlags): Sec
 }
 
 function servingFiles(component: string, flags: SecureServingFlags): CertificateFiles | undefined {
-  const { tlsCertFile, tlsPrivateKeyFile, certDir } = flags;
-  if (tlsCertFile !== undefined || tlsPrivateKeyFile !== undefined) {
-    if (tlsCertFile === undefined || tlsPrivateKeyFile === undefined)
-      throw new Error('--tls-cert-file and --tls-private-key-file go together: give both');
-    return new CertificateFiles(tlsCertFile, tlsPrivateKeyFile);
-  }
-  if (certDir === '') return undefined;
+  const { certDir } = flags;
+  const given = servingCertificateOf(flags);
+  if (given !== undefined || certDir === '') return given;
   const [certificate, key] = [join(certDir, `${component}.crt`), join(certDir, `${component}.key`)];
   return existsSync(certificate) && existsSync(key) ? new CertificateFiles(certificate, key) : undefined;
 }

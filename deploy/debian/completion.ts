@@ -4,10 +4,15 @@
 export const componentCompletion = (name: string, flags: readonly string[]): string =>
   completion(name, `words='${flags.map((flag) => `--${flag}`).join(' ')}'`);
 
-/** The completion of `tinker`: first a command, then its flags. */
+/** The completion of `tinker`: first a command, then its flags; of `token` and `store`, their own commands, and the flags of those. */
 export function tinkerCompletion(commands: readonly { name: string; flags: readonly { name: string }[] }[]): string {
-  const cases = commands.map(({ name, flags }) => `    ${name}) words='${flags.map((flag) => flag.name).join(' ')}' ;;`);
-  const first = `    *) [ "$COMP_CWORD" -gt 1 ] || words='${commands.map(({ name }) => name).join(' ')}' ;;`;
+  const words = new Map<string, Set<string>>();
+  for (const { name, flags } of commands) {
+    const [first = '', ...second] = name.split(' ');
+    words.set(first, new Set([...(words.get(first) ?? []), ...second, ...flags.map((flag) => flag.name)]));
+  }
+  const cases = [...words].map(([name, known]) => `    ${name}) words='${[...known].join(' ')}' ;;`);
+  const first = `    *) [ "$COMP_CWORD" -gt 1 ] || words='${[...words.keys()].join(' ')}' ;;`;
   return completion('tinker', ['case "${COMP_WORDS[1]}" in', ...cases, first, '  esac'].join('\n'));
 }
 

@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { Command } from 'commander';
 import { createClusterCommands } from '#cli/cluster-commands.ts';
 import { components } from '#cli/components/index.ts';
+import { createStoreCommand } from '#cli/store-command.ts';
 import { createTokenCommand } from '#cli/token-command.ts';
 import { version } from '#cli/version.ts';
 import { createWhyCommand } from '#cli/why-command.ts';
@@ -46,13 +47,16 @@ const compressed = (text: string): Uint8Array => gzipSync(text, { level: 9 });
 function tinkerCommands(): TinkerCommand[] {
   const program = new Command();
   createClusterCommands(program);
+  createStoreCommand(program);
   createTokenCommand(program);
   createWhyCommand(program);
-  return program.commands.map((command) => ({
-    name: command.name(),
-    description: command.description(),
-    flags: command.options.map((option) => ({ name: option.long ?? option.short ?? '', text: option.description })),
-  }));
+  return program.commands
+    .flatMap((command) => [command, ...command.commands])
+    .map((command) => ({
+      name: command.parent === program ? command.name() : `${command.parent?.name()} ${command.name()}`,
+      description: command.description(),
+      flags: command.options.map((option) => ({ name: option.long ?? option.short ?? '', text: option.description })),
+    }));
 }
 
 const copyright = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/

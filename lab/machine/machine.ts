@@ -47,7 +47,7 @@ export const machineOf = (lab: Lab, host: Worker): MachineSpec => ({
 
 /** The daemon whose child is the machine's process 1. */
 export const machineDaemon = (lab: Lab, host: Worker): DaemonSpec => ({
-  name: `${host.name}`,
+  name: host.name,
   argv: [...machineArgv(), 'enter', specFile(host)],
   pidFile: join(host.stateDir, 'machine.pid'),
   logFile: join(lab.logDir, `${host.name}.log`),

@@ -90,6 +90,7 @@ export class Supervisor {
         logFile: logFile(name),
       });
       tell(`${name}.service: started, pid ${running.pid}`);
+      if (unit.ignored.length > 0) tell(`${name}.service: not heeded here: ${unit.ignored.join(', ')}`);
       const stop = (): void => running.kill('SIGTERM');
       signal.addEventListener('abort', stop, { once: true });
       if (signal.aborted) stop();

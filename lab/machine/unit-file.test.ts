@@ -48,6 +48,7 @@ LimitNOFILE=1024
       '[Service]\nExecStart=/bin/true\nRestart=maybe\n',
       /Restart=maybe: give no, on-failure or always/,
     ],
+    ['waits no time that there is', '[Service]\nExecStart=/bin/true\nRestartSec=soon\n', /RestartSec=soon: give a time/],
   ];
   for (const [what, text, message] of wrong)
     it(`is refused when it ${what}`, () =>

@@ -46,6 +46,13 @@ export function parseUnit(name: string, text: string): Unit {
   const restart = last('Service.Restart') ?? 'no';
   if (restart !== 'no' && restart !== 'on-failure' && restart !== 'always')
     throw new UnitFileError(`${name}.service: Restart=${restart}: give no, on-failure or always`);
+  const span = (key: string, byDefault: string): number => {
+    const text = last(key) ?? byDefault;
+    const ms = spanMs(text);
+    if (ms === undefined)
+      throw new UnitFileError(`${name}.service: ${key.replace('Service.', '')}=${text}: give a time such as 90, 500ms or 2min`);
+    return ms;
+  };
   const used = new Set([
     'Unit.After',
     'Service.ExecStart',
@@ -62,8 +69,8 @@ export function parseUnit(name: string, text: string): Unit {
     env: Object.fromEntries((settings.get('Service.Environment') ?? []).flatMap(splitWords).map(assignment)),
     workingDirectory: last('Service.WorkingDirectory'),
     restart,
-    restartMs: spanMs(last('Service.RestartSec') ?? '100ms'),
-    stopMs: spanMs(last('Service.TimeoutStopSec') ?? '10s'),
+    restartMs: span('Service.RestartSec', '100ms'),
+    stopMs: span('Service.TimeoutStopSec', '10s'),
     isEnabled: settings.has('Install.WantedBy'),
     after: (settings.get('Unit.After') ?? []).flatMap(splitWords).map((unit) => unit.replace(/\.service$/, '')),
     ignored: [...settings.keys()].filter((key) => !used.has(key) && !harmless.has(key)),
@@ -116,10 +123,10 @@ function assignment(text: string): [string, string] {
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** A time span in seconds without a unit, or in `ms`, `s`, `min`. */
-function spanMs(text: string): number {
-  const [, count = '0', unit = 's'] = /^(\d+(?:\.\d+)?)\s*(ms|s|min)?$/.exec(text) ?? [];
-  return Number(count) * ({ ms: 1, s: 1000, min: 60_000 }[unit] ?? 1000);
+/** A time span in seconds without a unit, or in `ms`, `s`, `min`. Undefined: it is none. */
+function spanMs(text: string): number | undefined {
+  const [, count, unit = 's'] = /^(\d+(?:\.\d+)?)\s*(ms|s|min)?$/.exec(text) ?? [];
+  return count === undefined ? undefined : Number(count) * ({ ms: 1, s: 1000, min: 60_000 }[unit] ?? 1000);
 }
 
 /** What a unit file of ours says. */

@@ -1,6 +1,6 @@
 /** Starts components as processes, and waits for what they do. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '#lab/until.ts';
 
 /** A program with the arguments that make it a component. */
 export type Program = (component: string) => readonly string[];
@@ -41,18 +41,4 @@ export function startComponent(
 }
 
 /** Waits until `ask` gives something. @throws Error with the last failure after a minute and a half */
-export async function eventually<T>(what: string, ask: () => Promise<T | undefined>, patienceMs = 90_000): Promise<T> {
-  const endMs = Date.now() + patienceMs;
-  let last: unknown;
-  while (Date.now() < endMs) {
-    try {
-      const found = await ask();
-      if (found !== undefined) return found;
-      last = undefined;
-    } catch (error) {
-      last = error;
-    }
-    await sleep(200);
-  }
-  throw new Error(`${what}: not within ${patienceMs / 1000} s`, { cause: last });
-}
+export const eventually = <T>(what: string, ask: () => Promise<T>) => until(what, ask, { timeoutMs: 90_000, everyMs: 200 });
