@@ -1,5 +1,5 @@
 /** Checks the values of flags before anything starts, so that an error message can name the flag. */
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
@@ -15,6 +15,13 @@ export function checkFile(flag: string, path: string): void {
     throw new Error(`${flag} ${path}: ${reason(error)}`, { cause: error });
   }
   throw new Error(`${flag} ${path}: not a file`);
+}
+
+/** The text of the file that a flag names. Undefined where the flag is not given, or is empty. @throws Error unless it can be read */
+export function textOf(flag: string, path: string | undefined): string | undefined {
+  if (path === undefined || path === '') return undefined;
+  checkFile(flag, path);
+  return readFileSync(path, 'utf8');
 }
 
 /** Checks a folder, and makes it when it does not exist. @throws Error unless it can be written to */

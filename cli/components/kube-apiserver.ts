@@ -5,7 +5,7 @@
  */
 
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { addressBytes } from '#agent/credentials/request-certificate.ts';
@@ -23,7 +23,7 @@ import type { GivenKeys, ServerOptions } from '#control/server-options.ts';
 import { auditOptions } from '../audit-flags.ts';
 import { authenticationOptions } from '../authentication-flags.ts';
 import { authorizationOptions } from '../authorization-flags.ts';
-import { checkAddress, checkFile, checkFolder, firstAddress } from '../checks.ts';
+import { checkAddress, checkFolder, firstAddress, textOf } from '../checks.ts';
 import { encryptionOptions } from '../encryption-flags.ts';
 import { etcdOptions } from '../etcd-flags.ts';
 import { descriptions, proxyClientOf } from '../run-server.ts';
@@ -122,12 +122,6 @@ function givenKeys(given: ApiServerFlags): Omit<GivenKeys, 'tokens'> {
     kubeletClient: certFile === undefined || keyFile === undefined ? undefined : readKubeletClientFiles(certFile, keyFile),
     kubeletCa: textOf('--kubelet-certificate-authority', given.kubeletCertificateAuthority),
   };
-}
-
-function textOf(flag: string, path: string | undefined): string | undefined {
-  if (path === undefined || path === '') return undefined;
-  checkFile(flag, path);
-  return readFileSync(path, 'utf8');
 }
 
 /** As upstream: made once, in `--cert-dir`. @throws Error of the filesystem */

@@ -3,7 +3,6 @@
  *
  * Source: kubernetes `cmd/kube-controller-manager/app` (controllermanager.go, options).
  */
-import { readFileSync } from 'node:fs';
 import { errorText } from '#api/error-text.ts';
 import { AccountTransports } from '#client/account-transports.ts';
 import { DiscoveredCatalog } from '#client/discovered-catalog.ts';
@@ -17,7 +16,7 @@ import type { KeyPair } from '#control/pki/certificates.ts';
 import { createRequestSigner } from '#control/pki/request-signer.ts';
 import { readSigningFiles } from '#control/pki/signing-files.ts';
 import { runControllerTerm } from '#control/run-controller-manager.ts';
-import { checkFile } from '../checks.ts';
+import { textOf } from '../checks.ts';
 import { leadershipOptions } from '../leadership-flags.ts';
 import { clientConfig } from './client-config.ts';
 import { type ComponentContext, defineComponent } from './component.ts';
@@ -90,12 +89,6 @@ function signerOf({
   if (certFile === undefined || keyFile === undefined)
     throw new Error('--cluster-signing-cert-file and --cluster-signing-key-file go together: give both');
   return readSigningFiles(certFile, keyFile);
-}
-
-function textOf(flag: string, path: string | undefined): string | undefined {
-  if (path === undefined || path === '') return undefined;
-  checkFile(flag, path);
-  return readFileSync(path, 'utf8');
 }
 
 async function run(settings: Settings, context: ComponentContext): Promise<void> {

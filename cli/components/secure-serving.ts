@@ -1,6 +1,6 @@
 /** The flags of kube-controller-manager and kube-scheduler about their own HTTPS endpoint, and the endpoint. */
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -14,7 +14,7 @@ import type { ServerLog } from '#control/apiserver/serving/server-log.ts';
 import { type TlsLimits, tlsLimits } from '#control/apiserver/serving/tls-flags.ts';
 import { ComponentServer, type ComponentServerDeps } from '#control/component-server/component-server.ts';
 import { type DelegatedAuthOptions, defaultDelegation } from '#control/component-server/delegated-auth.ts';
-import { checkAddress, checkFile } from '../checks.ts';
+import { checkAddress, textOf } from '../checks.ts';
 import { boolean, durationMs, names, port } from '../flags.ts';
 import { servingCertificateOf } from '../serving-certificate.ts';
 import { type ComponentClients, clientConfig } from './client-config.ts';
@@ -156,23 +156,18 @@ export interface SecureServing {
 
 /** @throws Error that names the flag */
 export function secureServing(component: string, flags: SecureServingFlags): SecureServing {
-  for (const [flag, path] of [
-    ['--client-ca-file', flags.clientCaFile],
-    ['--requestheader-client-ca-file', flags.requestheaderClientCaFile],
-  ] as const)
-    if (path !== undefined) checkFile(flag, path);
-  const { requestheaderClientCaFile: proxyCa } = flags;
+  const proxyCa = textOf('--requestheader-client-ca-file', flags.requestheaderClientCaFile);
   return {
     address: checkAddress('--bind-address', flags.bindAddress),
     port: flags.securePort,
     tls: tlsLimits(flags.tlsMinVersion, flags.tlsCipherSuites),
     files: servingFiles(component, flags),
-    clientCa: flags.clientCaFile === undefined ? undefined : readFileSync(flags.clientCaFile, 'utf8'),
+    clientCa: textOf('--client-ca-file', flags.clientCaFile),
     requestHeader:
       proxyCa === undefined
         ? undefined
         : {
-            clientCa: readFileSync(proxyCa, 'utf8'),
+            clientCa: proxyCa,
             allowedNames: flags.requestheaderAllowedNames,
             usernameHeaders: flags.requestheaderUsernameHeaders,
             uidHeaders: flags.requestheaderUidHeaders,
