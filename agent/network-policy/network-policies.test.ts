@@ -186,6 +186,21 @@ describe('the network policies of a node', () => {
     assert.deepEqual(isolated(), ['10.0.0.7']);
   });
 
+  it('does so also while pods elsewhere change all the time', async () => {
+    policies.put(denyAll);
+    pods.put(pod('a', ['10.0.0.7']));
+    start();
+    await clock.advance(0);
+    table.flush();
+    for (let second = 1; second <= 10; second++) {
+      pods.put(testPod(`b${second}`, 'two', {}, { ips: [`10.0.1.${second}`], nodeName: 'other' }));
+      await clock.advance(1_000);
+    }
+    pods.put(testPod('b', 'two', {}, { ips: ['10.0.1.99'], nodeName: 'other' }));
+    await clock.advance(0);
+    assert.deepEqual(isolated(), ['10.0.0.7']);
+  });
+
   it('writes the whole table anew when a change is refused: others may have taken elements away', async () => {
     policies.put(denyAll);
     pods.put(pod('a', ['10.0.0.7']));

@@ -52,7 +52,7 @@ export interface NetworkPolicies {
 /** How long the containers of a pod wait for its rules before the kubelet says so and tries again later. */
 export const admitLimitMs = 15_000;
 const listLimitMs = 3_000;
-/** How often the table is compared with what was written. */
+/** How often the table is compared with what was written, also while changes come all the time. */
 const checkMs = 10_000;
 /** How often the whole table is written anew: elements that somebody else has changed are not seen by the comparison. */
 const rewriteMs = 600_000;
@@ -74,6 +74,7 @@ class NodeNetworkPolicies implements NetworkPolicies {
   #written = 0;
   #ruleset: PolicyRuleset | undefined;
   #writtenAtMs = 0;
+  #checkedAtMs = 0;
   #isSynced = false;
   /** The newest revision of a policy that is known here. */
   #policyRevision = 0n;
@@ -236,7 +237,7 @@ class NodeNetworkPolicies implements NetworkPolicies {
     const startMs = clock.now();
     for (const key of this.#source.forget(startMs)) this.#putPod(key);
     try {
-      const before = wanted === this.#written ? await this.#untouched(startMs) : this.#ruleset;
+      const before = startMs - this.#checkedAtMs >= checkMs ? await this.#untouched(startMs) : this.#ruleset;
       const now = this.#state.ruleset();
       this.#ruleset = undefined;
       if (before === undefined) {
@@ -261,6 +262,7 @@ class NodeNetworkPolicies implements NetworkPolicies {
   /** What the kernel has of us; undefined when others have changed it, or it is time to write all of it. */
   async #untouched(nowMs: number): Promise<PolicyRuleset | undefined> {
     const ruleset = this.#ruleset;
+    this.#checkedAtMs = nowMs;
     if (ruleset === undefined || nowMs - this.#writtenAtMs >= rewriteMs) return undefined;
     if (isIntact(await this.#deps.table.read(), ruleset)) return ruleset;
     this.#deps.log.warn('network policies: the table in the kernel was changed by others; it is written anew');
