@@ -9,6 +9,7 @@ import { createClient } from '#client/rest-client.ts';
 import { startTestServer, type TestServer } from '#control/apiserver/api-server.testing.ts';
 import { componentUser } from '#control/apiserver/authentication/component-users.ts';
 import { inProcessTransport } from '#control/apiserver/in-process-transport.ts';
+import { until } from '#lab/until.ts';
 import type { World } from './cluster.testing.ts';
 import { startWorld } from './cluster.testing.ts';
 import { runControllers } from './index.ts';
@@ -146,12 +147,11 @@ describe('a quota while objects come and go at the same time', () => {
 
   const limit = 12;
   const counted = async (used: number): Promise<void> => {
-    for (let attempt = 0; attempt < 200; attempt++) {
+    const isCounted = async (): Promise<boolean> => {
       const { status } = (await api.request('GET', `${quotaPath}/q`)).json as unknown as { status?: { used?: Amounts } };
-      if (status?.used?.['count/configmaps'] === `${used}`) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assert.fail(`the quota is not counted as ${used}`);
+      return status?.used?.['count/configmaps'] === `${used}`;
+    };
+    await until(`the quota to be counted as ${used}`, isCounted, { timeoutMs: 30_000 });
   };
 
   it('is never passed, and in the end says what is there', async () => {

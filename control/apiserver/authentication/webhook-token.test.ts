@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { FakeClock } from '#client/clock.ts';
 import { createAuthority, issueCertificate, type KeyPair } from '#control/pki/certificates.ts';
+import { until } from '#lab/until.ts';
 import { bearer, type HttpsServer, startBackend, startHttpsServer } from './https.testing.ts';
 
 const audience = 'https://kubernetes.default.svc.cluster.local';
@@ -112,10 +113,11 @@ describe('a webhook for tokens', () => {
     let isDone = false;
     const waiting = who('late').finally(() => (isDone = true));
     // The requests are real; the pauses between them use the fake clock.
-    for (let turn = 0; turn < 2_000 && !isDone; turn++) {
+    const passed = async (): Promise<boolean> => {
       await clock.advance(200);
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
+      return isDone;
+    };
+    await until('the last answer', passed, { timeoutMs: 30_000, everyMs: 1 });
     assert.equal((await waiting).status, 401);
     assert.equal(asked.length, 5);
     assert.doesNotMatch(server.logged.join('\n'), /of-the-api-server|"late"/);

@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { FakeClock } from '#client/clock.ts';
 import { createAuthority, issueCertificate, type KeyPair } from '#control/pki/certificates.ts';
+import { until as untilWithin } from '#lab/until.ts';
 import { ConfigFile } from '../../serving/config-file.ts';
 import { parseAuthenticationConfiguration } from '../config/authentication-configuration.ts';
 import { bearer, type HttpsServer, startBackend, startHttpsServer, type WhoAmI } from '../https.testing.ts';
@@ -107,12 +108,13 @@ describe('issuers of a configuration file', () => {
   const who = (token: string): Promise<WhoAmI> => server.whoAmI(bearer(token));
   const why = (): string => server.logged.findLast((line) => line.includes('could not be authenticated')) ?? '';
   async function until(look: () => Promise<boolean>): Promise<void> {
-    for (let turn = 0; turn < 200; turn++) {
-      if (await look()) return;
+    const passed = async (): Promise<boolean> => {
+      if (await look()) return true;
       await clock.advance(500);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    assert.fail(`it never came: ${why()} ${server.logged.slice(-3).join('\n')}`);
+      return false;
+    };
+    const onTimeout = (): string => `${why()} ${server.logged.slice(-3).join('\n')}`;
+    await untilWithin('what the server does', passed, { timeoutMs: 30_000, everyMs: 10, onTimeout });
   }
   let serial = 0;
   const good = (more: object = {}): object => {

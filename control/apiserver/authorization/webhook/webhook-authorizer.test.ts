@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { FakeClock } from '#client/clock.ts';
 import { kubeconfigText } from '#client/kubeconfig.ts';
+import { until } from '#lab/until.ts';
 import { startBackend } from '../../authentication/https.testing.ts';
 import type { UserInfo } from '../../registry/strategy.ts';
 import { parseRequestInfo } from '../../rest/request-info.ts';
@@ -149,10 +150,11 @@ describe('webhooks that authorize', () => {
     answer = (response) => response.writeHead(500).end();
     const ask = Promise.resolve(authorize(file(hook()))());
     const settled = ask.then((decision) => decision.error);
-    for (let i = 0; i < 400 && reviews.length < 5; i++) {
+    const isAsked = async (): Promise<boolean> => {
       await clock.advance(500);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+      return reviews.length >= 5;
+    };
+    await until('five reviews', isAsked, { timeoutMs: 30_000, everyMs: 5 });
     assert.match((await settled) ?? '', /answered with the status 500/);
     assert.equal(reviews.length, 5);
     answer = () => undefined;
