@@ -28,9 +28,9 @@ export const needsCleaning = ({ protocol }: ServicePortState): boolean => protoc
 /** Lines between two steps: some milliseconds. */
 const linesPerStep = 1000;
 
-/** Parses the output of `conntrack -L -p <protocol>`. */
+/** Parses the output of `conntrack -L -p <protocol>`. Each group appears once: a full table has some hundred thousand entries of few groups. */
 export function* parseFlowsSteps(text: string, protocol: FlowProtocol): Steps<Flow[]> {
-  const flows: Flow[] = [];
+  const flows = new Map<string, Flow>();
   let count = 0;
   for (let start = 0; start < text.length; ) {
     if (++count % linesPerStep === 0) yield;
@@ -38,21 +38,25 @@ export function* parseFlowsSteps(text: string, protocol: FlowProtocol): Steps<Fl
     const line = text.slice(start, newline === -1 ? text.length : newline);
     start = newline === -1 ? text.length : newline + 1;
     const flow = parseFlow(line, protocol);
-    if (flow !== undefined) flows.push(flow);
+    if (flow !== undefined) flows.set(flowKey(flow), flow);
   }
-  return flows;
+  return [...flows.values()];
 }
 
 /** {@link parseFlowsSteps} at once. */
 export const parseFlows = (text: string, protocol: FlowProtocol): Flow[] => atOnce(parseFlowsSteps(text, protocol));
 
+const flowKey = ({ protocol, originalDestination, originalPort, replySource, replyPort }: Flow): string =>
+  `${protocol} ${originalDestination} ${originalPort} ${replySource} ${replyPort}`;
+
 function parseFlow(line: string, protocol: FlowProtocol): Flow | undefined {
-  const values = (key: string): string[] =>
-    [...line.matchAll(new RegExp(`(?:^| )${key}=(\\S+)`, 'g'))].map((match) => match[1] ?? '');
-  const [originalDestination] = values('dst');
-  const [originalPort] = values('dport');
-  const replySource = values('src')[1];
-  const replyPort = values('sport')[1];
+  const values: Record<string, string[]> = {};
+  for (const word of line.split(' ')) {
+    const equals = word.indexOf('=');
+    if (equals > 0 && equals < word.length - 1) (values[word.slice(0, equals)] ??= []).push(word.slice(equals + 1));
+  }
+  const { src, dst, sport, dport } = values;
+  const [originalDestination, originalPort, replySource, replyPort] = [dst?.[0], dport?.[0], src?.[1], sport?.[1]];
   if (originalDestination === undefined || originalPort === undefined || replySource === undefined || replyPort === undefined)
     return undefined;
   return { protocol, originalDestination, originalPort: Number(originalPort), replySource, replyPort: Number(replyPort) };
@@ -80,7 +84,7 @@ export function staleFlows(flows: readonly Flow[], { ports }: ServiceState): Flo
     // What was sent while there were no endpoints was rejected, and is not translated.
     return serving !== undefined && !serving.has(answeredBy) && (isTranslated || serving.size > 0);
   });
-  return [...new Map(stale.map((flow) => [JSON.stringify(flow), flow])).values()];
+  return [...new Map(stale.map((flow) => [flowKey(flow), flow])).values()];
 }
 
 const listArgv = (family: IpFamily, protocol: FlowProtocol): string[] => [
