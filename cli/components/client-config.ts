@@ -37,7 +37,9 @@ export function clientConfig(flag: string, path: string | undefined, master?: st
   const config = path === undefined || path === '' ? inClusterConfig() : fileConfig(flag, path);
   if (config === undefined)
     throw new Error(`${flag}: give a kubeconfig; without one, a component runs in a pod that has a service account`);
-  return master === undefined || master === '' ? config : { ...config, server: master };
+  if (master === undefined || master === '') return config;
+  if (!URL.canParse(master)) throw new Error(`--master ${master}: give a URL such as https://10.0.0.1:6443`);
+  return { ...config, server: master };
 }
 
 function fileConfig(flag: string, path: string): LoadedKubeconfig {

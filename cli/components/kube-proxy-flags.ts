@@ -1,5 +1,6 @@
 /** The flags of kube-proxy. Source: kubernetes `cmd/kube-proxy/app/options.go`. */
 import { type Command, InvalidArgumentError } from 'commander';
+import { parseCidr } from '#api/ip.ts';
 import { boolean, cidr, count, durationMs, names } from '../flags.ts';
 import type { FlagSection, WithoutEffect } from './flag-set.ts';
 import { withoutEffectAnywhere, withoutEffectInClients } from './without-effect.ts';
@@ -26,8 +27,16 @@ export interface ProxyFlags {
   nodeportAddresses: string[] | undefined;
 }
 
+/** Networks, or `primary` alone, which stands for the node's own addresses. @throws InvalidArgumentError */
+export function checkNodePortAddresses(given: string[]): string[] {
+  const isPrimary = given.length === 1 && given[0] === 'primary';
+  if (isPrimary || given.every((one) => parseCidr(one) !== undefined)) return given;
+  throw new InvalidArgumentError('Give networks such as 10.0.0.0/8, or primary alone.');
+}
+
+const nodePortAddresses = (text: string, previous: string[] | undefined): string[] =>
+  checkNodePortAddresses(names(text, previous ?? []));
 const cidrs = (text: string): string => (text === '' ? '' : cidr(text));
-const list = (text: string, previous: string[] | undefined): string[] => names(text, previous ?? []);
 const healthzPort = (text: string): number => {
   const port = count(text);
   if (port > 65_535) throw new InvalidArgumentError('Give a port, 0 to 65535.');
@@ -61,7 +70,11 @@ export function proxySections(): FlagSection[] {
           .option('--iptables-min-sync-period <duration>', 'rules are written at most so often; 1s by default', durationMs)
           .option('--iptables-sync-period <duration>', 'rules are checked so often; 30s by default', durationMs)
           .option('--masquerade-all [bool]', 'masquerade all traffic to cluster IPs', boolean)
-          .option('--nodeport-addresses <cidrs>', 'networks whose local addresses serve NodePorts; by default all', list),
+          .option(
+            '--nodeport-addresses <cidrs>',
+            'networks whose local addresses serve NodePorts, or primary: those of the Node; by default all',
+            nodePortAddresses,
+          ),
     },
   ];
 }

@@ -10,7 +10,8 @@ import { proxyPart } from '#agent/parts.ts';
 import { backends, type ProxyMode, removeServiceRules } from '#agent/proxy/backends.ts';
 import { allProxyMetrics } from '#agent/proxy/metrics.ts';
 import type { ProxyOptions } from '#agent/proxy/proxy.ts';
-import { familyOf } from '#api/ip.ts';
+import { errorText } from '#api/error-text.ts';
+import { addressBits, familyOf } from '#api/ip.ts';
 import { isNotFound } from '#api/status.ts';
 import type { Client } from '#client/client.ts';
 import { type Clock, sleep, systemClock } from '#client/clock.ts';
@@ -21,7 +22,7 @@ import { ComponentClients, clientConfig } from './client-config.ts';
 import { type ComponentContext, defineComponent } from './component.ts';
 import { Configuration, readConfigurationFile } from './configuration-file.ts';
 import { FlagSet, type ParsedFlags } from './flag-set.ts';
-import { type ProxyFlags, proxySections, proxyWithoutEffect } from './kube-proxy-flags.ts';
+import { checkNodePortAddresses, type ProxyFlags, proxySections, proxyWithoutEffect } from './kube-proxy-flags.ts';
 import { hostAndPort, servePlain } from './plain-http.ts';
 
 const long =
@@ -118,7 +119,7 @@ function fromFile(given: ProxyFlags, file: Configuration): Settings {
       masqueradeAll: file.flag(`${of}.masqueradeAll`),
       masqueradeBit: file.number(`${of}.masqueradeBit`),
       localhostNodePorts: file.flag('iptables.localhostNodePorts'),
-      nodePortAddresses: file.texts('nodePortAddresses'),
+      nodePortAddresses: nodePortAddressesOf(file),
     }),
     warnings: [],
   };
@@ -126,6 +127,15 @@ function fromFile(given: ProxyFlags, file: Configuration): Settings {
     ...settings,
     warnings: file.unread().map((field) => `the configuration's field ${field} is not heeded by this kube-proxy`),
   };
+}
+
+function nodePortAddressesOf(file: Configuration): string[] | undefined {
+  const given = file.texts('nodePortAddresses');
+  try {
+    return given === undefined ? undefined : checkNodePortAddresses(given);
+  } catch (error) {
+    throw new Error(`nodePortAddresses: ${errorText(error)}`, { cause: error });
+  }
 }
 
 /** Upstream takes an address without a port, too. */
@@ -158,7 +168,10 @@ async function run(settings: Settings, { log, registry, signal, ready }: Compone
     const nodeIps =
       settings.nodeIp === undefined ? await addressesOf(client, nodeName, { clock, log }, signal) : [settings.nodeIp];
     if (signal.aborted) return;
-    const proxy = proxyPart({ client, nodeName, clock, log }, { ...options, nodeName, nodeIps });
+    // Upstream's `primary`.
+    const own = nodeIps.map((ip) => `${ip}/${addressBits[familyOf(ip)]}`);
+    const nodePortAddresses = options.nodePortAddresses?.[0] === 'primary' ? own : (options.nodePortAddresses ?? []);
+    const proxy = proxyPart({ client, nodeName, clock, log }, { ...options, nodeName, nodeIps, nodePortAddresses });
     for (const metric of [leftOutMetric([proxy.leftOut]), ...allProxyMetrics]) registry.registerMetric(metric);
     const pages = {
       '/metrics': async () => ({ text: await registry.metrics(), type: registry.contentType }),
