@@ -37,6 +37,13 @@ export function keyOf(object: { metadata: ObjectMeta }): string {
   return nameToKey({ namespace: object.metadata.namespace, name: object.metadata.name ?? '' });
 }
 
+/**
+ * Whether `a` is a newer version of an object than `b`: resource versions of one resource are numbers that grow. One without a number is neither
+ * newer nor older. Source: KEP-5504.
+ */
+export const isNewerVersion = (a: { metadata: ObjectMeta }, b: { metadata: ObjectMeta }): boolean =>
+  Number(a.metadata.resourceVersion) > Number(b.metadata.resourceVersion);
+
 /** Like {@link keyOf}, from a name. */
 export function nameToKey({ namespace, name }: ObjectName): string {
   return namespace === undefined || namespace === '' ? name : `${namespace}/${name}`;

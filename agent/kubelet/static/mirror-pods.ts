@@ -6,7 +6,7 @@
  */
 
 import type { Logger } from 'pino';
-import { keyOf } from '#api/meta.ts';
+import { isNewerVersion, keyOf } from '#api/meta.ts';
 import { mirrorAnnotation } from '#api/pod/annotations.ts';
 import { isAlreadyExists, isNotFound } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
@@ -93,7 +93,7 @@ export class MirrorPods implements InformerHandler<Pod> {
     const key = keyOf(mirror);
     const known = this.#mirrors.get(key);
     // What we made or deleted ourselves is known before the watch tells of what was before.
-    if (known !== undefined && Number(known.metadata.resourceVersion) > Number(mirror.metadata.resourceVersion)) return;
+    if (known !== undefined && isNewerVersion(known, mirror)) return;
     this.#mirrors.set(key, mirror);
     this.#deps.statuses.mirrored(hashOf(mirror), mirror);
     if (known?.metadata.uid !== mirror.metadata.uid || mirror.metadata.deletionTimestamp !== undefined) this.reconcile();

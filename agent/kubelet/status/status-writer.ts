@@ -5,7 +5,7 @@
  */
 
 import type { Logger } from 'pino';
-import { keyOf, sameJson } from '#api/meta.ts';
+import { isNewerVersion, keyOf, sameJson } from '#api/meta.ts';
 import { isConflict, isInvalid, isNotFound } from '#api/status.ts';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
@@ -121,7 +121,7 @@ export function createStatusWriter({
   /** Patches are computed against the newest copy of the API server, which may be newer than what the last write returned. */
   const refresh = (entry: Entry, api: Pod): void => {
     const isSame = entry.api?.metadata.uid === api.metadata.uid;
-    if (entry.api !== undefined && isSame && !isNewer(api, entry.api)) return;
+    if (entry.api !== undefined && isSame && !isNewerVersion(api, entry.api)) return;
     entry.api = api;
   };
 
@@ -184,6 +184,3 @@ export function createStatusWriter({
     },
   };
 }
-
-/** Whether `a` is the newer version. Resource versions of one resource are numbers that grow. Source: KEP-5504. */
-const isNewer = (a: Pod, b: Pod): boolean => Number(a.metadata.resourceVersion) > Number(b.metadata.resourceVersion);

@@ -4,7 +4,7 @@
  *
  * Source: kubernetes `pkg/controller/volume/persistentvolume/pv_controller_base.go` (storeObjectUpdate).
  */
-import { keyOf } from '#api/meta.ts';
+import { isNewerVersion, keyOf } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
 import { VolumeIndex } from '#api/storage/volume-index.ts';
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '#api/types.generated.ts';
@@ -79,10 +79,7 @@ export class StorageState {
   #newest<T extends Stored>(key: string, cached: T | undefined): T | undefined {
     const written = this.#written.get(key) as T | undefined;
     if (written === undefined) return cached;
-    const isNewer =
-      cached !== undefined &&
-      cached.metadata.uid === written.metadata.uid &&
-      BigInt(written.metadata.resourceVersion) > BigInt(cached.metadata.resourceVersion);
+    const isNewer = cached !== undefined && cached.metadata.uid === written.metadata.uid && isNewerVersion(written, cached);
     if (isNewer) return written;
     this.#written.delete(key);
     return cached;

@@ -4,7 +4,7 @@
  *
  * Source: upstream `plugins/dynamicresources/dra_manager.go`.
  */
-import { type KubeObject, keyOf } from '#api/meta.ts';
+import { isNewerVersion, type KubeObject, keyOf } from '#api/meta.ts';
 import type { AllocationResult, DeviceClass, DraResourceClaim, Pod, ResourceSlice } from '#api/types.generated.ts';
 import type { Informer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
@@ -45,7 +45,7 @@ export class DeviceCache implements DeviceView {
   subscribe(changed: (event: ClusterEvent) => void): () => void {
     const claimChanged = (claim: DraResourceClaim, previous?: DraResourceClaim): void => {
       const assumed = this.#assumed.get(keyOf(claim));
-      if (assumed !== undefined && isAsNew(claim, assumed)) this.#assumed.delete(keyOf(claim));
+      if (assumed !== undefined && !isNewerVersion(assumed, claim)) this.#assumed.delete(keyOf(claim));
       this.#supply = undefined;
       changed({ kind: 'resourceClaimChanged', claim, ...(previous === undefined ? {} : { previous }) });
     };
@@ -119,7 +119,7 @@ export class DeviceCache implements DeviceView {
   stored(claim: DraResourceClaim): void {
     this.#pending.delete(claim.metadata.uid);
     const known = this.#claims.cache.get(keyOf(claim));
-    if (known?.metadata.uid === claim.metadata.uid && !isAsNew(known, claim)) this.#assumed.set(keyOf(claim), claim);
+    if (known?.metadata.uid === claim.metadata.uid && isNewerVersion(claim, known)) this.#assumed.set(keyOf(claim), claim);
     this.#supply = undefined;
   }
 
@@ -131,9 +131,6 @@ export class DeviceCache implements DeviceView {
     return [...ofClaims, ...this.#pending.values()];
   }
 }
-
-const isAsNew = (a: DraResourceClaim, b: DraResourceClaim): boolean =>
-  BigInt(a.metadata.resourceVersion) >= BigInt(b.metadata.resourceVersion);
 
 function withoutAllocation(claim: DraResourceClaim): DraResourceClaim {
   const { allocation: _, ...status } = claim.status ?? {};

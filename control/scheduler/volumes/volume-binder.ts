@@ -4,7 +4,7 @@
  *
  * Source: upstream `plugins/volumebinding/binder.go` (AssumePodVolumes, BindPodVolumes, checkBindings).
  */
-import { type KubeObject, keyOf } from '#api/meta.ts';
+import { isNewerVersion, keyOf } from '#api/meta.ts';
 import { annotation, boundVolume, selectedNodeAnnotation, volumeFitsNode, withAnnotations } from '#api/storage/binding.ts';
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
@@ -118,7 +118,7 @@ class Reservation implements VolumeReservation {
       const claim = storage.storedClaim(key);
       if (claim === undefined)
         throw new Error(`${check}failed to check binding: could not find v1.PersistentVolumeClaim "${key}"`);
-      if (isOlder(volume, written)) return false;
+      if (isNewerVersion(written, volume)) return false;
       mustFit(volume);
       if ((volume.spec.claimRef?.uid ?? '') === '') throw new Error(`${check}ClaimRef got reset for pv "${name}"`);
       isBound &&= isFullyBound(claim);
@@ -128,7 +128,7 @@ class Reservation implements VolumeReservation {
       const claim = storage.storedClaim(key);
       if (claim === undefined)
         throw new Error(`${check}failed to check provisioning pvc: could not find v1.PersistentVolumeClaim "${key}"`);
-      if (isOlder(claim, written)) return false;
+      if (isNewerVersion(written, claim)) return false;
       // A provisioner that cannot make the volume takes the annotation away.
       if (annotation(claim, selectedNodeAnnotation) !== this.#node)
         throw new Error(`${check}provisioning failed for PVC "${claim.metadata.name}"`);
@@ -154,6 +154,3 @@ class Reservation implements VolumeReservation {
     });
   }
 }
-
-const isOlder = (a: KubeObject, b: KubeObject): boolean =>
-  BigInt(a.metadata.resourceVersion) < BigInt(b.metadata.resourceVersion);
